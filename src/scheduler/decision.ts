@@ -1,0 +1,87 @@
+import type { ScoreUnit } from './plugin.ts';
+
+/**
+ * The record of one decision, kept as numbers: everything shown to anybody (log steps, headers, explain, API, journal)
+ * is a rendering of it. Columns are parallel to `candidates`. NaN is "not known".
+ * It holds no prompt text, no header values and no secrets.
+ */
+export interface Decision {
+  readonly id: string;
+  readonly requestId: string;
+  readonly epochMs: number;
+  readonly model: string;
+  readonly kind: string;
+  readonly streaming: boolean;
+  readonly promptTokens: number;
+  readonly policy: { readonly name: string; readonly hash: string };
+  /** Seed of the random source used for this decision: with inputs and policy it repeats the pick. */
+  readonly seed: number;
+  admission: { verdict: 'admitted' | 'rejected'; queuedSeconds: number; band: string };
+  /** Everything that was eligible when the scheduler looked. */
+  readonly candidates: readonly { readonly endpoint: string; readonly address: string; readonly role: string | null }[];
+  readonly inputs: DecisionInputs;
+  readonly profiles: readonly ProfileRecord[];
+  /** A few words: why this endpoint. */
+  readonly reason: string;
+  readonly predicted: { cachedTokens: number; ttftSeconds: number; e2eSeconds: number };
+  readonly schedulerSeconds: number;
+  /** Filled while the request is on its way, in order; the last one served it (or failed last). */
+  readonly attempts: Attempt[];
+  readonly shadow: { policy: string; picked: string | null }[];
+  /** Null until the request has ended. */
+  outcome: DecisionOutcome | null;
+}
+
+export interface DecisionInputs {
+  readonly waiting: Float64Array;
+  readonly running: Float64Array;
+  readonly kvUsage: Float64Array;
+  readonly inFlight: Float64Array;
+  readonly queuedPrefillTokens: Float64Array;
+  readonly queuedPrefillSeconds: Float64Array;
+  readonly cachedTokens: Float64Array;
+  readonly ageMs: Float64Array;
+  readonly speed: Float64Array;
+}
+
+export interface ProfileRecord {
+  readonly name: string;
+  /** Indexes into `Decision.candidates` of what came into this profile. */
+  readonly candidates: Int32Array;
+  readonly filters: readonly {
+    readonly plugin: string;
+    readonly type: string;
+    readonly kept: Int32Array;
+    readonly dropped: readonly { readonly candidate: number; readonly reason: string }[];
+  }[];
+  /** Parallel columns below are over the candidates left after the filters. */
+  readonly scored: Int32Array;
+  readonly scorers: readonly {
+    readonly plugin: string;
+    readonly type: string;
+    readonly unit: ScoreUnit;
+    readonly weight: number;
+    readonly scores: Float64Array;
+    readonly columns: Readonly<Record<string, Float64Array>>;
+    readonly notes: Readonly<Record<string, number | string | null>>;
+  }[];
+  readonly totals: Float64Array;
+  readonly picker: { readonly plugin: string; readonly type: string; readonly tied: Int32Array; readonly picked: Int32Array };
+}
+
+export interface Attempt {
+  readonly endpoint: string;
+  /** HTTP status from the endpoint; null when none came. */
+  status: number | null;
+  /** Why it was tried or left, in a few words. */
+  reason: string;
+}
+
+export interface DecisionOutcome {
+  readonly status: number;
+  readonly endpoint: string | null;
+  readonly cachedTokens: number | null;
+  readonly ttftSeconds: number | null;
+  readonly e2eSeconds: number | null;
+  readonly completionTokens: number | null;
+}

@@ -1,0 +1,9 @@
+/** One place that serves requests: a pod, a data-parallel rank of it, or a bare `host:port`. */
+export interface Endpoint {
+  /** Identity everywhere: the pod's name, with `-rank-N` for a data-parallel rank, or `host:port`. */
+  readonly name: string;
+  /** Where it listens, `host:port` (IPv6 in brackets). */
+  readonly address: string;
+  /** As Kubernetes has them; roles are read from `llm-d.ai/role`. */
+  readonly labels: Readonly<Record<string, string>>;
+}

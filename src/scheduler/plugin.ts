@@ -1,0 +1,96 @@
+import type { z } from 'zod';
+import type { Random } from '../base/random.ts';
+import type { Decision } from './decision.ts';
+import type { SchedulingRequest } from './request.ts';
+import type { FleetView } from './view.ts';
+
+/** `share`: 0..1, more is better. `seconds`: cost, less is better. A profile does not mix units. */
+export type ScoreUnit = 'share' | 'seconds';
+
+/** One run of one profile for one request: what every plugin is given. */
+export interface Cycle {
+  readonly request: SchedulingRequest;
+  readonly view: FleetView;
+  /** Slots still in the running. Scores are parallel to it. */
+  readonly candidates: Int32Array;
+  readonly random: Random;
+}
+
+/** Where a scorer leaves the factors behind its score, per candidate, for whoever asks why. */
+export interface Details {
+  /** A column parallel to the candidates; fill with NaN where a factor is not known. */
+  column(name: string): Float64Array;
+  /** One value for the whole run, e.g. the least queue among candidates. */
+  note(name: string, value: number | string | null): void;
+}
+
+export interface Filter {
+  /** Null keeps the endpoint in `slot`; otherwise the reason, in a few words, why it is dropped. */
+  drop(cycle: Cycle, slot: number): string | null;
+}
+
+export interface Scorer<State = unknown> {
+  /** One finite number per candidate into `scores` (parallel to `cycle.candidates`). */
+  score(cycle: Cycle, scores: Float64Array, details: Details, state: State): void;
+}
+
+export interface Pick {
+  /** Slots in order of preference; the first is the pick. Empty when nothing can be picked. */
+  readonly picked: readonly number[];
+  /** Slots that shared the best total (one when there was no tie). */
+  readonly tied: readonly number[];
+}
+
+export interface Picker<State = unknown> {
+  /** `totals` is parallel to `cycle.candidates`. */
+  pick(cycle: Cycle, totals: Float64Array, state: State): Pick;
+}
+
+/** Decides which profile runs next, given the picks so far; null when done. */
+export interface ProfileHandler {
+  next(request: SchedulingRequest, done: readonly { profile: string; picked: readonly number[] }[]): string | null;
+  /** The profile whose pick serves the request. */
+  readonly primary: string;
+}
+
+/** What happened to a request in the end, as far as it was seen. */
+export interface Outcome {
+  /** HTTP status the client got; 499 when it left, 0 when nothing was sent. */
+  readonly status: number;
+  readonly endpoint: string | null;
+  readonly promptTokens: number | null;
+  readonly cachedTokens: number | null;
+  readonly completionTokens: number | null;
+  readonly ttftSeconds: number | null;
+  readonly e2eSeconds: number | null;
+}
+
+/** State that a plugin keeps between requests. Created and owned by the caller: live, shadow and replay have their own. */
+export interface Stateful<State> {
+  state(): State;
+  commit?(state: State, decision: Decision): void;
+  finish?(state: State, decision: Decision, outcome: Outcome): void;
+}
+
+interface Common<Kind extends string, Parameters, Instance> {
+  /** Exactly the file's name, and the name used in configuration. */
+  readonly type: string;
+  readonly kind: Kind;
+  /** One sentence: what it prefers or refuses. */
+  readonly summary: string;
+  /** Where the rule comes from. */
+  readonly source: string;
+  readonly parameters: z.ZodType<Parameters>;
+  create(parameters: Parameters): Instance;
+}
+
+export type FilterDefinition<P = unknown> = Common<'filter', P, Filter & Partial<Stateful<unknown>>>;
+export type ScorerDefinition<P = unknown> = Common<'scorer', P, Scorer & Partial<Stateful<unknown>>> & {
+  readonly unit: ScoreUnit;
+};
+export type PickerDefinition<P = unknown> = Common<'picker', P, Picker & Partial<Stateful<unknown>>> & {
+  readonly unit: ScoreUnit;
+};
+export type ProfileHandlerDefinition<P = unknown> = Common<'profile-handler', P, ProfileHandler>;
+export type PluginDefinition =
+  FilterDefinition<never> | ScorerDefinition<never> | PickerDefinition<never> | ProfileHandlerDefinition<never>;

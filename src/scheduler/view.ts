@@ -1,0 +1,37 @@
+import type { Endpoint } from './endpoint.ts';
+
+/**
+ * What the router knows of the fleet at one moment, for one request: a column per fact, a row (slot) per endpoint.
+ * Columns are typed arrays indexed by slot; a slot keeps its endpoint for as long as the endpoint lives.
+ * NaN means "not known"; it is rendered as null, never as 0.
+ * Columns may be live (the ledger's own arrays): readers copy what they keep.
+ */
+export interface FleetView {
+  /** The moment of the view, on the caller's monotonic clock. */
+  readonly nowMs: number;
+  /** Endpoint by slot; undefined where a slot is free. */
+  readonly endpoints: readonly (Endpoint | undefined)[];
+  /** Slots that may be chosen for this request: they serve its model, are ready, and were not excluded. */
+  readonly eligible: Int32Array;
+
+  /* Own counts (ledger): exact for what this router sent, never stale. */
+  /** Requests sent and not ended. */
+  readonly inFlight: Float64Array;
+  /** Uncached prompt tokens sent whose first token has not been seen. */
+  readonly queuedPrefillTokens: Float64Array;
+  /** The same in seconds, with the learned speed; drains by elapsed time for answers that do not stream. */
+  readonly queuedPrefillSeconds: Float64Array;
+
+  /* Gauges scraped from engines: as old as `gaugeAgeMs` says. */
+  readonly waiting: Float64Array;
+  readonly running: Float64Array;
+  /** KV-cache use, 0..1. */
+  readonly kvUsage: Float64Array;
+  readonly gaugeAgeMs: Float64Array;
+
+  /** Learned speed relative to the hardware profile's prefill step (1 = as the profile says, 0.5 = half as fast). */
+  readonly speed: Float64Array;
+
+  /** Leading prompt tokens thought to be cached per slot. A lazy column: computed at the first call. */
+  cachedTokens(): Float64Array;
+}
