@@ -1,0 +1,29 @@
+/** `npm run check`: format, lint, types, import table, dead code. Runs them all and says which failed. */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { root } from './lib/source-files.ts';
+
+const bin = (name: string): string => join(root, 'node_modules/.bin', name);
+const node = process.execPath;
+const checks: [string, string, string[]][] = [
+  ['format', bin('prettier'), ['--check', '--log-level', 'warn', '.']],
+  ['lint', node, [join(root, 'node_modules/eslint/bin/eslint.js'), '--max-warnings', '0', '.']],
+  ['types', node, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit']],
+  ['imports', node, ['scripts/check-imports.ts']],
+  ['dead code', node, ['scripts/check-dead-code.ts']],
+  ['words', node, ['scripts/check-words.ts']],
+];
+
+let failed = 0;
+for (const [name, command, commandArguments] of checks) {
+  const started = performance.now();
+  const result = spawnSync(command, commandArguments, { cwd: root, encoding: 'utf8' });
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  if (result.status === 0) {
+    console.log(`ok    ${name} (${seconds} s)`);
+  } else {
+    failed += 1;
+    console.log(`FAIL  ${name} (${seconds} s)\n${result.stdout}${result.stderr}`);
+  }
+}
+process.exitCode = failed > 0 ? 1 : 0;
