@@ -66,7 +66,12 @@ export interface ProfileRecord {
     readonly notes: Readonly<Record<string, number | string | null>>;
   }[];
   readonly totals: Float64Array;
-  readonly picker: { readonly plugin: string; readonly type: string; readonly tied: Int32Array; readonly picked: Int32Array };
+  readonly picker: {
+    readonly plugin: string;
+    readonly type: string;
+    readonly tied: Int32Array;
+    readonly picked: Int32Array;
+  };
 }
 
 export interface Attempt {
