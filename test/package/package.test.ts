@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { repository, runCommand, temporaryFolder } from '../support/command.ts';
+import { complete, startStack } from '../support/stack.ts';
+import { prompt1, prompt2, walkthroughModel } from '../support/walkthrough-prompts.ts';
+
+test('npm pack gives a package whose `npx signalbox up` works', async (t) => {
+  const folder = temporaryFolder(t);
+  const packed = await runCommand('npm', ['pack', '--pack-destination', folder], { cwd: repository });
+  assert.equal(packed.status, 0, packed.stderr);
+  const archive = readdirSync(folder).find((name) => name.endsWith('.tgz'));
+  assert.ok(archive, packed.stdout);
+
+  const stack = await startStack(t, ['npx', '--yes', '--package', join(folder, archive), 'signalbox'], [], {
+    cwd: temporaryFolder(t),
+    env: { npm_config_cache: join(folder, 'npm-cache') },
+  });
+  assert.equal((await complete(stack.url, walkthroughModel, prompt1, 8)).status, 200);
+  const second = await complete(stack.url, walkthroughModel, prompt2, 8);
+  assert.ok((second.body.usage.prompt_tokens_details?.cached_tokens ?? 0) > 0);
+  const explained = await stack.signalbox('explain', 'last');
+  assert.equal(explained.status, 0, explained.stderr);
+  assert.match(explained.stdout, /prefix-aware-scorer/);
+});
