@@ -1,0 +1,107 @@
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { messageOf, SignalboxError } from '../base/errors.ts';
+import { endWithParent } from '../stack/parent-watch.ts';
+
+interface Entry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+/** Each command's module is imported only when that command runs, which keeps every start short. */
+const entries: readonly Entry[] = [
+  {
+    name: 'up',
+    summary: 'bring up the system that a values file describes, on this machine',
+    load: async () => (await import('./up.ts')).upCommand(),
+  },
+  { name: 'down', summary: 'end it', load: async () => (await import('./down.ts')).downCommand() },
+  { name: 'get', summary: 'show what runs (get pods)', load: async () => (await import('./get.ts')).getCommand() },
+  { name: 'logs', summary: "print a pod's log", load: async () => (await import('./logs.ts')).logsCommand() },
+  {
+    name: 'scale',
+    summary: 'set how many decode or prefill pods run',
+    load: async () => (await import('./scale.ts')).scaleCommand(),
+  },
+  {
+    name: 'delete',
+    summary: 'end a pod; another one takes its place (delete pod)',
+    load: async () => (await import('./delete.ts')).deleteCommand(),
+  },
+  {
+    name: 'load',
+    summary: 'send traffic and report how it was served',
+    load: async () => (await import('./load.ts')).loadCommand(),
+  },
+  {
+    name: 'explain',
+    summary: 'show why a request went where it went',
+    load: async () => (await import('./explain.ts')).explainCommand(),
+  },
+  {
+    name: 'gateway',
+    summary: 'run the OpenAI-compatible gateway with the scheduler in it',
+    load: async () => (await import('./gateway.ts')).gatewayCommand(),
+  },
+  {
+    name: 'sidecar',
+    summary: 'run the routing proxy that stands in front of a decode engine',
+    load: async () => (await import('./sidecar.ts')).sidecarCommand(),
+  },
+  {
+    name: 'engine',
+    summary: 'run a simulated vLLM engine',
+    load: async () => (await import('./engine.ts')).engineCommand(),
+  },
+];
+
+/** Runs one command line and sets the exit code: 0 done, 1 failed, 2 wrong usage. The reason is stderr's first line. */
+export async function run(args: readonly string[]): Promise<void> {
+  endWithParent();
+  // A reader that leaves early (`… | head`) is no failure.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+  try {
+    await (await program(args)).parseAsync(args, { from: 'user' });
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function program(args: readonly string[]): Promise<Command> {
+  const root = new Command('signalbox')
+    .description('An inference scheduler and gateway for fleets of LLM engines that shows why each request went where.')
+    .version(version());
+  const wanted = args.find((arg) => !arg.startsWith('-'));
+  for (const entry of entries) {
+    // `help up` needs up's own options as much as `up --help` does.
+    if (entry.name === wanted || (wanted === 'help' && args.includes(entry.name))) {
+      root.addCommand((await entry.load()).summary(entry.summary));
+    } else {
+      root.command(entry.name).summary(entry.summary).description(entry.summary);
+    }
+  }
+  throwInsteadOfExiting(root);
+  return root;
+}
+
+function throwInsteadOfExiting(command: Command): void {
+  command.exitOverride();
+  for (const child of command.commands) throwInsteadOfExiting(child);
+}
+
+function fail(error: unknown): void {
+  if (error instanceof CommanderError) {
+    // Commander has written its message; help and version that were asked for end with 0.
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+    return;
+  }
+  process.stderr.write(`signalbox: ${messageOf(error)}\n`);
+  process.exitCode = error instanceof SignalboxError && error.code === 'usage' ? 2 : 1;
+  if (!(error instanceof SignalboxError) && process.env['SIGNALBOX_DEBUG']) console.error(error);
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return (manifest as { version: string }).version;
+}
