@@ -1,4 +1,5 @@
 import type { ScoreUnit } from './plugin.ts';
+import type { PrefixLookup } from './view.ts';
 
 /**
  * The record of one decision, kept as numbers: everything shown to anybody (log steps, headers, explain, API, journal)
@@ -13,14 +14,23 @@ export interface Decision {
   readonly kind: string;
   readonly streaming: boolean;
   readonly promptTokens: number;
+  readonly promptCharacters: number;
+  readonly maxOutputTokens: number | null;
+  readonly sessionEndpoint: string | null;
+  /** Names, never values. */
+  readonly headerNames: readonly string[];
   readonly policy: { readonly name: string; readonly hash: string };
   /** Seed of the random source used for this decision: with inputs and policy it repeats the pick. */
   readonly seed: number;
   admission: { verdict: 'admitted' | 'rejected'; queuedSeconds: number; band: string };
   /** Everything that was eligible when the scheduler looked. */
-  readonly candidates: readonly { readonly endpoint: string; readonly address: string; readonly role: string | null }[];
+  readonly candidates: readonly Candidate[];
   readonly inputs: DecisionInputs;
+  readonly prefixLookup: PrefixLookup | null;
+  /** In the order they ran. */
   readonly profiles: readonly ProfileRecord[];
+  /** Index into `candidates` of the one that is to serve the request; -1 when none could. */
+  readonly picked: number;
   /** A few words: why this endpoint. */
   readonly reason: string;
   readonly predicted: { cachedTokens: number; ttftSeconds: number; e2eSeconds: number };
@@ -32,6 +42,13 @@ export interface Decision {
   outcome: DecisionOutcome | null;
 }
 
+export interface Candidate {
+  readonly endpoint: string;
+  readonly address: string;
+  readonly role: string | null;
+}
+
+/** What the scheduler saw of each candidate, copied at that moment. */
 export interface DecisionInputs {
   readonly waiting: Float64Array;
   readonly running: Float64Array;

@@ -7,3 +7,10 @@ export interface Endpoint {
   /** As Kubernetes has them; roles are read from `llm-d.ai/role`. */
   readonly labels: Readonly<Record<string, string>>;
 }
+
+/** What it does where prefill and decode are apart (`llm-d.ai/role`); null when it carries no such label. */
+export function roleOf(endpoint: Endpoint): string | null {
+  return endpoint.labels[roleLabel] ?? null;
+}
+
+export const roleLabel = 'llm-d.ai/role';

@@ -72,7 +72,7 @@ export interface Stateful<State> {
   finish?(state: State, decision: Decision, outcome: Outcome): void;
 }
 
-interface Common<Kind extends string, Parameters, Instance> {
+interface Common<Kind extends string, Parameters> {
   /** Exactly the file's name, and the name used in configuration. */
   readonly type: string;
   readonly kind: Kind;
@@ -81,16 +81,21 @@ interface Common<Kind extends string, Parameters, Instance> {
   /** Where the rule comes from. */
   readonly source: string;
   readonly parameters: z.ZodType<Parameters>;
-  create(parameters: Parameters): Instance;
 }
 
-export type FilterDefinition<P = unknown> = Common<'filter', P, Filter & Partial<Stateful<unknown>>>;
-export type ScorerDefinition<P = unknown> = Common<'scorer', P, Scorer & Partial<Stateful<unknown>>> & {
+export interface FilterDefinition<P = unknown> extends Common<'filter', P> {
+  create(parameters: P): Filter & Partial<Stateful<unknown>>;
+}
+export interface ScorerDefinition<P = unknown> extends Common<'scorer', P> {
   readonly unit: ScoreUnit;
-};
-export type PickerDefinition<P = unknown> = Common<'picker', P, Picker & Partial<Stateful<unknown>>> & {
+  create(parameters: P): Scorer & Partial<Stateful<unknown>>;
+}
+export interface PickerDefinition<P = unknown> extends Common<'picker', P> {
   readonly unit: ScoreUnit;
-};
-export type ProfileHandlerDefinition<P = unknown> = Common<'profile-handler', P, ProfileHandler>;
-export type PluginDefinition =
-  FilterDefinition<never> | ScorerDefinition<never> | PickerDefinition<never> | ProfileHandlerDefinition<never>;
+  create(parameters: P): Picker & Partial<Stateful<unknown>>;
+}
+export interface ProfileHandlerDefinition<P = unknown> extends Common<'profile-handler', P> {
+  /** `profiles` are the names configured; throws `config_invalid` when they do not suit it. */
+  create(parameters: P, profiles: readonly string[]): ProfileHandler;
+}
+export type PluginDefinition = FilterDefinition | ScorerDefinition | PickerDefinition | ProfileHandlerDefinition;

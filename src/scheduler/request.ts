@@ -7,6 +7,8 @@ export interface SchedulingRequest {
   readonly streaming: boolean;
   /** Length of the prompt; estimated from its characters when no tokenizer is at hand. 0 when there is none. */
   readonly promptTokens: number;
+  /** The same in characters, where it was counted. */
+  readonly promptCharacters?: number;
   /** The output bound the client gave, null when it gave none. */
   readonly maxOutputTokens: number | null;
   /** Endpoint name from a session token that was verified at the door; null without one. */

@@ -34,4 +34,9 @@ export interface FleetView {
 
   /** Leading prompt tokens thought to be cached per slot. A lazy column: computed at the first call. */
   cachedTokens(): Float64Array;
+
+  /** How the look-up behind `cachedTokens` went, for whoever asks why it says 0; absent where nobody looks. */
+  prefixLookup?(): PrefixLookup;
 }
+
+export type PrefixLookup = 'match' | 'no match' | 'shorter than one block' | 'nothing stored yet';

@@ -1,0 +1,89 @@
+/**
+ * Headers by which routers talk to each other and to engines' sidecars. From a client they could steer requests to
+ * addresses of its choosing, so none is ever passed on; those we need are set by us.
+ */
+const controlNames = new Set([
+  'x-session-token',
+  'x-went-into-resp-headers',
+  'x-envoy-original-dst-host',
+  'x-data-parallel-host-port',
+  'x-encoder-hosts-ports',
+]);
+const controlPrefixes = ['x-gateway-', 'x-llm-d-', 'x-prefiller', 'x-signalbox-'];
+
+/** Headers that belong to one connection (RFC 9110 section 7.6.1) or that the sender's HTTP client writes itself. */
+const connectionNames = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Never shown to plugins, logs or the journal. */
+const secretNames = new Set(['authorization', 'cookie', 'proxy-authorization', 'x-api-key', 'api-key', 'x-session-token']);
+
+export type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+function isControl(name: string): boolean {
+  return controlNames.has(name) || controlPrefixes.some((prefix) => name.startsWith(prefix));
+}
+
+function namedByConnection(headers: Headers): ReadonlySet<string> | null {
+  const connection = headers['connection'];
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return null;
+  return new Set(String(connection).toLowerCase().split(/\s*,\s*/));
+}
+
+/**
+ * What of a client's headers (lower-case names) goes to an engine. `accept-encoding` is left out: answers must be
+ * readable on their way, for usage and errors.
+ */
+export function requestHeaders(headers: Headers): Record<string, string | string[]> {
+  const named = namedByConnection(headers);
+  const kept: Record<string, string | string[]> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined || connectionNames.has(name) || isControl(name)) continue;
+    if (name === 'accept-encoding' || named?.has(name) === true) continue;
+    kept[name] = value;
+  }
+  return kept;
+}
+
+/** What of an engine's headers goes to the client. `content-length` stays: the body is passed on unchanged. */
+export function responseHeaders(headers: Headers): Record<string, string | string[]> {
+  const named = namedByConnection(headers);
+  const kept: Record<string, string | string[]> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (value === undefined || (connectionNames.has(name) && name !== 'content-length')) continue;
+    if (isControl(name) || named?.has(name) === true) continue;
+    kept[name] = value;
+  }
+  return kept;
+}
+
+/** What plugins may read: single values only, nothing secret. */
+export function visibleHeaders(headers: Headers): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const name in headers) {
+    const value = headers[name];
+    if (typeof value === 'string' && !secretNames.has(name)) kept[name] = value;
+  }
+  return kept;
+}
+
+/** The client's own request id when it is fit to be logged and sent on, else null. */
+export function saneRequestId(headers: Headers): string | null {
+  const id = headers['x-request-id'];
+  return typeof id === 'string' && /^[\w.:@/+=-]{1,128}$/.test(id) ? id : null;
+}

@@ -1,0 +1,93 @@
+/**
+ * A prompt as bytes for block hashing. Not what an engine's template would make of it: it need only be the same
+ * for the same beginning. Texts are UTF-8, token ids four little-endian bytes each (so a block is 16 tokens).
+ */
+export interface Prompt {
+  readonly bytes: Uint8Array;
+  /** Length of all texts of the request in UTF-8 bytes; embedded media are not counted. */
+  readonly textBytes: number;
+  /** Length of the first prompt's text in characters (for people). */
+  readonly characters: number;
+  /** Exact length in tokens when the client sent token ids, else null. */
+  readonly tokens: number | null;
+}
+
+export const emptyPrompt: Prompt = { bytes: new Uint8Array(0), textBytes: 0, characters: 0, tokens: 0 };
+
+function textPrompt(text: string, otherBytes = 0): Prompt {
+  const bytes = Buffer.from(text);
+  return { bytes, textBytes: bytes.byteLength + otherBytes, characters: text.length, tokens: null };
+}
+
+function isTokenIds(value: readonly unknown[]): value is readonly number[] {
+  return value.length > 0 && value.every((token) => typeof token === 'number');
+}
+
+function tokenPrompt(tokens: readonly number[], otherTokens = 0): Prompt {
+  const bytes = new Uint8Array(Uint32Array.from(tokens).buffer);
+  return { bytes, textBytes: 0, characters: 0, tokens: tokens.length + otherTokens };
+}
+
+/**
+ * `prompt` of completions or `input` of embeddings: a string, token ids, or an array of either.
+ * Of several prompts the first is the one whose prefix counts; the length is that of all.
+ */
+export function completionPrompt(prompt: unknown): Prompt {
+  if (typeof prompt === 'string') return textPrompt(prompt);
+  if (!Array.isArray(prompt)) return emptyPrompt;
+  if (isTokenIds(prompt)) return tokenPrompt(prompt);
+  const first: unknown = prompt[0];
+  if (typeof first === 'string') {
+    let otherBytes = 0;
+    for (const other of prompt.slice(1)) if (typeof other === 'string') otherBytes += Buffer.byteLength(other);
+    return textPrompt(first, otherBytes);
+  }
+  if (Array.isArray(first) && isTokenIds(first)) {
+    let otherTokens = 0;
+    for (const other of prompt.slice(1)) if (Array.isArray(other)) otherTokens += other.length;
+    return tokenPrompt(first, otherTokens);
+  }
+  return emptyPrompt;
+}
+
+interface Rendering {
+  text: string;
+  mediaCharacters: number;
+}
+
+function renderPart(part: unknown, into: Rendering): void {
+  if (typeof part === 'string') {
+    into.text += part;
+  } else if (isObject(part)) {
+    if (typeof part['text'] === 'string') {
+      into.text += part['text'];
+    } else {
+      // An image or the like: it distinguishes prompts, but its bytes are no measure of its tokens.
+      const media = JSON.stringify(part);
+      into.text += media;
+      into.mediaCharacters += media.length;
+    }
+  }
+}
+
+/** `messages` and `tools` of a chat, tools first, as chat templates put them. */
+export function chatPrompt(messages: unknown, tools: unknown): Prompt {
+  if (!Array.isArray(messages)) return emptyPrompt;
+  const rendering: Rendering = { text: '', mediaCharacters: 0 };
+  if (Array.isArray(tools) && tools.length > 0) rendering.text += JSON.stringify(tools) + '\n';
+  for (const message of messages as unknown[]) {
+    if (!isObject(message)) continue;
+    const { role, content, tool_calls: toolCalls } = message;
+    rendering.text += `<|${typeof role === 'string' ? role : ''}|>\n`;
+    if (Array.isArray(content)) for (const part of content) renderPart(part, rendering);
+    else renderPart(content, rendering);
+    if (toolCalls !== undefined && toolCalls !== null) rendering.text += JSON.stringify(toolCalls);
+    rendering.text += '\n';
+  }
+  const prompt = textPrompt(rendering.text);
+  return { ...prompt, textBytes: Math.max(0, prompt.textBytes - rendering.mediaCharacters) };
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

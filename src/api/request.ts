@@ -1,0 +1,106 @@
+import { SignalboxError, messageOf } from '../base/errors.ts';
+import { chatPrompt, completionPrompt, emptyPrompt, isObject, type Prompt } from './prompt.ts';
+import { removeMembers } from './splice.ts';
+
+export type RequestKind = 'completions' | 'chat' | 'embeddings' | 'other';
+
+/** The few things read from a client's request. Everything else is the engine's to judge. */
+export interface ParsedRequest {
+  readonly kind: RequestKind;
+  /** Empty for kind `other` when the body names none. */
+  readonly model: string;
+  readonly streaming: boolean;
+  readonly prompt: Prompt;
+  readonly maxOutputTokens: number | null;
+  /** Part of an engine's cache key: prompts with different salts share nothing. */
+  readonly cacheSalt: string | null;
+  /** What goes to the engine: the client's bytes, without members that only routers may set. */
+  readonly body: Buffer;
+}
+
+/** Members by which engines hand caches to each other; from a client they can hang or kill an engine. */
+const transferMembers: ReadonlySet<string> = new Set([
+  'kv_transfer_params',
+  'ec_transfer_params',
+  'bootstrap_host',
+  'bootstrap_port',
+  'bootstrap_room',
+]);
+
+function parseBody(body: Buffer): Record<string, unknown> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body.toString('utf8'));
+  } catch (error) {
+    const reason = body.length === 0 ? 'it is empty' : messageOf(error).replace(/, ".*$/s, '').slice(0, 120);
+    throw new SignalboxError('body_malformed', `The request body is not valid JSON: ${reason}.`, { cause: error });
+  }
+  if (!isObject(parsed)) {
+    const found = Array.isArray(parsed) ? 'an array' : `a ${parsed === null ? 'null' : typeof parsed}`;
+    throw new SignalboxError('request_invalid', `The request body must be a JSON object, not ${found}.`);
+  }
+  return parsed;
+}
+
+function modelOf(fields: Record<string, unknown>): string {
+  const model = fields['model'];
+  if (typeof model === 'string' && model !== '') return model;
+  const found = model === undefined ? 'it is missing' : `it is ${JSON.stringify(model).slice(0, 40)}`;
+  throw new SignalboxError('request_invalid', `"model" must be a non-empty string: ${found}.`, { param: 'model' });
+}
+
+function outputBound(fields: Record<string, unknown>): number | null {
+  for (const name of ['max_completion_tokens', 'max_tokens', 'max_output_tokens', 'n_predict']) {
+    const value = fields[name];
+    if (typeof value === 'number' && value >= 0) return value;
+  }
+  return null;
+}
+
+function promptOf(kind: RequestKind, fields: Record<string, unknown>): Prompt {
+  if (kind === 'chat') return chatPrompt(fields['messages'], fields['tools']);
+  return completionPrompt(kind === 'embeddings' ? fields['input'] : fields['prompt']);
+}
+
+/**
+ * Reads a JSON body of the routes we schedule by content.
+ * @throws SignalboxError `body_malformed` or `request_invalid`, in the client's terms.
+ */
+export function parseRequest(kind: Exclude<RequestKind, 'other'>, body: Buffer): ParsedRequest {
+  const fields = parseBody(body);
+  const salt = fields['cache_salt'];
+  let clean = body;
+  for (const name of transferMembers) {
+    if (name in fields) {
+      clean = removeMembers(body, transferMembers);
+      break;
+    }
+  }
+  return {
+    kind,
+    model: modelOf(fields),
+    streaming: fields['stream'] === true,
+    prompt: promptOf(kind, fields),
+    maxOutputTokens: outputBound(fields),
+    cacheSalt: typeof salt === 'string' ? salt : null,
+    body: clean,
+  };
+}
+
+/** A request on any other route: placed by load alone; its model is used when its body happens to name one. */
+export function parseOther(body: Buffer, contentType: string): ParsedRequest {
+  let model = '';
+  let streaming = false;
+  let clean = body;
+  if (body.length > 0 && contentType.includes('json')) {
+    try {
+      const fields = parseBody(body);
+      if (typeof fields['model'] === 'string') model = fields['model'];
+      streaming = fields['stream'] === true;
+      if ([...transferMembers].some((name) => name in fields)) clean = removeMembers(body, transferMembers);
+    } catch {
+      // Not for us to judge: the engine answers for its own routes.
+    }
+  }
+  return { kind: 'other', model, streaming, prompt: emptyPrompt, maxOutputTokens: null, cacheSalt: null, body: clean };
+}

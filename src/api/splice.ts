@@ -1,0 +1,67 @@
+/**
+ * Removes top-level members from a JSON object in its bytes, leaving every other byte as it came.
+ * The body must be valid JSON with an object at its top (it has been parsed before).
+ */
+export function removeMembers(body: Buffer, names: ReadonlySet<string>): Buffer {
+  const kept: Buffer[] = [];
+  const members = topLevelMembers(body);
+  const survivors = members.filter((member) => !names.has(member.name));
+  if (survivors.length === members.length) return body;
+  kept.push(Buffer.from('{'));
+  for (const [index, member] of survivors.entries()) {
+    if (index > 0) kept.push(Buffer.from(','));
+    kept.push(body.subarray(member.start, member.end));
+  }
+  kept.push(Buffer.from('}'));
+  return Buffer.concat(kept);
+}
+
+interface Member {
+  readonly name: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+const comma = 0x2c;
+const colon = 0x3a;
+
+function stringEnd(body: Buffer, start: number): number {
+  for (let at = start + 1; at < body.length; at++) {
+    if (body[at] === backslash) at++;
+    else if (body[at] === quote) return at + 1;
+  }
+  return body.length;
+}
+
+function topLevelMembers(body: Buffer): Member[] {
+  const members: Member[] = [];
+  let depth = 0;
+  let start = -1;
+  let name: string | null = null;
+  let lastString: string | null = null;
+  for (let at = 0; at < body.length; at++) {
+    const byte = body[at]!;
+    if (byte === quote) {
+      const end = stringEnd(body, at);
+      if (depth === 1) {
+        if (start < 0) start = at;
+        if (name === null) lastString = JSON.parse(body.toString('utf8', at, end)) as string;
+      }
+      at = end - 1;
+    } else if (byte === 0x7b || byte === 0x5b) {
+      depth++;
+    } else if (depth === 1 && byte === colon) {
+      name = lastString;
+    } else if (byte === 0x5d || byte === 0x7d || (depth === 1 && byte === comma)) {
+      if (depth === 1 && start >= 0 && name !== null) {
+        members.push({ name, start, end: at });
+        start = -1;
+        name = null;
+      }
+      if (byte !== comma) depth--;
+    }
+  }
+  return members;
+}

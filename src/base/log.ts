@@ -1,0 +1,30 @@
+import { pino, type DestinationStream, type Logger } from 'pino';
+
+export type { Logger };
+
+/**
+ * JSON lines for people and collectors. Written asynchronously, so that a slow reader never stops the process;
+ * past `maxBufferBytes` lines are dropped rather than kept.
+ */
+export function createLogger(name: string, destination: DestinationStream = lineFile(1)): Logger {
+  return pino(
+    {
+      base: null,
+      name,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      redact: { paths: ['headers.authorization', 'headers.cookie', 'headers["x-api-key"]'], remove: true },
+    },
+    destination,
+  );
+}
+
+const maxBufferBytes = 8 * 1024 * 1024;
+
+/** A line writer onto a file or descriptor that drops instead of blocking or growing. */
+export function lineFile(target: string | number): ReturnType<typeof pino.destination> {
+  const destination = pino.destination({ dest: target, sync: false, mkdir: true, maxLength: maxBufferBytes });
+  // A closed pipe or a full disk must not take the process with it.
+  destination.on('error', () => undefined);
+  return destination;
+}

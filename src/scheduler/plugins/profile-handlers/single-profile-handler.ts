@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import { SignalboxError } from '../../../base/errors.ts';
+import type { ProfileHandlerDefinition } from '../../plugin.ts';
+
+export const singleProfileHandler: ProfileHandlerDefinition = {
+  type: 'single-profile-handler',
+  kind: 'profile-handler',
+  summary: 'Runs the one profile there is.',
+  source: 'Gateway API Inference Extension',
+  parameters: z.strictObject({}),
+  create(_parameters, profiles) {
+    const [primary] = profiles;
+    if (primary === undefined || profiles.length > 1) {
+      throw new SignalboxError(
+        'config_invalid',
+        `single-profile-handler runs exactly one profile, but ${profiles.length} are configured (${profiles.join(', ')})`,
+      );
+    }
+    return { primary, next: (_request, done) => (done.length === 0 ? primary : null) };
+  },
+};

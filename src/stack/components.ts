@@ -1,0 +1,85 @@
+import { modelObjectName, templateHash } from './object-names.ts';
+import { eppEnvironment, type Values } from './values.ts';
+
+export type Component = 'gateway' | 'modelservice' | 'epp' | 'decode' | 'prefill';
+
+/** A program of this package that a container runs, without what differs from pod to pod (ports, names). */
+export interface ContainerTemplate {
+  readonly name: string;
+  readonly program: 'gateway' | 'modelservice' | 'epp' | 'sidecar' | 'engine';
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** What a Deployment declares: so many pods alike. */
+export interface Workload {
+  readonly component: Component;
+  /** The pods are called `<name>-<hash>-<suffix>`. */
+  readonly name: string;
+  readonly hash: string;
+  readonly replicas: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly containers: readonly ContainerTemplate[];
+}
+
+export interface EngineOptions {
+  /** Every engine runs this many times faster than its hardware profile says. */
+  readonly timeScale?: number;
+  readonly profile?: string;
+}
+
+/** Everything that should run for these values. Pure: where it runs and on which ports is decided elsewhere. */
+export function workloads(values: Values, options: EngineOptions = {}): Workload[] {
+  const { model, decode, prefill } = values.sampleApplication;
+  const stem = modelObjectName(model.modelName);
+  const engine = (extraArgs: readonly string[]): ContainerTemplate => ({
+    name: 'vllm',
+    program: 'engine',
+    args: [...engineArgs(values, options), ...extraArgs],
+    env: { VLLM_LOGGING_LEVEL: values.modelservice.vllm.logLevel },
+  });
+  const serving = (role: 'decode' | 'prefill') => ({
+    'llm-d.ai/inferenceServing': 'true',
+    'llm-d.ai/model': stem,
+    'llm-d.ai/role': role,
+  });
+  // The EPP's switches are the gateway's too: locally it lives in the gateway's process.
+  const env = eppEnvironment(values);
+  return [
+    workload('gateway', 'llm-d-inference-gateway', 1, { app: 'llm-d-inference-gateway' }, [
+      { name: 'gateway', program: 'gateway', args: [], env },
+    ]),
+    workload('modelservice', 'llm-d-modelservice', 1, { app: 'llm-d-modelservice' }, [
+      { name: 'modelservice', program: 'modelservice', args: [], env: {} },
+    ]),
+    workload('epp', `${stem}-epp`, 1, { 'llm-d.ai/epp': `${stem}-epp` }, [
+      { name: 'epp', program: 'epp', args: [], env },
+    ]),
+    workload('decode', `${stem}-decode`, decode.replicas, serving('decode'), [
+      { name: 'routing-proxy', program: 'sidecar', args: [], env: {} },
+      engine(decode.extraArgs),
+    ]),
+    workload('prefill', `${stem}-prefill`, prefill.replicas, serving('prefill'), [engine(prefill.extraArgs)]),
+  ];
+}
+
+function engineArgs(values: Values, { timeScale, profile }: EngineOptions): string[] {
+  const { modelName, servedModelNames } = values.sampleApplication.model;
+  return [
+    '--model',
+    modelName,
+    ...(servedModelNames.length > 0 ? ['--served-model-name', ...servedModelNames] : []),
+    ...(profile === undefined ? [] : ['--profile', profile]),
+    ...(timeScale === undefined ? [] : ['--time-scale', String(timeScale)]),
+  ];
+}
+
+function workload(
+  component: Component,
+  name: string,
+  replicas: number,
+  labels: Readonly<Record<string, string>>,
+  containers: readonly ContainerTemplate[],
+): Workload {
+  return { component, name, hash: templateHash({ labels, containers }), replicas, labels, containers };
+}

@@ -1,0 +1,273 @@
+import { z } from 'zod';
+import { fileError, readYaml, validate, type FileIssue } from '../base/yaml.ts';
+
+/** The four pod shapes the chart knows. Locally they differ in nothing yet; `basic-gpu-preset` is the walkthrough's. */
+const presets = [
+  'basic-gpu-preset',
+  'basic-gpu-with-nixl-preset',
+  'basic-gpu-with-nixl-and-redis-lookup-preset',
+  'basic-sim-preset',
+] as const;
+
+/** Content that only means something to Kubernetes or Helm; its inside is not ours to check. */
+const opaque = z.unknown();
+
+const environmentEntries = z.array(
+  z.strictObject({
+    name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected an environment variable name'),
+    value: z.union([z.string(), z.number(), z.boolean()]).transform(String).optional(),
+    valueFrom: opaque.optional(),
+  }),
+);
+
+const role = z
+  .strictObject({
+    replicas: z.int().min(0).max(64).default(1),
+    extraArgs: z.array(z.union([z.string(), z.number()]).transform(String)).default([]),
+  })
+  .prefault({});
+
+const modelArtifactUri = z
+  .string()
+  .regex(
+    /^(hf:\/\/[^/\s]+\/[^/\s]+|pvc:\/\/[^/\s]+\/\S+)$/,
+    'expected hf://ORGANISATION/REPOSITORY or pvc://CLAIM/PATH',
+  );
+
+const image = opaque.optional();
+
+/** Workload settings that Kubernetes alone reads. */
+const placement = {
+  affinity: opaque.optional(),
+  nodeSelector: opaque.optional(),
+  tolerations: opaque.optional(),
+  topologySpreadConstraints: opaque.optional(),
+  podAnnotations: opaque.optional(),
+  podLabels: opaque.optional(),
+  podSecurityContext: opaque.optional(),
+  containerSecurityContext: opaque.optional(),
+  resources: opaque.optional(),
+};
+
+const named = { nameOverride: opaque.optional(), fullnameOverride: opaque.optional(), annotations: opaque.optional() };
+
+const schema = z.strictObject({
+  sampleApplication: z
+    .strictObject({
+      enabled: z.boolean().default(true),
+      baseConfigMapRefName: z.enum(presets).default('basic-gpu-with-nixl-and-redis-lookup-preset'),
+      model: z
+        .strictObject({
+          modelArtifactURI: modelArtifactUri.default('hf://meta-llama/Llama-3.2-3B-Instruct'),
+          modelName: z
+            .string()
+            .regex(/^[^\s]*[A-Za-z0-9][^\s]*$/, 'expected a name without spaces')
+            .max(256)
+            .default('meta-llama/Llama-3.2-3B-Instruct'),
+          servedModelNames: z.array(z.string().min(1)).default([]),
+          auth: z.strictObject({ hfToken: opaque.optional() }).optional(),
+        })
+        .prefault({}),
+      resources: opaque.optional(),
+      inferencePoolPort: z.int().min(1).max(65535).default(8000),
+      prefill: role,
+      decode: role,
+      endpointPicker: z.strictObject({ env: environmentEntries.default([]) }).prefault({}),
+    })
+    .prefault({}),
+  gateway: z
+    .strictObject({
+      ...named,
+      enabled: z.boolean().default(true),
+      gatewayClassName: z.string().optional(),
+      serviceType: z.string().optional(),
+      listeners: opaque.optional(),
+      gatewayParameters: opaque.optional(),
+      kGatewayParameters: z.strictObject({ proxyUID: opaque.optional() }).optional(),
+    })
+    .prefault({}),
+  ingress: z
+    .strictObject({
+      ...named,
+      enabled: z.boolean().optional(),
+      host: z.string().optional(),
+      ingressClassName: z.string().optional(),
+      path: z.string().optional(),
+      pathType: z.string().optional(),
+      tls: opaque.optional(),
+      selfSigned: opaque.optional(),
+      extraHosts: opaque.optional(),
+      extraTls: opaque.optional(),
+      clusterRouterBase: z.string().optional(),
+    })
+    .optional(),
+  modelservice: z
+    .strictObject({
+      ...named,
+      ...placement,
+      enabled: z.boolean().default(true),
+      replicas: z.int().min(0).optional(),
+      image,
+      epp: z
+        .strictObject({
+          ...placement,
+          image,
+          metrics: opaque.optional(),
+          defaultEnvVars: environmentEntries.optional(),
+          defaultEnvVarsOverride: environmentEntries.default([]),
+        })
+        .prefault({}),
+      prefill: z.strictObject(placement).optional(),
+      decode: z.strictObject(placement).optional(),
+      vllm: z
+        .strictObject({
+          image,
+          metrics: opaque.optional(),
+          logLevel: z.enum(['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']).default('INFO'),
+        })
+        .prefault({}),
+      routingProxy: z.strictObject({ image }).optional(),
+      inferenceSimulator: z.strictObject({ image }).optional(),
+      metrics: opaque.optional(),
+      service: opaque.optional(),
+      serviceAccount: opaque.optional(),
+      rbac: opaque.optional(),
+    })
+    .prefault({}),
+  redis: z.looseObject({ enabled: z.boolean().default(true) }).prefault({}),
+  test: z.looseObject({ enabled: z.boolean().optional() }).optional(),
+  global: opaque.optional(),
+  kubeVersion: opaque.optional(),
+  clusterDomain: opaque.optional(),
+  nameOverride: opaque.optional(),
+  fullnameOverride: opaque.optional(),
+  commonLabels: opaque.optional(),
+  commonAnnotations: opaque.optional(),
+  extraDeploy: opaque.optional(),
+});
+
+/** A values file with every default filled in. */
+export type Values = z.infer<typeof schema>;
+
+/** The scheduler's switches as the chart has them when a values file says nothing. */
+const defaultEppEnvironment: Readonly<Record<string, string>> = {
+  ENABLE_KVCACHE_AWARE_SCORER: 'false',
+  KVCACHE_AWARE_SCORER_WEIGHT: '1',
+  ENABLE_PREFIX_AWARE_SCORER: 'true',
+  PREFIX_AWARE_SCORER_WEIGHT: '2',
+  ENABLE_LOAD_AWARE_SCORER: 'true',
+  LOAD_AWARE_SCORER_WEIGHT: '1',
+  ENABLE_SESSION_AWARE_SCORER: 'false',
+  SESSION_AWARE_SCORER_WEIGHT: '1',
+  PD_ENABLED: 'false',
+  PD_PROMPT_LEN_THRESHOLD: '10',
+  PREFILL_ENABLE_KVCACHE_AWARE_SCORER: 'false',
+  PREFILL_KVCACHE_AWARE_SCORER_WEIGHT: '1',
+  PREFILL_ENABLE_LOAD_AWARE_SCORER: 'false',
+  PREFILL_LOAD_AWARE_SCORER_WEIGHT: '1',
+  PREFILL_ENABLE_PREFIX_AWARE_SCORER: 'false',
+  PREFILL_PREFIX_AWARE_SCORER_WEIGHT: '1',
+  PREFILL_ENABLE_SESSION_AWARE_SCORER: 'false',
+  PREFILL_SESSION_AWARE_SCORER_WEIGHT: '1',
+};
+
+/** What a values file may say that has no meaning when everything runs as processes of one machine. */
+const notUsedLocally: readonly string[] = [
+  'sampleApplication.model.auth',
+  'sampleApplication.resources',
+  'sampleApplication.inferencePoolPort',
+  'gateway.gatewayClassName',
+  'gateway.serviceType',
+  'gateway.listeners',
+  'gateway.kGatewayParameters',
+  'gateway.gatewayParameters',
+  'ingress',
+  'modelservice.replicas',
+  'modelservice.image',
+  'modelservice.resources',
+  'modelservice.epp.image',
+  'modelservice.epp.metrics',
+  'modelservice.prefill',
+  'modelservice.decode',
+  'modelservice.vllm.image',
+  'modelservice.vllm.metrics',
+  'modelservice.routingProxy',
+  'modelservice.inferenceSimulator',
+  'modelservice.metrics',
+  'modelservice.service',
+  'modelservice.serviceAccount',
+  'modelservice.rbac',
+  'redis',
+  'test',
+  'global',
+  'kubeVersion',
+  'clusterDomain',
+  'commonLabels',
+  'commonAnnotations',
+  'extraDeploy',
+];
+
+export interface ValuesFile {
+  readonly values: Values;
+  /** Keys that the file sets and a local stack has no use for, dotted. */
+  readonly notUsed: readonly string[];
+}
+
+/** Parses a values file. Throws `config_invalid` that lists every issue with file, line, column and a suggestion. */
+export function parseValues(text: string, fileName: string): ValuesFile {
+  const file = readYaml(text, fileName);
+  const given = file.value ?? {};
+  const values = validate(file, schema, given);
+  const issues: FileIssue[] = [];
+  const wrong = (path: (string | number)[], message: string) => issues.push({ at: file.at(path), message });
+
+  if (!values.sampleApplication.enabled) {
+    wrong(
+      ['sampleApplication', 'enabled'],
+      'sampleApplication.enabled: false leaves no model to serve; set it to true',
+    );
+  }
+  if (!values.gateway.enabled) {
+    wrong(['gateway', 'enabled'], 'gateway.enabled: false leaves no way in; set it to true');
+  }
+  if (!values.modelservice.enabled) {
+    wrong(['modelservice', 'enabled'], 'modelservice.enabled: false leaves nothing to start the pods; set it to true');
+  }
+  const places: [(string | number)[], readonly { valueFrom?: unknown }[]][] = [
+    [['modelservice', 'epp', 'defaultEnvVars'], values.modelservice.epp.defaultEnvVars ?? []],
+    [['modelservice', 'epp', 'defaultEnvVarsOverride'], values.modelservice.epp.defaultEnvVarsOverride],
+    [['sampleApplication', 'endpointPicker', 'env'], values.sampleApplication.endpointPicker.env],
+  ];
+  for (const [path, entries] of places) {
+    for (const [index, entry] of entries.entries()) {
+      if (entry.valueFrom !== undefined) {
+        wrong([...path, index, 'valueFrom'], 'valueFrom needs Kubernetes; write a plain value');
+      }
+    }
+  }
+  if (issues.length > 0) throw fileError(issues);
+  return { values, notUsed: notUsedLocally.filter((path) => holds(given, path.split('.'))) };
+}
+
+/** The EPP's environment: the chart's defaults, then `defaultEnvVars`, its override and `endpointPicker.env`, by name. */
+export function eppEnvironment(values: Values): Record<string, string> {
+  const environment: Record<string, string> = {};
+  if (values.modelservice.epp.defaultEnvVars === undefined) Object.assign(environment, defaultEppEnvironment);
+  for (const entry of [
+    ...(values.modelservice.epp.defaultEnvVars ?? []),
+    ...values.modelservice.epp.defaultEnvVarsOverride,
+    ...values.sampleApplication.endpointPicker.env,
+  ]) {
+    environment[entry.name] = entry.value ?? '';
+  }
+  return environment;
+}
+
+function holds(value: unknown, path: readonly string[]): boolean {
+  let current = value;
+  for (const key of path) {
+    if (typeof current !== 'object' || current === null || !Object.hasOwn(current, key)) return false;
+    current = (current as Record<string, unknown>)[key];
+  }
+  return true;
+}
