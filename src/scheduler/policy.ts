@@ -1,0 +1,37 @@
+import type { Filter, Picker, ProfileHandler, Scorer, ScoreUnit, Stateful } from './plugin.ts';
+
+/** A plugin as one policy uses it. */
+interface Used<Instance> {
+  /** The name the configuration gives it; its type when it gives none. */
+  readonly plugin: string;
+  readonly type: string;
+  readonly instance: Instance & Partial<Stateful<unknown>>;
+  /** Where its state stands in `PolicyStates`; -1 when it keeps none. */
+  readonly stateIndex: number;
+}
+
+export interface Profile {
+  readonly name: string;
+  readonly filters: readonly Used<Filter>[];
+  readonly scorers: readonly (Used<Scorer> & { readonly unit: ScoreUnit; readonly weight: number })[];
+  readonly picker: Used<Picker> & { readonly unit: ScoreUnit };
+}
+
+/** A configuration, compiled: everything resolved, nothing optional. */
+export interface Policy {
+  readonly name: string;
+  /** Of the configuration after defaults: equal hashes decide alike. */
+  readonly hash: string;
+  readonly handler: ProfileHandler;
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly stateful: readonly Stateful<unknown>[];
+  /** True when some profile scores session affinity, so that answers carry a session token. */
+  readonly usesSessions: boolean;
+}
+
+/** What the plugins of one policy remember. Live, shadow and replay each own theirs. */
+export type PolicyStates = readonly unknown[];
+
+export function newStates(policy: Policy): PolicyStates {
+  return policy.stateful.map((plugin) => plugin.state());
+}

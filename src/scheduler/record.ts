@@ -1,0 +1,93 @@
+import type { Candidate, Decision, DecisionInputs, ProfileRecord } from './decision.ts';
+import { roleOf } from './endpoint.ts';
+import type { Policy } from './policy.ts';
+import type { SchedulingRequest } from './request.ts';
+import type { Schedule } from './schedule.ts';
+import type { FleetView } from './view.ts';
+
+/** What the record needs beyond the scheduler's own arguments. */
+export interface RecordContext {
+  readonly id: string;
+  readonly epochMs: number;
+  readonly seed: number;
+  readonly queuedSeconds: number;
+  readonly band: string;
+  readonly schedulerSeconds: number;
+  readonly predicted: { readonly ttftSeconds: number; readonly e2eSeconds: number };
+}
+
+/** The Decision of one run of the scheduler, with its inputs copied: the view's columns go on living. */
+export function recordDecision(
+  policy: Policy,
+  request: SchedulingRequest,
+  view: FleetView,
+  result: Schedule,
+  context: RecordContext,
+): Decision {
+  const slots = view.eligible;
+  const copy = (column: Float64Array): Float64Array => Float64Array.from(slots, (slot) => column[slot] ?? NaN);
+  const inputs: DecisionInputs = {
+    waiting: copy(view.waiting),
+    running: copy(view.running),
+    kvUsage: copy(view.kvUsage),
+    inFlight: copy(view.inFlight),
+    queuedPrefillTokens: copy(view.queuedPrefillTokens),
+    queuedPrefillSeconds: copy(view.queuedPrefillSeconds),
+    cachedTokens: copy(view.cachedTokens()),
+    ageMs: copy(view.gaugeAgeMs),
+    speed: copy(view.speed),
+  };
+  const candidates: Candidate[] = Array.from(slots, (slot) => {
+    const endpoint = view.endpoints[slot]!;
+    return { endpoint: endpoint.name, address: endpoint.address, role: roleOf(endpoint) };
+  });
+  const winner = result.picked[0];
+  const picked = winner === undefined ? -1 : slots.indexOf(winner);
+  return {
+    id: context.id,
+    requestId: request.requestId,
+    epochMs: context.epochMs,
+    model: request.model,
+    kind: request.kind,
+    streaming: request.streaming,
+    promptTokens: request.promptTokens,
+    promptCharacters: request.promptCharacters ?? 0,
+    maxOutputTokens: request.maxOutputTokens,
+    sessionEndpoint: request.sessionEndpoint,
+    headerNames: Object.keys(request.headers),
+    policy: { name: policy.name, hash: policy.hash },
+    seed: context.seed,
+    admission: {
+      verdict: picked < 0 ? 'rejected' : 'admitted',
+      queuedSeconds: context.queuedSeconds,
+      band: context.band,
+    },
+    candidates,
+    inputs,
+    prefixLookup: view.prefixLookup?.() ?? null,
+    profiles: result.profiles,
+    picked,
+    reason: reasonOf(result.profiles.at(-1), picked, candidates.length),
+    predicted: { cachedTokens: picked < 0 ? NaN : inputs.cachedTokens[picked]!, ...context.predicted },
+    schedulerSeconds: context.schedulerSeconds,
+    attempts: [],
+    shadow: [],
+    outcome: null,
+  };
+}
+
+/** A few words: what made the total of the one picked, or why there is none. */
+function reasonOf(profile: ProfileRecord | undefined, picked: number, candidateCount: number): string {
+  if (candidateCount === 0) return 'no endpoint is ready';
+  if (profile === undefined || picked < 0) return 'every endpoint was filtered out';
+  const at = profile.scored.indexOf(picked);
+  const terms = profile.scorers.map(({ type, unit, weight, scores }) => {
+    const name = type.replace(/-(aware-|affinity-)?(scorer|cost)$/, '');
+    const score = scores[at] ?? 0;
+    return unit === 'seconds' ? `${name} ${score.toFixed(3)}s` : `${name} ${score.toFixed(2)}x${weight}`;
+  });
+  if (terms.length === 0) terms.push('no scorer');
+  if (profile.scored.length === 1) terms.push('the only candidate');
+  else if (profile.picker.tied.length > 1) terms.push(`random among ${profile.picker.tied.length} equal`);
+  return terms.join(' + ').replaceAll(' + random', ', random').replaceAll(' + the only', ', the only');
+}

@@ -1,0 +1,116 @@
+import { seededRandom } from '../base/random.ts';
+import type { Random } from '../base/random.ts';
+import type { ProfileRecord } from './decision.ts';
+import type { Cycle, Details } from './plugin.ts';
+import type { Policy, PolicyStates, Profile } from './policy.ts';
+import type { SchedulingRequest } from './request.ts';
+import type { FleetView } from './view.ts';
+
+/** What the scheduler decided. Indexes in the records are positions in `view.eligible`. */
+export interface Schedule {
+  readonly profiles: readonly ProfileRecord[];
+  /** Slots in order of preference, by the profile that serves; empty when nothing could be picked. */
+  readonly picked: readonly number[];
+}
+
+/**
+ * Filters, scores and picks, once for each profile the handler asks for. Pure: the same arguments give the same answer.
+ * `states` are the policy's plugins' memories (`newStates`); only `commit` and `finish` change them.
+ */
+export function schedule(
+  policy: Policy,
+  states: PolicyStates,
+  request: SchedulingRequest,
+  view: FleetView,
+  seed: number,
+): Schedule {
+  const random = seededRandom(seed);
+  const positions = positionsOf(view);
+  const profiles: ProfileRecord[] = [];
+  const done: { profile: string; picked: readonly number[] }[] = [];
+  for (;;) {
+    const name = policy.handler.next(request, done);
+    const profile = name === null ? undefined : policy.profiles.get(name);
+    if (profile === undefined || done.length > policy.profiles.size) break;
+    const { record, picked } = runProfile(profile, states, request, view, random, positions);
+    profiles.push(record);
+    done.push({ profile: profile.name, picked });
+  }
+  return { profiles, picked: done.find((each) => each.profile === policy.handler.primary)?.picked ?? [] };
+}
+
+function runProfile(
+  profile: Profile,
+  states: PolicyStates,
+  request: SchedulingRequest,
+  view: FleetView,
+  random: Random,
+  positions: Int32Array,
+): { record: ProfileRecord; picked: readonly number[] } {
+  const positionsIn = (slots: Iterable<number>): Int32Array => Int32Array.from(slots, (slot) => positions[slot]!);
+  let candidates = view.eligible;
+
+  const filters = profile.filters.map(({ plugin, type, instance }) => {
+    const cycle: Cycle = { request, view, candidates, random };
+    const kept: number[] = [];
+    const dropped: { candidate: number; reason: string }[] = [];
+    for (const slot of candidates) {
+      const reason = instance.drop(cycle, slot);
+      if (reason === null) kept.push(slot);
+      else dropped.push({ candidate: positions[slot]!, reason });
+    }
+    if (dropped.length > 0) candidates = Int32Array.from(kept);
+    return { plugin, type, kept: positionsIn(kept), dropped };
+  });
+
+  const cycle: Cycle = { request, view, candidates, random };
+  const totals = new Float64Array(candidates.length);
+  const scorers = profile.scorers.map(({ plugin, type, instance, unit, weight, stateIndex }) => {
+    const scores = new Float64Array(candidates.length);
+    const details = new DetailColumns(candidates.length);
+    instance.score(cycle, scores, details, states[stateIndex]);
+    for (let i = 0; i < scores.length; i++) totals[i]! += weight * scores[i]!;
+    return { plugin, type, unit, weight, scores, columns: details.columns, notes: details.notes };
+  });
+
+  const { plugin, type, instance, stateIndex } = profile.picker;
+  const { picked, tied } =
+    candidates.length === 0 ? { picked: [], tied: [] } : instance.pick(cycle, totals, states[stateIndex]);
+  return {
+    record: {
+      name: profile.name,
+      candidates: positionsIn(view.eligible),
+      filters,
+      scored: positionsIn(candidates),
+      scorers,
+      totals,
+      picker: { plugin, type, tied: positionsIn(tied), picked: positionsIn(picked) },
+    },
+    picked,
+  };
+}
+
+/** Position in `view.eligible` by slot. */
+function positionsOf(view: FleetView): Int32Array {
+  const positions = new Int32Array(view.endpoints.length).fill(-1);
+  for (let i = 0; i < view.eligible.length; i++) positions[view.eligible[i]!] = i;
+  return positions;
+}
+
+class DetailColumns implements Details {
+  readonly columns: Record<string, Float64Array> = {};
+  readonly notes: Record<string, number | string | null> = {};
+  readonly #length: number;
+
+  constructor(length: number) {
+    this.#length = length;
+  }
+
+  column(name: string): Float64Array {
+    return (this.columns[name] ??= new Float64Array(this.#length));
+  }
+
+  note(name: string, value: number | string | null): void {
+    this.notes[name] = value;
+  }
+}
