@@ -1,0 +1,177 @@
+import type { Decision, ProfileRecord } from '../scheduler/decision.ts';
+
+/** Version of the JSON form below. */
+const version = 1;
+/** Above this many candidates only the best are written out, and the rest counted. */
+const listLimit = 64;
+const bestListed = 16;
+
+/** A Decision as the admin API, the journal and `--json` show it. Unknown numbers are null. */
+export interface DecisionJson {
+  version: number;
+  id: string;
+  requestId: string;
+  /** ISO 8601. */
+  time: string;
+  model: string;
+  kind: string;
+  streaming: boolean;
+  promptTokens: number;
+  policy: { name: string; hash: string };
+  seed: number;
+  admission: { verdict: string; queuedSeconds: number; band: string };
+  inputs: Record<string, InputsJson>;
+  profiles: ProfileJson[];
+  reason: string;
+  predicted: { cachedTokens: number | null; ttftSeconds: number | null; e2eSeconds: number | null };
+  schedulerSeconds: number;
+  attempts: { endpoint: string; status: number | null; reason: string }[];
+  shadow: { policy: string; picked: string | null }[];
+  outcome: OutcomeJson | null;
+}
+
+export interface InputsJson {
+  waiting: number | null;
+  running: number | null;
+  kvUsage: number | null;
+  inFlight: number | null;
+  queuedPrefillTokens: number | null;
+  queuedPrefillSeconds: number | null;
+  cachedTokens: number | null;
+  ageMs: number | null;
+  speed: number | null;
+}
+
+export interface ProfileJson {
+  name: string;
+  /** How many there were; more than `candidates` lists when there are very many. */
+  candidateCount: number;
+  candidates: { endpoint: string; address: string }[];
+  filters: { plugin: string; type: string; kept: string[]; dropped: { endpoint: string; reason: string }[] }[];
+  scorers: {
+    plugin: string;
+    type: string;
+    unit: string;
+    weight: number;
+    scores: Record<string, number>;
+    details: Record<string, number | string | null | Record<string, number | null>>;
+  }[];
+  totals: Record<string, number>;
+  picker: { plugin: string; tied: string[]; picked: string[] };
+}
+
+export interface OutcomeJson {
+  status: number;
+  endpoint: string | null;
+  cachedTokens: number | null;
+  ttftSeconds: number | null;
+  e2eSeconds: number | null;
+  completionTokens: number | null;
+}
+
+export function decisionJson(decision: Decision): DecisionJson {
+  const listed = listedCandidates(decision);
+  const { inputs, predicted, outcome } = decision;
+  return {
+    version,
+    id: decision.id,
+    requestId: decision.requestId,
+    time: new Date(decision.epochMs).toISOString(),
+    model: decision.model,
+    kind: decision.kind,
+    streaming: decision.streaming,
+    promptTokens: decision.promptTokens,
+    policy: decision.policy,
+    seed: decision.seed,
+    admission: decision.admission,
+    inputs: Object.fromEntries(
+      listed.map((index) => [
+        decision.candidates[index]!.endpoint,
+        {
+          waiting: known(inputs.waiting[index]),
+          running: known(inputs.running[index]),
+          kvUsage: known(inputs.kvUsage[index]),
+          inFlight: known(inputs.inFlight[index]),
+          queuedPrefillTokens: known(inputs.queuedPrefillTokens[index]),
+          queuedPrefillSeconds: known(inputs.queuedPrefillSeconds[index]),
+          cachedTokens: known(inputs.cachedTokens[index]),
+          ageMs: known(inputs.ageMs[index]),
+          speed: known(inputs.speed[index]),
+        },
+      ]),
+    ),
+    profiles: decision.profiles.map((profile) => profileJson(decision, profile, new Set(listed))),
+    reason: decision.reason,
+    predicted: {
+      cachedTokens: known(predicted.cachedTokens),
+      ttftSeconds: known(predicted.ttftSeconds),
+      e2eSeconds: known(predicted.e2eSeconds),
+    },
+    schedulerSeconds: decision.schedulerSeconds,
+    attempts: decision.attempts,
+    shadow: decision.shadow,
+    outcome: outcome && { ...outcome },
+  };
+}
+
+function profileJson(decision: Decision, profile: ProfileRecord, listed: ReadonlySet<number>): ProfileJson {
+  const nameOf = (index: number): string => decision.candidates[index]!.endpoint;
+  const names = (indexes: Int32Array): string[] =>
+    Array.from(
+      indexes.filter((index) => listed.has(index)),
+      nameOf,
+    );
+  /** A column over the scored candidates, by endpoint. */
+  const byEndpoint = <V>(column: Float64Array, value: (n: number) => V): Record<string, V> => {
+    const entries: [string, V][] = [];
+    profile.scored.forEach((index, i) => {
+      if (listed.has(index)) entries.push([nameOf(index), value(column[i]!)]);
+    });
+    return Object.fromEntries(entries);
+  };
+  return {
+    name: profile.name,
+    candidateCount: profile.candidates.length,
+    candidates: Array.from(profile.candidates)
+      .filter((index) => listed.has(index))
+      .map((index) => ({ endpoint: nameOf(index), address: decision.candidates[index]!.address })),
+    filters: profile.filters.map(({ plugin, type, kept, dropped }) => ({
+      plugin,
+      type,
+      kept: names(kept),
+      dropped: dropped
+        .filter(({ candidate }) => listed.has(candidate))
+        .map(({ candidate, reason }) => ({ endpoint: nameOf(candidate), reason })),
+    })),
+    scorers: profile.scorers.map(({ plugin, type, unit, weight, scores, columns, notes }) => ({
+      plugin,
+      type,
+      unit,
+      weight,
+      scores: byEndpoint(scores, (score) => score),
+      details: {
+        ...notes,
+        ...Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, byEndpoint(column, known)])),
+      },
+    })),
+    totals: byEndpoint(profile.totals, (total) => total),
+    picker: { plugin: profile.picker.plugin, tied: names(profile.picker.tied), picked: names(profile.picker.picked) },
+  };
+}
+
+/** All candidates, or the best of very many by the last profile's totals. */
+function listedCandidates(decision: Decision): number[] {
+  const all = decision.candidates.map((_, index) => index);
+  if (all.length <= listLimit) return all;
+  const profile = decision.profiles.at(-1);
+  if (profile === undefined || profile.scored.length === 0) return all.slice(0, bestListed);
+  const sign = profile.scorers[0]?.unit === 'seconds' ? 1 : -1;
+  return Array.from(profile.scored, (index, i) => ({ index, rank: sign * profile.totals[i]! }))
+    .sort((a, b) => Number(b.index === decision.picked) - Number(a.index === decision.picked) || a.rank - b.rank)
+    .slice(0, bestListed)
+    .map(({ index }) => index);
+}
+
+function known(value: number | undefined): number | null {
+  return value === undefined || Number.isNaN(value) ? null : value;
+}

@@ -1,0 +1,105 @@
+import type { Decision } from '../scheduler/decision.ts';
+
+/**
+ * The recent Decisions, bounded in bytes: when room is needed the oldest go, and are counted.
+ * Kept as they are and rendered when read.
+ */
+export class Journal {
+  readonly #limitBytes: number;
+  readonly #byId = new Map<string, Decision>();
+  readonly #idByRequest = new Map<string, string>();
+  readonly #bytesById = new Map<string, number>();
+  readonly #watchers = new Set<JournalWatcher>();
+  #bytes = 0;
+  #recorded = 0;
+  #dropped = 0;
+
+  constructor(limitBytes = 32 * 1024 * 1024) {
+    this.#limitBytes = limitBytes;
+  }
+
+  /** Called once for each Decision, as soon as it is made. */
+  record(decision: Decision): void {
+    const bytes = bytesOf(decision);
+    this.#byId.set(decision.id, decision);
+    this.#idByRequest.set(decision.requestId, decision.id);
+    this.#bytesById.set(decision.id, bytes);
+    this.#bytes += bytes;
+    this.#recorded += 1;
+    while (this.#bytes > this.#limitBytes && this.#byId.size > 1) this.#dropOldest();
+    for (const watcher of this.#watchers) watcher.decided(decision);
+  }
+
+  /** Called when `decision.outcome` has been filled in. */
+  ended(decision: Decision): void {
+    for (const watcher of this.#watchers) watcher.ended(decision);
+  }
+
+  /** By the decision's id or the request's; of several decisions with one request id the latest. */
+  find(id: string): Decision | null {
+    return this.#byId.get(id) ?? this.#byId.get(this.#idByRequest.get(id) ?? '') ?? null;
+  }
+
+  /** The latest `limit`, newest first. */
+  latest(limit: number): Decision[] {
+    return [...this.#byId.values()].slice(-limit).reverse();
+  }
+
+  /** Up to `limit` made after the one called `id`, oldest first; from the oldest kept when that one is gone. */
+  after(id: string, limit: number): Decision[] {
+    const all = [...this.#byId.values()];
+    const start = all.findIndex((decision) => decision.id === id) + 1;
+    return all.slice(start, start + limit);
+  }
+
+  /** Tells `watcher` of everything from now on; gives the function that ends it. */
+  watch(watcher: JournalWatcher): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  get sizes(): JournalSizes {
+    return {
+      decisions: this.#byId.size,
+      bytes: this.#bytes,
+      limitBytes: this.#limitBytes,
+      recorded: this.#recorded,
+      dropped: this.#dropped,
+    };
+  }
+
+  #dropOldest(): void {
+    const [oldest] = this.#byId.values();
+    if (oldest === undefined) return;
+    this.#byId.delete(oldest.id);
+    this.#bytes -= this.#bytesById.get(oldest.id) ?? 0;
+    this.#bytesById.delete(oldest.id);
+    if (this.#idByRequest.get(oldest.requestId) === oldest.id) this.#idByRequest.delete(oldest.requestId);
+    this.#dropped += 1;
+  }
+}
+
+export interface JournalWatcher {
+  decided(decision: Decision): void;
+  ended(decision: Decision): void;
+}
+
+export interface JournalSizes {
+  readonly decisions: number;
+  readonly bytes: number;
+  readonly limitBytes: number;
+  readonly recorded: number;
+  readonly dropped: number;
+}
+
+/** About what a Decision takes in memory: its columns, and a share for objects and strings. */
+function bytesOf(decision: Decision): number {
+  const columns = decision.profiles.reduce(
+    (sum, profile) =>
+      sum + 2 + profile.scorers.reduce((inner, scorer) => inner + 1 + Object.keys(scorer.columns).length, 0),
+    Object.keys(decision.inputs).length,
+  );
+  const plugins = decision.profiles.reduce((sum, { filters, scorers }) => sum + filters.length + scorers.length, 0);
+  const perArrayBytes = 120;
+  return 1500 + decision.candidates.length * (96 + 8 * columns) + perArrayBytes * columns + 300 * plugins;
+}

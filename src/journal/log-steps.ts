@@ -1,0 +1,210 @@
+import type { Candidate, Decision, ProfileRecord } from '../scheduler/decision.ts';
+
+/**
+ * The walkthrough's log of one request, as JSON lines at verbosity 4: its messages, levels, loggers and order, with
+ * what the original lost (scores) and without what it leaked (header values). Levels are zap's: V(n) is `Level(-n)`.
+ * Messages keep the original's spelling, because people search for them.
+ */
+export interface LogStep {
+  /** The verbosity at which it is shown; 0 is always. */
+  readonly verbosity: number;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export interface LogContext {
+  /** Namespace of the pods. */
+  readonly namespace: string;
+}
+
+/** What is known when the decision has been made: everything up to `Request handled`. */
+export function decisionSteps(decision: Decision, context: LogContext): LogStep[] {
+  const request = requestText(decision);
+  const at = new Date(decision.epochMs);
+  const step = (verbosity: number, msg: string, fields: Record<string, unknown> = {}, logger?: string): LogStep => ({
+    verbosity,
+    fields: { ...head(at, verbosity, logger), msg, 'x-request-id': decision.requestId, ...fields },
+  });
+  const pod = (index: number): object => podJson(decision, index, context);
+  const pods = (indexes: ArrayLike<number>): object[] => Array.from(indexes, (index) => pod(index));
+
+  const everything = decision.candidates.map((_, index) => index);
+  const steps = [
+    step(4, 'LLM request assembled', { request }),
+    step(4, 'Disagregated prefill/decode disabled - scheduling to decode worker only', { request }, 'PD'),
+    step(4, 'Scheduling a request', { request, metrics: pods(everything) }),
+  ];
+  for (const profile of decision.profiles) {
+    steps.push(step(4, 'Before running filter plugins', { request, pods: pods(profile.candidates) }));
+    for (const { plugin, type, kept, dropped } of profile.filters) {
+      steps.push(
+        step(4, 'Running filter plugin', { request, plugin }),
+        step(4, 'Filter plugin result', {
+          request,
+          plugin,
+          pods: pods(kept),
+          dropped: dropped.map(({ candidate, reason }) => ({ pod: decision.candidates[candidate]!.endpoint, reason })),
+          ...(plugin === type ? {} : { type }),
+        }),
+      );
+    }
+    steps.push(
+      step(4, 'After running filter plugins', { request, pods: names(decision, profile.scored) }),
+      step(4, 'Before running scorer plugins', { request, pods: pods(profile.scored) }),
+    );
+    for (const scorer of profile.scorers) {
+      const scores = byName(decision, profile, scorer.scores);
+      steps.push(step(4, 'Running scorer', { request, scorer: scorer.plugin }));
+      if (scorer.type === 'prefix-aware-scorer') {
+        const cached = byName(decision, profile, scorer.columns['cachedTokens'] ?? scorer.scores);
+        steps.push(step(4, 'Got pod scores', { scores, cachedTokens: cached }, scorer.type));
+        const lookup = scorer.notes['lookup'];
+        if (lookup !== 'match') {
+          steps.push(step(4, 'No scores found for pods', { reason: lookup }, scorer.type));
+        }
+      }
+      steps.push(step(4, 'After running scorer', { request, scorer: scorer.plugin, weight: scorer.weight, scores }));
+    }
+    const totals = byName(decision, profile, profile.totals);
+    const { picker } = profile;
+    steps.push(
+      step(4, 'After running scorer plugins', { request, scores: totals }),
+      step(4, 'Before running picker plugin', { request, pods: totals }),
+      step(4, `Selecting a pod with the max score from ${profile.scored.length} candidates`, { scores: totals }),
+    );
+    if (picker.tied.length > 1) {
+      steps.push(
+        step(4, `Selecting a random pod from ${picker.tied.length} candidates`, { pods: names(decision, picker.tied) }),
+      );
+    }
+    const winner = picker.picked[0];
+    if (winner === undefined) {
+      steps.push(step(4, 'No pod was left to pick', { request, reason: decision.reason }));
+      continue;
+    }
+    const at = profile.scored.indexOf(winner);
+    steps.push(
+      step(4, 'After running picker plugin', {
+        request,
+        result: { TargetPod: { Pod: pod(winner), Score: profile.totals[at] } },
+        reason: decision.reason,
+      }),
+    );
+    for (const { plugin, type } of profile.scorers) {
+      if (type !== 'prefix-aware-scorer') continue;
+      steps.push(
+        step(4, 'Running post-schedule plugin', { plugin }),
+        step(
+          0,
+          'PostResponse called',
+          { pod: decision.candidates[winner]!.endpoint, note: 'the prompt is expected to be cached there' },
+          plugin,
+        ),
+      );
+    }
+  }
+  const served = decision.candidates[decision.picked];
+  if (served !== undefined) {
+    steps.push(
+      step(2, 'Request handled', {
+        model: decision.model,
+        targetModel: decision.model,
+        endpoint: endpointJson(served, context),
+      }),
+    );
+  }
+  return steps;
+}
+
+/** What is known when the answer has ended. */
+export function outcomeSteps(decision: Decision, endedEpochMs: number): LogStep[] {
+  const { outcome } = decision;
+  if (outcome === null) return [];
+  const at = new Date(endedEpochMs);
+  const common = { 'x-request-id': decision.requestId };
+  return [
+    {
+      verbosity: 4,
+      fields: {
+        ...head(at, 4),
+        msg: 'LLM response assembled',
+        ...common,
+        response: {
+          RequestId: decision.requestId,
+          Status: outcome.status,
+          IsStreaming: decision.streaming,
+          EndOfStream: true,
+          endpoint: outcome.endpoint,
+        },
+        attempts: decision.attempts.map(({ endpoint, status, reason }) => ({ endpoint, status, reason })),
+      },
+    },
+    {
+      verbosity: 3,
+      fields: {
+        ...head(at, 3),
+        msg: 'Response generated',
+        ...common,
+        response: {
+          completionTokens: outcome.completionTokens,
+          cachedTokens: outcome.cachedTokens,
+          predictedCachedTokens: known(decision.predicted.cachedTokens),
+          ttftSeconds: outcome.ttftSeconds,
+          e2eSeconds: outcome.e2eSeconds,
+        },
+      },
+    },
+  ];
+}
+
+function head(at: Date, verbosity: number, logger?: string): Record<string, unknown> {
+  return {
+    level: verbosity === 0 ? 'info' : `Level(-${verbosity})`,
+    ts: at.toISOString().replace(/\.\d+Z$/, 'Z'),
+    ...(logger === undefined ? {} : { logger }),
+  };
+}
+
+/** The original printed every header with its value here, authorization included; names are enough. */
+function requestText(decision: Decision): string {
+  return (
+    `TargetModel: ${decision.model}, Critical: false, PromptLength: ${decision.promptCharacters}, ` +
+    `Headers: [${decision.headerNames.join(' ')}]`
+  );
+}
+
+function podJson(decision: Decision, index: number, context: LogContext): object {
+  const candidate = decision.candidates[index]!;
+  const { inputs } = decision;
+  return {
+    ...endpointJson(candidate, context),
+    Role: candidate.role,
+    InFlight: known(inputs.inFlight[index]),
+    RunningQueueSize: known(inputs.running[index]),
+    WaitingQueueSize: known(inputs.waiting[index]),
+    KVCacheUsagePercent: known(inputs.kvUsage[index]),
+    QueuedPrefillTokens: known(inputs.queuedPrefillTokens[index]),
+    CachedTokens: known(inputs.cachedTokens[index]),
+    GaugeAgeMs: known(inputs.ageMs[index]),
+  };
+}
+
+function endpointJson(candidate: Candidate, context: LogContext): object {
+  return {
+    NamespacedName: { Namespace: context.namespace, Name: candidate.endpoint },
+    Address: candidate.address,
+  };
+}
+
+function names(decision: Decision, indexes: Int32Array): string[] {
+  return Array.from(indexes, (index) => decision.candidates[index]!.endpoint);
+}
+
+function byName(decision: Decision, profile: ProfileRecord, column: Float64Array): Record<string, number | null> {
+  return Object.fromEntries(
+    Array.from(profile.scored, (index, i) => [decision.candidates[index]!.endpoint, known(column[i])]),
+  );
+}
+
+function known(value: number | undefined): number | null {
+  return value === undefined || Number.isNaN(value) ? null : value;
+}
