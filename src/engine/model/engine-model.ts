@@ -1,0 +1,207 @@
+import { SignalboxError } from '../../base/errors.ts';
+import { KvCache, type BlockListener } from './kv-cache.ts';
+import { stepMs, type HardwareProfile, type StepWork } from './profiles.ts';
+import { Sequence, type EngineRequest } from './sequence.ts';
+
+export interface EngineModelOptions {
+  /** Tokens a KV block holds. */
+  readonly blockSize: number;
+  readonly prefixCaching?: boolean;
+  readonly kvCacheTokens?: number;
+  readonly maxNumSeqs?: number;
+  readonly maxNumBatchedTokens?: number;
+  readonly listener?: BlockListener;
+}
+
+/** What came out of a step. The array is reused by the next one. */
+export interface StepResult {
+  /** Sequences that produced a token; `generated === 1` marks a first one, `finished` a last one. */
+  readonly produced: readonly Sequence[];
+  /** Tokens computed, prompts' and generated ones'. */
+  readonly tokens: number;
+}
+
+/**
+ * vLLM V1's scheduler and KV cache as a step function, with step times from a hardware profile. No clock, no timers:
+ * the caller says what time it is, runs `startStep`, lets `durationMs` pass on its own clock and calls `finishStep`.
+ *
+ * Running requests come first, then waiting ones; decodes and chunks of prompts share one token budget; nothing is
+ * admitted in a step that preempted, and only what would fit whole; the last to run is preempted first, is computed
+ * again from whatever of it is still cached, and waits at the front.
+ */
+export class EngineModel {
+  readonly profile: HardwareProfile;
+  readonly blockSize: number;
+  readonly maxNumSeqs: number;
+  readonly maxNumBatchedTokens: number;
+  readonly cache: KvCache;
+  /** 1 is the profile's speed, 0.5 half of it. May be changed between steps. */
+  speed = 1;
+  /** Totals since the start, in tokens and requests. */
+  readonly totals = { prefixQueryTokens: 0, prefixHitTokens: 0, preemptions: 0 };
+
+  readonly #sequences = new Map<string, Sequence>();
+  readonly #running: Sequence[] = [];
+  readonly #waiting: Sequence[] = [];
+  readonly #produced: Sequence[] = [];
+  readonly #work: StepWork = { tokens: 0, sequences: 0, prefillAttention: 0, decodeContext: 0 };
+  #inStep = false;
+
+  constructor(profile: HardwareProfile, options: EngineModelOptions) {
+    this.profile = profile;
+    this.blockSize = options.blockSize;
+    this.maxNumSeqs = options.maxNumSeqs ?? profile.maxNumSeqs;
+    this.maxNumBatchedTokens = options.maxNumBatchedTokens ?? profile.maxNumBatchedTokens;
+    const blocks = Math.floor((options.kvCacheTokens ?? profile.kvCacheTokens) / options.blockSize);
+    this.cache = new KvCache(blocks, options.prefixCaching ?? true, options.listener);
+  }
+
+  get running(): number {
+    return this.#running.length;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Share of the KV cache held by running requests, 0..1. */
+  get kvUsage(): number {
+    return this.cache.usage;
+  }
+
+  /** Queues a request. One that could never fit into the KV cache is refused (`request_invalid`). */
+  submit(request: EngineRequest, nowMs: number): Sequence {
+    const capacity = this.cache.blockCount * this.blockSize;
+    if (request.promptTokens + request.maxOutputTokens > capacity) {
+      throw new SignalboxError(
+        'request_invalid',
+        `The request may take ${request.promptTokens + request.maxOutputTokens} tokens, the KV cache holds ${capacity}.`,
+      );
+    }
+    const sequence = new Sequence(request, nowMs);
+    this.#sequences.set(request.id, sequence);
+    this.#waiting.push(sequence);
+    return sequence;
+  }
+
+  /** Ends a request at once: its client left, or a stop string came. Unknown ids are ignored. */
+  abort(id: string): void {
+    const sequence = this.#sequences.get(id);
+    if (sequence === undefined) return;
+    const list = sequence.state === 'running' ? this.#running : this.#waiting;
+    list.splice(list.indexOf(sequence), 1);
+    this.#end(sequence);
+  }
+
+  /** Plans a step that begins now; its duration in milliseconds, or null when there is nothing to do. */
+  startStep(nowMs: number): number | null {
+    const work = this.#work;
+    work.tokens = 0;
+    work.sequences = 0;
+    work.prefillAttention = 0;
+    work.decodeContext = 0;
+    const preempted = this.#scheduleRunning();
+    if (!preempted) this.#admitWaiting(nowMs);
+    if (work.tokens === 0) return null;
+    this.#inStep = true;
+    return stepMs(this.profile.step, work) / this.speed;
+  }
+
+  /** Applies the step that `startStep` planned; `nowMs` is its end. */
+  finishStep(nowMs: number): StepResult {
+    const produced = this.#produced;
+    produced.length = 0;
+    if (!this.#inStep) return { produced, tokens: 0 };
+    this.#inStep = false;
+    let kept = 0;
+    for (const sequence of this.#running) {
+      sequence.computed += sequence.scheduled;
+      const sampled = sequence.scheduled > 0 && sequence.computed === sequence.totalTokens;
+      sequence.scheduled = 0;
+      if (sampled) {
+        sequence.produce(nowMs);
+        produced.push(sequence);
+      }
+      if (sequence.finished) this.#end(sequence);
+      else this.#running[kept++] = sequence;
+    }
+    this.#running.length = kept;
+    return { produced, tokens: this.#work.tokens };
+  }
+
+  /** True when something was preempted. */
+  #scheduleRunning(): boolean {
+    let preempted = false;
+    for (let at = 0; at < this.#running.length; at++) {
+      const sequence = this.#running[at]!;
+      const tokens = Math.min(sequence.totalTokens - sequence.computed, this.maxNumBatchedTokens - this.#work.tokens);
+      if (tokens <= 0) continue;
+      while (!this.#fit(sequence, tokens)) {
+        preempted = true;
+        const last = this.#running.pop()!;
+        this.#preempt(last);
+        if (last === sequence) return true;
+      }
+      this.#schedule(sequence, tokens);
+    }
+    return preempted;
+  }
+
+  #admitWaiting(nowMs: number): void {
+    while (this.#running.length < this.maxNumSeqs && this.#work.tokens < this.maxNumBatchedTokens) {
+      const sequence = this.#waiting[0];
+      if (sequence === undefined) return;
+      const { cache, blockSize } = this;
+      const total = sequence.totalTokens;
+      // the last token is always computed, or there would be nothing to sample from
+      const hits = cache.match(sequence.hashAt, Math.floor((total - 1) / blockSize));
+      const needed = Math.ceil(total / blockSize) - hits;
+      if (needed > cache.free - cache.freeAmong(sequence.hashAt, hits)) return;
+      this.#waiting.shift();
+      cache.adopt(sequence.blocks, sequence.hashAt, hits);
+      sequence.admit(hits * blockSize, hits, nowMs);
+      if (sequence.preemptions === 0) {
+        this.totals.prefixQueryTokens += total;
+        this.totals.prefixHitTokens += hits * blockSize;
+      }
+      const tokens = Math.min(total - sequence.computed, this.maxNumBatchedTokens - this.#work.tokens);
+      this.#fit(sequence, tokens);
+      this.#running.push(sequence);
+      this.#schedule(sequence, tokens);
+    }
+  }
+
+  /** Blocks for `tokens` more; false when there are too few. */
+  #fit(sequence: Sequence, tokens: number): boolean {
+    const missing = Math.ceil((sequence.computed + tokens) / this.blockSize) - sequence.blocks.length;
+    return missing <= 0 || this.cache.extend(sequence.blocks, missing);
+  }
+
+  #schedule(sequence: Sequence, tokens: number): void {
+    const work = this.#work;
+    const context = sequence.computed;
+    sequence.scheduled = tokens;
+    work.tokens += tokens;
+    work.sequences += 1;
+    if (tokens === 1) work.decodeContext += context;
+    else work.prefillAttention += tokens * (context + tokens / 2);
+    const full = Math.floor((context + tokens) / this.blockSize);
+    for (let index = sequence.sealed; index < full; index++) {
+      this.cache.seal(sequence.blocks[index]!, sequence.sealAt(index), sequence.id, index);
+    }
+    sequence.sealed = full;
+  }
+
+  #preempt(sequence: Sequence): void {
+    this.cache.release(sequence.blocks);
+    sequence.preempt();
+    this.#waiting.unshift(sequence);
+    this.totals.preemptions += 1;
+  }
+
+  #end(sequence: Sequence): void {
+    this.cache.release(sequence.blocks);
+    sequence.state = 'ended';
+    this.#sequences.delete(sequence.id);
+  }
+}
