@@ -1,5 +1,6 @@
+import { eppEnvironment } from './epp-environment.ts';
 import { modelObjectName, templateHash } from './object-names.ts';
-import { eppEnvironment, type Values } from './values.ts';
+import type { Values } from './values.ts';
 
 export type Component = 'gateway' | 'modelservice' | 'epp' | 'decode' | 'prefill';
 

@@ -149,28 +149,6 @@ const schema = z.strictObject({
 /** A values file with every default filled in. */
 export type Values = z.infer<typeof schema>;
 
-/** The scheduler's switches as the chart has them when a values file says nothing. */
-const defaultEppEnvironment: Readonly<Record<string, string>> = {
-  ENABLE_KVCACHE_AWARE_SCORER: 'false',
-  KVCACHE_AWARE_SCORER_WEIGHT: '1',
-  ENABLE_PREFIX_AWARE_SCORER: 'true',
-  PREFIX_AWARE_SCORER_WEIGHT: '2',
-  ENABLE_LOAD_AWARE_SCORER: 'true',
-  LOAD_AWARE_SCORER_WEIGHT: '1',
-  ENABLE_SESSION_AWARE_SCORER: 'false',
-  SESSION_AWARE_SCORER_WEIGHT: '1',
-  PD_ENABLED: 'false',
-  PD_PROMPT_LEN_THRESHOLD: '10',
-  PREFILL_ENABLE_KVCACHE_AWARE_SCORER: 'false',
-  PREFILL_KVCACHE_AWARE_SCORER_WEIGHT: '1',
-  PREFILL_ENABLE_LOAD_AWARE_SCORER: 'false',
-  PREFILL_LOAD_AWARE_SCORER_WEIGHT: '1',
-  PREFILL_ENABLE_PREFIX_AWARE_SCORER: 'false',
-  PREFILL_PREFIX_AWARE_SCORER_WEIGHT: '1',
-  PREFILL_ENABLE_SESSION_AWARE_SCORER: 'false',
-  PREFILL_SESSION_AWARE_SCORER_WEIGHT: '1',
-};
-
 /** What a values file may say that has no meaning when everything runs as processes of one machine. */
 const notUsedLocally: readonly string[] = [
   'sampleApplication.model.auth',
@@ -246,21 +224,8 @@ export function parseValues(text: string, fileName: string): ValuesFile {
     }
   }
   if (issues.length > 0) throw fileError(issues);
-  return { values, notUsed: notUsedLocally.filter((path) => holds(given, path.split('.'))) };
-}
-
-/** The EPP's environment: the chart's defaults, then `defaultEnvVars`, its override and `endpointPicker.env`, by name. */
-export function eppEnvironment(values: Values): Record<string, string> {
-  const environment: Record<string, string> = {};
-  if (values.modelservice.epp.defaultEnvVars === undefined) Object.assign(environment, defaultEppEnvironment);
-  for (const entry of [
-    ...(values.modelservice.epp.defaultEnvVars ?? []),
-    ...values.modelservice.epp.defaultEnvVarsOverride,
-    ...values.sampleApplication.endpointPicker.env,
-  ]) {
-    environment[entry.name] = entry.value ?? '';
-  }
-  return environment;
+  const notUsed = notUsedLocally.filter((path) => holds(given, path.split('.')));
+  return { values, notUsed: values.redis.enabled ? notUsed : notUsed.filter((path) => path !== 'redis') };
 }
 
 function holds(value: unknown, path: readonly string[]): boolean {
