@@ -130,7 +130,7 @@ function offsetOf(document: Document, path: Path, ofKey: boolean): number {
       const isLast = index === path.length - 1;
       const valueRange = isNode(pair.value) ? pair.value.range : null;
       const keyOffset = isNode(pair.key) ? (pair.key.range?.[0] ?? offset) : offset;
-      offset = (isLast && ofKey) || valueRange == null ? keyOffset : valueRange[0];
+      offset = (isLast && ofKey) || !valueRange ? keyOffset : valueRange[0];
       next = pair.value;
     } else if (isSeq(node)) {
       next = node.items[Number(step)];

@@ -4,7 +4,7 @@ import type { EndpointPickerConfig } from '../scheduler/config.ts';
 
 /**
  * The environment switches of llm-d-inference-scheduler 0.0.3 to 0.1.0 (the walkthrough's), as a table.
- * A scorer is on when `ENABLE_<name>_AWARE_SCORER` is true and weighs `<name>_AWARE_SCORER_WEIGHT`.
+ * A scorer is on when `ENABLE_<name>_AWARE_SCORER` is true, and weighs `<name>_AWARE_SCORER_WEIGHT` (1).
  */
 const scorers = [
   { name: 'SESSION', type: 'session-affinity-scorer' },
@@ -12,36 +12,63 @@ const scorers = [
   { name: 'LOAD', type: 'load-aware-scorer' },
 ] as const;
 
-const prefillComesLater = 'prefill and decode apart are not built yet; requests go to decode pods only';
+const loadThreshold = 'LOAD_AWARE_SCORER_QUEUE_THRESHOLD';
 
-/** Accepted, and what the user is told when they are switched on. */
-const notYet: readonly { pattern: RegExp; message: string }[] = [
+/** Switches and numbers that have nothing to switch here, and what their user is told. */
+const withoutEffect: readonly { switches: readonly string[]; values: readonly string[]; message: string }[] = [
   {
-    pattern: /^(PREFILL_)?(ENABLE_)?KVCACHE_AWARE_SCORER(_WEIGHT)?$/,
-    message: 'the precise KV-cache scorer is not built yet; prefix-aware-scorer uses what is known of caches',
+    switches: ['ENABLE_KVCACHE_AWARE_SCORER', 'PREFILL_ENABLE_KVCACHE_AWARE_SCORER'],
+    values: [
+      'KVCACHE_AWARE_SCORER_WEIGHT',
+      'PREFILL_KVCACHE_AWARE_SCORER_WEIGHT',
+      'KVCACHE_INDEXER_REDIS_ADDR',
+      'PREFILL_KVCACHE_INDEXER_REDIS_ADDR',
+    ],
+    message: 'the scorer of exact KV-cache contents is not there yet and needs no Redis; nothing is scored by it',
   },
-  { pattern: /^(PREFILL_)?KVCACHE_INDEXER_REDIS_ADDR$/, message: 'no Redis is needed to know what is cached' },
-  { pattern: /^(PREFILL_|DECODE_).*$/, message: prefillComesLater },
-  { pattern: /^PD_ENABLED$/, message: prefillComesLater },
-  { pattern: /^PD_PROMPT_LEN_THRESHOLD$/, message: prefillComesLater },
   {
-    pattern: /^PREFIX_(SCORER_BLOCK_SIZE|SCORER_CACHE_BLOCK_SIZE|SCORER_CACHE_CAPACITY)$/,
-    message: 'blocks of 64 characters and a bound in bytes are used instead',
+    switches: ['PD_ENABLED', ...scorers.map(({ name }) => `PREFILL_ENABLE_${name}_AWARE_SCORER`)],
+    values: ['PD_PROMPT_LEN_THRESHOLD', ...scorers.map(({ name }) => `PREFILL_${name}_AWARE_SCORER_WEIGHT`)],
+    message: 'prefill and decode apart is not there yet; decode pods do both',
   },
-  { pattern: /^PREFIX_CACHE_.*$/, message: 'blocks of 64 characters and a bound in bytes are used instead' },
-  { pattern: /^ENABLE_GIE_.*$/, message: 'name the plugin in an EndpointPickerConfig instead' },
+  {
+    switches: [],
+    values: [
+      'PREFIX_SCORER_BLOCK_SIZE',
+      'PREFIX_SCORER_CACHE_BLOCK_SIZE',
+      'PREFIX_SCORER_CACHE_CAPACITY',
+      'PREFIX_CACHE_HASH_BLOCK_SIZE',
+      'PREFIX_CACHE_MAX_PREFIX_BLOCKS',
+      'PREFIX_CACHE_LRU_CAPACITY',
+    ],
+    message: 'prompts are kept in blocks of 64 characters within a bound in bytes instead',
+  },
+  {
+    switches: ['', 'PREFILL_'].flatMap((stage) =>
+      [
+        'LEAST_KVCACHE_FILTER',
+        'LEAST_QUEUE_FILTER',
+        'LORA_AFFINITY_FILTER',
+        'LOW_QUEUE_FILTER',
+        'SHEDDABLE_CAPACITY_FILTER',
+        'KVCACHE_UTILIZATION_SCORER',
+        'QUEUE_SCORER',
+        'PREFIX_SCORER',
+      ].map((name) => `${stage}ENABLE_GIE_${name}`),
+    ),
+    values: [],
+    message: 'this plugin is not there yet',
+  },
 ];
 
-const known = new Set([
-  ...scorers.flatMap(({ name }) => [`ENABLE_${name}_AWARE_SCORER`, `${name}_AWARE_SCORER_WEIGHT`]),
-  'LOAD_AWARE_SCORER_QUEUE_THRESHOLD',
-  'ENABLE_KVCACHE_AWARE_SCORER',
-  'KVCACHE_AWARE_SCORER_WEIGHT',
-]);
+const scorerSwitches = scorers.map(({ name }) => `ENABLE_${name}_AWARE_SCORER`);
+const scorerNumbers = [...scorers.map(({ name }) => `${name}_AWARE_SCORER_WEIGHT`), loadThreshold];
+const switches = new Set([...scorerSwitches, ...withoutEffect.flatMap((row) => row.switches)]);
+const values = new Set([...scorerNumbers, ...withoutEffect.flatMap((row) => row.values)]);
 
-/** What looks like one of these switches, so that a misspelt one is not passed over in silence. */
+/** What looks like one of these names, so that a misspelt one is not passed over in silence. */
 const looksLikeOurs =
-  /_AWARE_SCORER|^(PREFILL_)?ENABLE_.*SCORER|^PD_|^PREFIX_SCORER_|^PREFIX_CACHE_|^(PREFILL_)?KVCACHE_/;
+  /_AWARE_|^(PREFILL_|DECODE_)?ENABLE_.*(SCORER|FILTER)|^(PREFILL_)?(PD|KVCACHE)_|^PREFIX_(SCORER|CACHE)_/;
 
 export interface Translated {
   readonly config: EndpointPickerConfig;
@@ -50,45 +77,34 @@ export interface Translated {
 }
 
 /**
- * The configuration that the switches in `environment` describe; null when there are none.
- * Throws `config_invalid` for a misspelt switch or a value that is neither true nor false.
+ * The configuration that the switches in `environment` describe; null when there are none. With all of them off it is
+ * the original's: decode pods, picked at random.
+ * Throws `config_invalid` naming every misspelt switch and every value that is not what the switch takes.
  */
 export function configFromEnvironment(environment: Readonly<Record<string, string | undefined>>): Translated | null {
-  const switches = Object.entries(environment).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && looksLikeOurs.test(entry[0]),
-  );
-  if (switches.length === 0) return null;
+  const given = new Map<string, string>();
+  for (const [name, value] of Object.entries(environment)) {
+    if (value !== undefined && looksLikeOurs.test(name)) given.set(name, value);
+  }
+  if (given.size === 0) return null;
 
-  const warnings: string[] = [];
-  for (const [name, value] of switches) {
-    if (name.startsWith('ENABLE_') || name === 'PD_ENABLED' || name.startsWith('PREFILL_ENABLE_'))
-      readSwitch(name, value);
-    if (known.has(name) && !name.includes('KVCACHE')) continue;
-    const rule = notYet.find(({ pattern }) => pattern.test(name));
-    if (rule === undefined) {
-      throw new SignalboxError('config_invalid', `environment: unknown switch ${name}${didYouMean(name, known)}`, {
-        param: name,
-      });
-    }
-    const isOff = value === 'false' || value === '' || name.endsWith('_WEIGHT') || name === 'PD_PROMPT_LEN_THRESHOLD';
-    if (!isOff) warnings.push(`${name}=${value}: ${rule.message}`);
+  const problems = [...given].flatMap(([name, value]) => problemOf(name, value) ?? []);
+  if (problems.length > 0) {
+    throw new SignalboxError('config_invalid', problems.join('\n'), { param: 'environment' });
   }
 
-  const enabled = scorers.filter(({ name }) => {
-    const value = environment[`ENABLE_${name}_AWARE_SCORER`];
-    return value !== undefined && readSwitch(`ENABLE_${name}_AWARE_SCORER`, value);
-  });
-  const threshold = environment['LOAD_AWARE_SCORER_QUEUE_THRESHOLD'];
+  const enabled = scorers.filter(({ name }) => given.get(`ENABLE_${name}_AWARE_SCORER`) === 'true');
+  const threshold = given.get(loadThreshold);
   return {
-    warnings,
+    warnings: [...given].flatMap(([name, value]) => warningOf(name, value) ?? []),
     config: {
       apiVersion: 'llm-d.ai/v1alpha1',
       kind: 'EndpointPickerConfig',
       plugins: [
         { type: 'decode-filter' },
-        ...enabled.map(({ type }) =>
-          type === 'load-aware-scorer' && threshold !== undefined
-            ? { type, parameters: { threshold: readNumber('LOAD_AWARE_SCORER_QUEUE_THRESHOLD', threshold, 1) } }
+        ...enabled.map(({ name, type }) =>
+          name === 'LOAD' && threshold !== undefined
+            ? { type, parameters: { threshold: Number(threshold) } }
             : { type },
         ),
         { type: 'max-score-picker' },
@@ -98,10 +114,10 @@ export function configFromEnvironment(environment: Readonly<Record<string, strin
           name: 'decode',
           plugins: [
             { pluginRef: 'decode-filter' },
-            ...enabled.map(({ name, type }) => {
-              const weightName = `${name}_AWARE_SCORER_WEIGHT`;
-              return { pluginRef: type, weight: readNumber(weightName, environment[weightName] ?? '1', 0) };
-            }),
+            ...enabled.map(({ name, type }) => ({
+              pluginRef: type,
+              weight: Number(given.get(`${name}_AWARE_SCORER_WEIGHT`) ?? 1),
+            })),
             { pluginRef: 'max-score-picker' },
           ],
         },
@@ -110,22 +126,24 @@ export function configFromEnvironment(environment: Readonly<Record<string, strin
   };
 }
 
-function readSwitch(name: string, value: string): boolean {
-  if (value === 'true') return true;
-  if (value === 'false' || value === '') return false;
-  throw new SignalboxError('config_invalid', `environment: ${name} is "${value}", expected true or false`, {
-    param: name,
-  });
+function problemOf(name: string, value: string): string | null {
+  if (switches.has(name)) {
+    return value === 'true' || value === 'false' ? null : `environment: ${name} is "${value}", expected true or false`;
+  }
+  if (scorerNumbers.includes(name)) {
+    const least = name === loadThreshold ? 1 : 0;
+    const isNumber = /^\d+(\.\d+)?$/.test(value) && Number(value) >= least;
+    return isNumber ? null : `environment: ${name} is "${value}", expected a number of at least ${least}`;
+  }
+  // No version ever read a DECODE_ name, yet published examples set them.
+  if (values.has(name) || name.startsWith('DECODE_')) return null;
+  return `environment: unknown switch ${name}${didYouMean(name, [...switches, ...values])}`;
 }
 
-function readNumber(name: string, value: string, least: number): number {
-  const number = Number(value);
-  if (value.trim() !== '' && Number.isFinite(number) && number >= least) return number;
-  throw new SignalboxError(
-    'config_invalid',
-    `environment: ${name} is "${value}", expected a number of at least ${least}`,
-    {
-      param: name,
-    },
-  );
+function warningOf(name: string, value: string): string | null {
+  if (name.startsWith('DECODE_')) return `${name} is not read; the names without DECODE_ are meant for decode pods`;
+  const row = withoutEffect.find((each) => each.switches.includes(name) || each.values.includes(name));
+  // A switch that is off asks for nothing, a weight or an address alone neither.
+  if (row === undefined || value === 'false' || name.endsWith('_WEIGHT')) return null;
+  return `${name}=${value} has no effect: ${row.message}`;
 }

@@ -25,6 +25,8 @@ export interface DecisionJson {
   reason: string;
   predicted: { cachedTokens: number | null; ttftSeconds: number | null; e2eSeconds: number | null };
   schedulerSeconds: number;
+  /** Null when none could serve it. */
+  picked: string | null;
   attempts: { endpoint: string; status: number | null; reason: string }[];
   shadow: { policy: string; picked: string | null }[];
   outcome: OutcomeJson | null;
@@ -63,6 +65,7 @@ export interface ProfileJson {
 export interface OutcomeJson {
   status: number;
   endpoint: string | null;
+  promptTokens: number | null;
   cachedTokens: number | null;
   ttftSeconds: number | null;
   e2eSeconds: number | null;
@@ -108,9 +111,10 @@ export function decisionJson(decision: Decision): DecisionJson {
       e2eSeconds: known(predicted.e2eSeconds),
     },
     schedulerSeconds: decision.schedulerSeconds,
+    picked: decision.candidates[decision.picked]?.endpoint ?? null,
     attempts: decision.attempts,
     shadow: decision.shadow,
-    outcome: outcome && { ...outcome },
+    outcome: outcome && { ...outcome, promptTokens: outcome.promptTokens ?? null },
   };
 }
 
@@ -159,11 +163,11 @@ function profileJson(decision: Decision, profile: ProfileRecord, listed: Readonl
   };
 }
 
-/** All candidates, or the best of very many by the last profile's totals. */
+/** All candidates, or of very many those with the best totals, the one picked first. */
 function listedCandidates(decision: Decision): number[] {
   const all = decision.candidates.map((_, index) => index);
   if (all.length <= listLimit) return all;
-  const profile = decision.profiles.at(-1);
+  const profile = decision.profiles[decision.primaryProfile];
   if (profile === undefined || profile.scored.length === 0) return all.slice(0, bestListed);
   const sign = profile.scorers[0]?.unit === 'seconds' ? 1 : -1;
   return Array.from(profile.scored, (index, i) => ({ index, rank: sign * profile.totals[i]! }))

@@ -2,99 +2,99 @@ import type { DecisionJson, ProfileJson } from './decision-json.ts';
 
 /** A Decision as a person reads it in a terminal: what was known, what was dropped, how it scored, what came of it. */
 export function explainTable(decision: DecisionJson): string {
-  const out: string[] = [];
-  const { outcome, predicted, admission } = decision;
-  out.push(`decision ${decision.id}   request ${decision.requestId}`);
-  out.push(
-    `${decision.time}   ${decision.kind} ${decision.model}${decision.streaming ? ', streaming' : ''}   ` +
-      `${decision.promptTokens} prompt tokens   policy ${decision.policy.name} (${decision.policy.hash})`,
-  );
+  const { policy, admission, attempts, shadow } = decision;
+  const short = shortNames(Object.keys(decision.inputs));
+  const out = [
+    `decision ${decision.id}, request ${decision.requestId}`,
+    `${decision.time}  ${decision.kind}${decision.streaming ? ', streaming' : ''}  ${decision.model}`,
+    `${decision.promptTokens} prompt tokens; policy ${policy.name} (${policy.hash}), seed ${decision.seed}`,
+  ];
   if (admission.queuedSeconds > 0) out.push(`held for ${seconds(admission.queuedSeconds)} before it was placed`);
-  out.push('');
-  out.push(...inputsTable(decision));
-  for (const profile of decision.profiles) out.push('', ...profileLines(profile));
+  out.push('', ...inputLines(decision, short));
+  for (const profile of decision.profiles) out.push('', ...profileLines(profile, short));
 
-  const picked = decision.profiles.at(-1)?.picker.picked[0] ?? null;
-  out.push('', picked === null ? `not placed: ${decision.reason}` : `picked ${picked}: ${decision.reason}`);
-  if (decision.attempts.length > 1) {
-    out.push('tried');
-    for (const { endpoint, status, reason } of decision.attempts)
-      out.push(`  ${endpoint}  ${status ?? '-'}  ${reason}`);
+  out.push('', decision.picked === null ? 'not placed' : `picked ${decision.picked}`, `  because ${decision.reason}`);
+  if (attempts.length > 1 || attempts.some(({ endpoint }) => endpoint !== decision.picked)) {
+    out.push('tried', ...attempts.map(({ endpoint, status, reason }) => `  ${endpoint}  ${status ?? '-'}  ${reason}`));
   }
-  for (const { policy, picked: other } of decision.shadow) out.push(`${policy} would have picked ${other ?? 'none'}`);
-  out.push('');
-  out.push(
-    ...table(
-      ['', 'cached tokens', 'first token', 'whole answer', 'completion tokens', 'status'],
-      [
-        [
-          'predicted',
-          number(predicted.cachedTokens),
-          seconds(predicted.ttftSeconds),
-          seconds(predicted.e2eSeconds),
-          '',
-          '',
-        ],
-        outcome === null
-          ? ['happened', 'not ended yet', '', '', '', '']
-          : [
-              'happened',
-              number(outcome.cachedTokens),
-              seconds(outcome.ttftSeconds),
-              seconds(outcome.e2eSeconds),
-              number(outcome.completionTokens),
-              String(outcome.status),
-            ],
-      ],
-    ),
-  );
-  return `${out.join('\n')}\n`;
+  for (const { policy: other, picked } of shadow) out.push(`${other} would have picked ${picked ?? 'none'}`);
+  return `${[...out, '', ...outcomeLines(decision)].join('\n')}\n`;
 }
 
-function inputsTable(decision: DecisionJson): string[] {
+function inputLines(decision: DecisionJson, short: Names): string[] {
   const rows = Object.entries(decision.inputs).map(([endpoint, input]) => [
-    endpoint,
-    number(input.inFlight),
-    number(input.waiting),
-    number(input.running),
-    input.kvUsage === null ? '-' : `${(100 * input.kvUsage).toFixed(1)}%`,
-    number(input.queuedPrefillTokens),
+    `  ${short.of(endpoint)}`,
     number(input.cachedTokens),
-    input.ageMs === null ? '-' : `${Math.round(input.ageMs)} ms`,
+    number(input.queuedPrefillTokens),
+    number(input.inFlight),
+    number(input.running),
+    number(input.waiting),
+    input.kvUsage === null ? '-' : `${(100 * input.kvUsage).toFixed(1)}%`,
+    input.ageMs === null ? '-' : seconds(input.ageMs / 1000),
   ]);
   if (rows.length === 0) return ['no endpoint was ready'];
-  return table(['known then', 'in flight', 'waiting', 'running', 'KV', 'queued', 'cached', 'gauge age'], rows);
+  return [
+    `known of the candidates${short.common === '' ? '' : ` (${short.common}…)`}`,
+    ...table(['', 'cached tok', 'queued tok', 'in flight', 'running', 'waiting', 'KV', 'gauges age'], rows),
+  ];
 }
 
-function profileLines(profile: ProfileJson): string[] {
-  const out = [`profile ${profile.name}, ${profile.candidateCount} candidates`];
-  for (const { type, dropped, kept } of profile.filters) {
-    out.push(`  ${type} kept ${kept.length}`);
-    for (const { endpoint, reason } of dropped) out.push(`    dropped ${endpoint}: ${reason}`);
+function profileLines(profile: ProfileJson, short: Names): string[] {
+  const out = [`profile ${profile.name}: ${profile.candidateCount} candidates`];
+  for (const { plugin, dropped } of profile.filters) {
+    out.push(`  ${plugin} dropped ${dropped.length === 0 ? 'none' : ''}`.trimEnd());
+    for (const { endpoint, reason } of dropped) out.push(`    ${short.of(endpoint)}: ${reason}`);
   }
   const isCost = profile.scorers[0]?.unit === 'seconds';
   const ranked = Object.entries(profile.totals).sort(([, a], [, b]) => (isCost ? a - b : b - a));
-  if (ranked.length > 0) {
-    const header = ['  endpoint', ...profile.scorers.map(({ type, weight }) => `${type} x${weight}`), 'total', ''];
+  if (profile.scorers.length > 0 && ranked.length > 0) {
+    const header = ['', ...profile.scorers.map(({ plugin, weight }) => `${plugin} x${weight}`), 'total', ''];
     const rows = ranked.map(([endpoint, total]) => [
-      `  ${endpoint}`,
+      `  ${short.of(endpoint)}`,
       ...profile.scorers.map(({ scores }) => score(scores[endpoint] ?? null, isCost)),
       score(total, isCost),
       profile.picker.picked[0] === endpoint ? '<- picked' : '',
     ]);
     out.push(...table(header, rows));
   }
-  for (const { type, details } of profile.scorers) {
+  for (const { plugin, details } of profile.scorers) {
     const notes = Object.entries(details).filter(([, value]) => typeof value !== 'object' && value !== null);
-    if (notes.length > 0) out.push(`  ${type}: ${notes.map(([name, value]) => `${name} ${String(value)}`).join(', ')}`);
+    if (notes.length > 0)
+      out.push(`  ${plugin}: ${notes.map(([name, value]) => `${name} ${String(value)}`).join(', ')}`);
   }
   const [first, second] = ranked;
   if (profile.picker.tied.length > 1) {
-    out.push(`  tie: ${profile.picker.tied.length} with the same total, one of them at random`);
+    out.push(`  tie of ${profile.picker.tied.length}, decided at random`);
   } else if (first !== undefined && second !== undefined) {
-    out.push(`  margin to the next: ${score(Math.abs(first[1] - second[1]), isCost)}`);
+    out.push(`  ahead of the next by ${score(Math.abs(first[1] - second[1]), isCost)}`);
   }
   return out;
+}
+
+function outcomeLines({ predicted, outcome }: DecisionJson): string[] {
+  const header = ['', 'cached tokens', 'first token', 'whole answer', 'completion tokens', 'status'];
+  const before = [number(predicted.cachedTokens), seconds(predicted.ttftSeconds), seconds(predicted.e2eSeconds)];
+  if (outcome === null) return [...table(header, [['predicted', ...before]]), 'not ended yet'];
+  const after = [number(outcome.cachedTokens), seconds(outcome.ttftSeconds), seconds(outcome.e2eSeconds)];
+  return table(header, [
+    ['predicted', ...before],
+    ['happened', ...after, number(outcome.completionTokens), String(outcome.status)],
+  ]);
+}
+
+interface Names {
+  /** What all names start with, and `of` leaves out. */
+  readonly common: string;
+  of(endpoint: string): string;
+}
+
+/** Pods of one deployment differ only in their last part; a terminal has no room for the rest in every row. */
+function shortNames(endpoints: readonly string[]): Names {
+  const [first = '', ...others] = endpoints;
+  let length = others.length === 0 ? 0 : first.length;
+  while (length > 0 && !others.every((name) => name.startsWith(first.slice(0, length)))) length -= 1;
+  const common = first.slice(0, length).replace(/[^-]*$/, '');
+  return { common, of: (endpoint) => (endpoint.startsWith(common) ? endpoint.slice(common.length) : endpoint) };
 }
 
 function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {

@@ -92,7 +92,7 @@ export interface JournalSizes {
   readonly dropped: number;
 }
 
-/** About what a Decision takes in memory: its columns, and a share for objects and strings. */
+/** About what a Decision takes in memory: its columns, its strings, and a share for objects. */
 function bytesOf(decision: Decision): number {
   const columns = decision.profiles.reduce(
     (sum, profile) =>
@@ -100,6 +100,10 @@ function bytesOf(decision: Decision): number {
     Object.keys(decision.inputs).length,
   );
   const plugins = decision.profiles.reduce((sum, { filters, scorers }) => sum + filters.length + scorers.length, 0);
+  const strings = [decision.requestId, decision.model, decision.reason, ...decision.headerNames];
+  const characters = strings.reduce((sum, text) => sum + text.length, 0);
   const perArrayBytes = 120;
-  return 1500 + decision.candidates.length * (96 + 8 * columns) + perArrayBytes * columns + 300 * plugins;
+  return (
+    1500 + 2 * characters + decision.candidates.length * (96 + 8 * columns) + perArrayBytes * columns + 300 * plugins
+  );
 }

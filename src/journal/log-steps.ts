@@ -28,11 +28,12 @@ export function decisionSteps(decision: Decision, context: LogContext): LogStep[
   const pods = (indexes: ArrayLike<number>): object[] => Array.from(indexes, (index) => pod(index));
 
   const everything = decision.candidates.map((_, index) => index);
-  const steps = [
-    step(4, 'LLM request assembled', { request }),
-    step(4, 'Disagregated prefill/decode disabled - scheduling to decode worker only', { request }, 'PD'),
-    step(4, 'Scheduling a request', { request, metrics: pods(everything) }),
-  ];
+  const steps = [step(4, 'LLM request assembled', { request })];
+  if (decision.profiles.length === 1) {
+    const sic = 'Disagregated prefill/decode disabled - scheduling to decode worker only';
+    steps.push(step(4, sic, { request }, 'PD'));
+  }
+  steps.push(step(4, 'Scheduling a request', { request, metrics: pods(everything) }));
   for (const profile of decision.profiles) {
     steps.push(step(4, 'Before running filter plugins', { request, pods: pods(profile.candidates) }));
     for (const { plugin, type, kept, dropped } of profile.filters) {
@@ -55,21 +56,22 @@ export function decisionSteps(decision: Decision, context: LogContext): LogStep[
       const scores = byName(decision, profile, scorer.scores);
       steps.push(step(4, 'Running scorer', { request, scorer: scorer.plugin }));
       if (scorer.type === 'prefix-aware-scorer') {
-        const cached = byName(decision, profile, scorer.columns['cachedTokens'] ?? scorer.scores);
-        steps.push(step(4, 'Got pod scores', { scores, cachedTokens: cached }, scorer.type));
-        const lookup = scorer.notes['lookup'];
-        if (lookup !== 'match') {
-          steps.push(step(4, 'No scores found for pods', { reason: lookup }, scorer.type));
-        }
+        const reason = scorer.notes['lookup'];
+        const found = reason === 'match';
+        const cachedTokens = byName(decision, profile, scorer.columns['cachedTokens'] ?? scorer.scores);
+        const what = found ? { scores, cachedTokens } : { scores: {}, reason };
+        steps.push(step(4, 'Got pod scores', what, scorer.plugin));
+        if (!found) steps.push(step(4, 'No scores found for pods', { reason }, scorer.plugin));
       }
       steps.push(step(4, 'After running scorer', { request, scorer: scorer.plugin, weight: scorer.weight, scores }));
     }
     const totals = byName(decision, profile, profile.totals);
     const { picker } = profile;
+    const best = picker.type === 'min-cost-picker' ? 'least cost' : 'max score';
     steps.push(
       step(4, 'After running scorer plugins', { request, scores: totals }),
       step(4, 'Before running picker plugin', { request, pods: totals }),
-      step(4, `Selecting a pod with the max score from ${profile.scored.length} candidates`, { scores: totals }),
+      step(4, `Selecting a pod with the ${best} from ${profile.scored.length} candidates`, { scores: totals }),
     );
     if (picker.tied.length > 1) {
       steps.push(
@@ -96,7 +98,10 @@ export function decisionSteps(decision: Decision, context: LogContext): LogStep[
         step(
           0,
           'PostResponse called',
-          { pod: decision.candidates[winner]!.endpoint, note: 'the prompt is expected to be cached there' },
+          {
+            pod: decision.candidates[winner]!.endpoint,
+            note: 'the prompt is expected to be cached there; nothing has been sent yet',
+          },
           plugin,
         ),
       );
@@ -119,6 +124,7 @@ export function decisionSteps(decision: Decision, context: LogContext): LogStep[
 export function outcomeSteps(decision: Decision, endedEpochMs: number): LogStep[] {
   const { outcome } = decision;
   if (outcome === null) return [];
+  const { completionTokens, promptTokens = null } = outcome;
   const at = new Date(endedEpochMs);
   const common = { 'x-request-id': decision.requestId };
   return [
@@ -144,13 +150,15 @@ export function outcomeSteps(decision: Decision, endedEpochMs: number): LogStep[
         ...head(at, 3),
         msg: 'Response generated',
         ...common,
-        response: {
-          completionTokens: outcome.completionTokens,
-          cachedTokens: outcome.cachedTokens,
-          predictedCachedTokens: known(decision.predicted.cachedTokens),
-          ttftSeconds: outcome.ttftSeconds,
-          e2eSeconds: outcome.e2eSeconds,
+        usage: {
+          PromptTokens: promptTokens,
+          CompletionTokens: completionTokens,
+          TotalTokens: promptTokens === null || completionTokens === null ? null : promptTokens + completionTokens,
+          CachedTokens: outcome.cachedTokens,
         },
+        predicted: { CachedTokens: known(decision.predicted.cachedTokens) },
+        ttftSeconds: outcome.ttftSeconds,
+        e2eSeconds: outcome.e2eSeconds,
       },
     },
   ];
@@ -167,8 +175,8 @@ function head(at: Date, verbosity: number, logger?: string): Record<string, unkn
 /** The original printed every header with its value here, authorization included; names are enough. */
 function requestText(decision: Decision): string {
   return (
-    `TargetModel: ${decision.model}, Critical: false, PromptLength: ${decision.promptCharacters}, ` +
-    `Headers: [${decision.headerNames.join(' ')}]`
+    `TargetModel: ${decision.model}, PromptLength: ${known(decision.promptCharacters) ?? 'unknown'}, ` +
+    `PromptTokens: ${decision.promptTokens}, Headers: [${decision.headerNames.join(' ')}]`
   );
 }
 

@@ -29,6 +29,8 @@ export interface Decision {
   readonly prefixLookup: PrefixLookup | null;
   /** In the order they ran. */
   readonly profiles: readonly ProfileRecord[];
+  /** Index into `profiles` of the one whose pick serves the request; -1 when it did not run. */
+  readonly primaryProfile: number;
   /** Index into `candidates` of the one that is to serve the request; -1 when none could. */
   readonly picked: number;
   /** A few words: why this endpoint. */
@@ -102,6 +104,8 @@ export interface Attempt {
 export interface DecisionOutcome {
   readonly status: number;
   readonly endpoint: string | null;
+  /** As the engine counted them. */
+  readonly promptTokens?: number | null;
   readonly cachedTokens: number | null;
   readonly ttftSeconds: number | null;
   readonly e2eSeconds: number | null;

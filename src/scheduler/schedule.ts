@@ -11,6 +11,8 @@ export interface Schedule {
   readonly profiles: readonly ProfileRecord[];
   /** Slots in order of preference, by the profile that serves; empty when nothing could be picked. */
   readonly picked: readonly number[];
+  /** Index into `profiles` of the one that serves; -1 when it did not run. */
+  readonly primary: number;
 }
 
 /**
@@ -36,7 +38,8 @@ export function schedule(
     profiles.push(record);
     done.push({ profile: profile.name, picked });
   }
-  return { profiles, picked: done.find((each) => each.profile === policy.handler.primary)?.picked ?? [] };
+  const primary = done.findIndex((each) => each.profile === policy.handler.primary);
+  return { profiles, primary, picked: done[primary]?.picked ?? [] };
 }
 
 function runProfile(
