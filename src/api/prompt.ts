@@ -19,8 +19,8 @@ function textPrompt(text: string, otherBytes = 0): Prompt {
   return { bytes, textBytes: bytes.byteLength + otherBytes, characters: text.length, tokens: null };
 }
 
-function isTokenIds(value: readonly unknown[]): value is readonly number[] {
-  return value.length > 0 && value.every((token) => typeof token === 'number');
+function isTokenIds(value: unknown): value is readonly number[] {
+  return Array.isArray(value) && value.length > 0 && value.every((token: unknown) => typeof token === 'number');
 }
 
 function tokenPrompt(tokens: readonly number[], otherTokens = 0): Prompt {
@@ -35,16 +35,17 @@ function tokenPrompt(tokens: readonly number[], otherTokens = 0): Prompt {
 export function completionPrompt(prompt: unknown): Prompt {
   if (typeof prompt === 'string') return textPrompt(prompt);
   if (!Array.isArray(prompt)) return emptyPrompt;
-  if (isTokenIds(prompt)) return tokenPrompt(prompt);
-  const first: unknown = prompt[0];
+  const parts: readonly unknown[] = prompt;
+  if (isTokenIds(parts)) return tokenPrompt(parts);
+  const [first, ...others] = parts;
   if (typeof first === 'string') {
     let otherBytes = 0;
-    for (const other of prompt.slice(1)) if (typeof other === 'string') otherBytes += Buffer.byteLength(other);
+    for (const other of others) if (typeof other === 'string') otherBytes += Buffer.byteLength(other);
     return textPrompt(first, otherBytes);
   }
-  if (Array.isArray(first) && isTokenIds(first)) {
+  if (isTokenIds(first)) {
     let otherTokens = 0;
-    for (const other of prompt.slice(1)) if (Array.isArray(other)) otherTokens += other.length;
+    for (const other of others) if (Array.isArray(other)) otherTokens += other.length;
     return tokenPrompt(first, otherTokens);
   }
   return emptyPrompt;

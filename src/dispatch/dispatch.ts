@@ -1,0 +1,186 @@
+import type { Clock } from '../base/clock.ts';
+import { SignalboxError } from '../base/errors.ts';
+import type { Random } from '../base/random.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Decision } from '../scheduler/decision.ts';
+import { newStates, type Policy, type PolicyStates } from '../scheduler/policy.ts';
+import { recordDecision } from '../scheduler/record.ts';
+import type { SchedulingRequest } from '../scheduler/request.ts';
+import { schedule, type Schedule } from '../scheduler/schedule.ts';
+import type { FleetView } from '../scheduler/view.ts';
+import { Flight } from './flight.ts';
+
+export interface DispatchOptions {
+  readonly clock: Clock;
+  /** Seeds of decisions and their ids. */
+  readonly random: Random;
+  readonly fleet: Fleet;
+  readonly journal: Journal;
+  readonly policy: Policy;
+}
+
+export interface PlaceHandlers {
+  /** An endpoint was picked and counted. */
+  placed(flight: Flight): void;
+  /** Nothing can take it. The decision says what was seen; null when there was nothing to decide on. */
+  refused(error: SignalboxError, decision: Decision | null): void;
+}
+
+/** A request that may still be waiting for its place. */
+export interface Ticket {
+  /** Gives the place up; nothing is called after it. Without effect once placed. */
+  cancel(): void;
+}
+
+interface Decided {
+  readonly decision: Decision;
+  readonly picked: number | null;
+}
+
+const noSlots: ReadonlySet<number> = new Set();
+
+/**
+ * A request's one way through: view, pick, count, attempts, end. Every front door and the replay use it, with their own
+ * clock and random; nothing here waits on a promise, so a virtual clock can drive it.
+ */
+export class Dispatch {
+  readonly fleet: Fleet;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly #random: Random;
+  readonly #idPrefix: string;
+  #decisions = 0;
+  #policy: Policy;
+  #states: PolicyStates;
+
+  constructor({ clock, random, fleet, journal, policy }: DispatchOptions) {
+    this.clock = clock;
+    this.#random = random;
+    this.fleet = fleet;
+    this.journal = journal;
+    this.#policy = policy;
+    this.#states = newStates(policy);
+    this.#idPrefix = random.below(2 ** 32).toString(36).padStart(7, '0');
+  }
+
+  get policy(): Policy {
+    return this.#policy;
+  }
+
+  /** From the next request on; those on their way end under the policy that placed them. */
+  setPolicy(policy: Policy): void {
+    this.#policy = policy;
+    this.#states = newStates(policy);
+  }
+
+  /** Places a request, or says why it cannot be. Handlers are called once, perhaps before this returns. */
+  place(request: SchedulingRequest, key: PrefixKey, handlers: PlaceHandlers): Ticket {
+    const policy = this.#policy;
+    const states = this.#states;
+    const { decision, picked } = this.#decide(policy, states, request, key);
+    this.journal.record(decision);
+    if (picked === null) {
+      const error = this.#refusal(request.model, decision);
+      decision.outcome = endedUnplaced(error.status);
+      this.journal.ended(decision);
+      handlers.refused(error, decision);
+    } else {
+      for (const [index, plugin] of policy.stateful.entries()) plugin.commit?.(states[index], decision);
+      handlers.placed(
+        new Flight(decision, request, key, picked, {
+          fleet: this.fleet,
+          journal: this.journal,
+          clock: this.clock,
+          pickAnother: (tried) => this.#another(policy, states, request, key, tried),
+          finished: (outcome) => {
+            for (const [index, plugin] of policy.stateful.entries()) plugin.finish?.(states[index], decision, outcome);
+          },
+        }),
+      );
+    }
+    return { cancel: () => undefined };
+  }
+
+  /** The decision that would be made now; nothing is counted, kept or sent. */
+  explain(request: SchedulingRequest, key: PrefixKey): Decision {
+    return this.#decide(this.#policy, this.#states, request, key).decision;
+  }
+
+  #decide(policy: Policy, states: PolicyStates, request: SchedulingRequest, key: PrefixKey): Decided {
+    const startMs = this.clock.nowMs();
+    const seed = this.#random.below(2 ** 32);
+    const { view, result } = this.#run(policy, states, request, key, seed, noSlots);
+    const picked = result.picked[0] ?? null;
+    const decision = recordDecision(policy, request, view, result, {
+      id: `${this.#idPrefix}-${(++this.#decisions).toString(36)}`,
+      epochMs: this.clock.epochMs(),
+      seed,
+      queuedSeconds: 0,
+      band: 'default',
+      schedulerSeconds: (this.clock.nowMs() - startMs) / 1000,
+      predicted: picked === null ? { ttftSeconds: NaN, e2eSeconds: NaN } : this.#predict(request, view, picked),
+    });
+    return { decision, picked };
+  }
+
+  #another(
+    policy: Policy,
+    states: PolicyStates,
+    request: SchedulingRequest,
+    key: PrefixKey,
+    tried: ReadonlySet<number>,
+  ): { slot: number; cachedTokens: number } | null {
+    const { view, result } = this.#run(policy, states, request, key, this.#random.below(2 ** 32), tried);
+    const slot = result.picked[0];
+    return slot === undefined ? null : { slot, cachedTokens: view.cachedTokens()[slot]! };
+  }
+
+  #run(
+    policy: Policy,
+    states: PolicyStates,
+    request: SchedulingRequest,
+    key: PrefixKey,
+    seed: number,
+    tried: ReadonlySet<number>,
+  ): { view: FleetView; result: Schedule } {
+    const view = this.fleet.view(request.model, request.promptTokens, key, this.clock.nowMs(), tried);
+    return { view, result: schedule(policy, states, request, view, seed) };
+  }
+
+  #predict(request: SchedulingRequest, view: FleetView, slot: number): { ttftSeconds: number; e2eSeconds: number } {
+    const uncached = Math.max(0, request.promptTokens - view.cachedTokens()[slot]!);
+    const { speed } = this.fleet;
+    if (Number.isNaN(speed.relative[slot])) return { ttftSeconds: NaN, e2eSeconds: NaN };
+    const ttftSeconds = view.queuedPrefillSeconds[slot]! + uncached / speed.prefillTokensPerSecond(slot);
+    const e2eSeconds = ttftSeconds + (request.maxOutputTokens ?? NaN) * speed.secondsPerOutputToken[slot]!;
+    return { ttftSeconds, e2eSeconds };
+  }
+
+  #refusal(model: string, decision: Decision): SignalboxError {
+    const { fleet } = this;
+    const retry = { retryAfterSeconds: 1 };
+    if (fleet.slots.length === 0) return new SignalboxError('no_endpoint', 'No endpoint is known yet.', retry);
+    if (!fleet.anyReady) {
+      const message = `None of the ${fleet.slots.length} endpoints is ready: they are starting, or do not answer.`;
+      return new SignalboxError('no_endpoint', message, retry);
+    }
+    if (decision.candidates.length > 0) {
+      const reasons = decision.profiles.flatMap(({ filters }) => filters.flatMap(({ dropped }) => dropped));
+      const why = [...new Set(reasons.map(({ reason }) => reason))].join('; ');
+      return new SignalboxError('no_endpoint', `The policy leaves no endpoint for this request: ${why}.`, retry);
+    }
+    if (fleet.knowsModel(model)) {
+      return new SignalboxError('no_endpoint', `No endpoint that serves "${model}" is ready.`, retry);
+    }
+    const models = [...fleet.models()].sort();
+    const shown = models.slice(0, 20).join(', ') + (models.length > 20 ? ', …' : '');
+    const message = `The model "${model.slice(0, 200)}" does not exist here. Models: ${shown === '' ? 'none' : shown}.`;
+    return new SignalboxError('model_unknown', message, { param: 'model' });
+  }
+}
+
+function endedUnplaced(status: number): NonNullable<Decision['outcome']> {
+  return { status, endpoint: null, cachedTokens: null, ttftSeconds: null, e2eSeconds: null, completionTokens: null };
+}

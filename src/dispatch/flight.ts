@@ -1,0 +1,145 @@
+import type { Clock } from '../base/clock.ts';
+import type { Fleet, Placement } from '../fleet/fleet.ts';
+import type { Failure } from '../fleet/health.ts';
+import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import type { Journal } from '../journal/journal.ts';
+import type { Decision } from '../scheduler/decision.ts';
+import type { Endpoint } from '../scheduler/endpoint.ts';
+import type { Outcome } from '../scheduler/plugin.ts';
+import type { SchedulingRequest } from '../scheduler/request.ts';
+
+/** Why an attempt came to nothing. `busy` says nothing against the endpoint. */
+export type AttemptFailure = Failure | 'busy';
+
+/** What the door saw in the end; null where it did not see. */
+export interface Ending {
+  /** HTTP status the client got; 499 when it left. */
+  readonly status: number;
+  /** True when an endpoint's answer reached its end. */
+  readonly complete: boolean;
+  readonly promptTokens: number | null;
+  readonly cachedTokens: number | null;
+  readonly completionTokens: number | null;
+  /** In a few words, when something went wrong. */
+  readonly reason?: string;
+}
+
+interface FlightContext {
+  readonly fleet: Fleet;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  pickAnother(tried: ReadonlySet<number>): { slot: number; cachedTokens: number } | null;
+  finished(outcome: Outcome): void;
+}
+
+const attemptLimit = 5;
+
+/** A placed request on its way: its attempts, one after another, until it finishes. */
+export class Flight {
+  readonly decision: Decision;
+  readonly #request: SchedulingRequest;
+  readonly #key: PrefixKey;
+  readonly #context: FlightContext;
+  readonly #startedAtMs: number;
+  readonly #tried = new Set<number>();
+  #endpoint: Endpoint;
+  #placement: Placement;
+  #firstTokenAtMs: number | null = null;
+  #finished = false;
+
+  constructor(decision: Decision, request: SchedulingRequest, key: PrefixKey, slot: number, context: FlightContext) {
+    this.decision = decision;
+    this.#request = request;
+    this.#key = key;
+    this.#context = context;
+    this.#startedAtMs = context.clock.nowMs();
+    this.#endpoint = context.fleet.endpointAt(slot)!;
+    this.#placement = this.#attempt(slot, decision.predicted.cachedTokens, 'picked');
+  }
+
+  /** Where the current attempt goes. */
+  get endpoint(): Endpoint {
+    return this.#endpoint;
+  }
+
+  /**
+   * The current attempt failed before the client got anything. Gives another endpoint, counted, or null when none is
+   * left. Each is tried once; one whose only fault is a connection that went stale gets a second try when alone.
+   */
+  retry(status: number | null, failure: AttemptFailure, reason: string): Endpoint | null {
+    const { fleet, clock } = this.#context;
+    const { slot } = this.#placement;
+    this.#mark(status, reason);
+    fleet.withdraw(this.#placement);
+    if (failure !== 'busy') fleet.failed(slot, failure, clock.nowMs());
+    const { attempts } = this.decision;
+    if (attempts.length >= attemptLimit) return null;
+    let next = this.#context.pickAnother(this.#tried);
+    if (next === null && failure === 'reset' && fleet.isReady(slot) && attempts.length === 1) {
+      next = this.#context.pickAnother(new Set());
+    }
+    if (next === null) return null;
+    this.#endpoint = fleet.endpointAt(next.slot)!;
+    this.#placement = this.#attempt(next.slot, next.cachedTokens, 'retried');
+    return this.#endpoint;
+  }
+
+  /** The first byte of an answer's body (of a stream: its first event). */
+  firstToken(status: number): void {
+    if (this.#firstTokenAtMs !== null || this.#finished) return;
+    const { fleet, clock } = this.#context;
+    this.#firstTokenAtMs = clock.nowMs();
+    this.#mark(status, 'answered');
+    if (status >= 400) return;
+    fleet.succeeded(this.#placement.slot);
+    if (!this.#request.streaming) return;
+    fleet.prefilled(this.#placement);
+    const seconds = (this.#firstTokenAtMs - this.#placement.placedAtMs) / 1000;
+    fleet.speed.observeFirstToken(this.#placement.slot, this.#placement.workTokens, seconds);
+  }
+
+  /** The request has ended. Called once; later calls do nothing. */
+  finish(ending: Ending): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    const { fleet, clock, journal } = this.#context;
+    const nowMs = clock.nowMs();
+    const placement = this.#placement;
+    const answered = this.#firstTokenAtMs !== null && ending.status < 400;
+    const complete = ending.complete && ending.status < 400;
+    if (complete) fleet.prefilled(placement);
+    if (complete || (answered && this.#request.streaming)) fleet.ledger.close(placement.entry);
+    else fleet.withdraw(placement);
+
+    const streamed = this.#request.streaming && this.#firstTokenAtMs !== null;
+    if (complete && streamed && ending.completionTokens !== null) {
+      const seconds = (nowMs - this.#firstTokenAtMs!) / 1000;
+      fleet.speed.observeOutput(placement.slot, ending.completionTokens, seconds);
+    }
+    if (ending.reason !== undefined) this.#mark(ending.status === 499 ? null : ending.status, ending.reason);
+    const outcome = {
+      status: ending.status,
+      endpoint: this.#firstTokenAtMs === null ? null : this.#endpoint.name,
+      cachedTokens: ending.cachedTokens,
+      ttftSeconds: streamed ? (this.#firstTokenAtMs! - this.#startedAtMs) / 1000 : null,
+      e2eSeconds: complete ? (nowMs - this.#startedAtMs) / 1000 : null,
+      completionTokens: ending.completionTokens,
+    };
+    this.decision.outcome = outcome;
+    this.#context.finished({ ...outcome, promptTokens: ending.promptTokens });
+    journal.ended(this.decision);
+  }
+
+  #attempt(slot: number, cachedTokens: number, reason: string): Placement {
+    this.#tried.add(slot);
+    this.decision.attempts.push({ endpoint: this.#endpoint.name, status: null, reason });
+    const { fleet, clock } = this.#context;
+    return fleet.place(this.#request, this.#key, slot, cachedTokens, clock.nowMs());
+  }
+
+  #mark(status: number | null, reason: string): void {
+    const attempt = this.decision.attempts.at(-1)!;
+    attempt.status = status;
+    attempt.reason = reason;
+  }
+}

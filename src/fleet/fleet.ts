@@ -1,0 +1,297 @@
+import type { ChainState } from '../base/block-hash.ts';
+import type { Endpoint } from '../scheduler/endpoint.ts';
+import type { FleetView, PrefixLookup } from '../scheduler/view.ts';
+import type { Gauges } from './gauges/gauges.ts';
+import { Health, type Failure } from './health.ts';
+import { Ledger, type Entry } from './ledger.ts';
+import { PrefixIndex } from './prefix-index/prefix-index.ts';
+import { bytesOfBlocks, type PrefixKey } from './prefix-index/prefix-key.ts';
+import { Speed } from './speed.ts';
+import { BytesPerToken } from './tokens-per-text.ts';
+
+/** What the fleet knows of the endpoint in one slot, beside the columns. */
+interface Member {
+  readonly endpoint: Endpoint;
+  readonly health: Health;
+  /** Set by whoever runs it, e.g. an endpoints file. */
+  declaredReady: boolean;
+  /** It answered `GET /v1/models`. */
+  answers: boolean;
+  models: ReadonlySet<string>;
+}
+
+/** What placing a request on a slot needs. */
+export interface Placement {
+  readonly slot: number;
+  readonly entry: Entry;
+  readonly key: PrefixKey;
+  /** Uncached prompt tokens ahead of its first token, its own included. */
+  readonly workTokens: number;
+  readonly placedAtMs: number;
+  /** Tells this tenant of the slot from a later one. */
+  readonly member: object;
+}
+
+export interface PlacedRequest {
+  readonly model: string;
+  readonly streaming: boolean;
+  readonly promptTokens: number;
+}
+
+export interface FleetOptions {
+  /** Secret start of the prefix chains. */
+  readonly prefixSeed: ChainState;
+  readonly prefixIndexBytes?: number;
+}
+
+const slotLimit = 4096;
+
+/**
+ * Everything known of the endpoints, as columns behind `FleetView`. No clock, sockets or timers of its own:
+ * what is learned elsewhere (discovery, polls, answers) is told to it.
+ */
+export class Fleet {
+  readonly prefixSeed: ChainState;
+  readonly prefixes: PrefixIndex;
+  readonly bytesPerToken = new BytesPerToken();
+  readonly ledger = new Ledger(slotLimit);
+  readonly speed = new Speed(slotLimit);
+  readonly #members: (Member | undefined)[] = [];
+  readonly #endpoints: (Endpoint | undefined)[] = [];
+  readonly #slotByName = new Map<string, number>();
+  readonly #waiting = new Float64Array(slotLimit).fill(NaN);
+  readonly #running = new Float64Array(slotLimit).fill(NaN);
+  readonly #kvUsage = new Float64Array(slotLimit).fill(NaN);
+  readonly #scrapedAtMs = new Float64Array(slotLimit).fill(NaN);
+  readonly #queuedPrefillSeconds = new Float64Array(slotLimit);
+  readonly #gaugeAgeMs = new Float64Array(slotLimit);
+  /** Slots by model (empty name: any), until membership or readiness changes. */
+  readonly #eligible = new Map<string, Int32Array>();
+
+  constructor(options: FleetOptions) {
+    this.prefixSeed = options.prefixSeed;
+    this.prefixes = new PrefixIndex(options.prefixIndexBytes);
+  }
+
+  /** Slots in use, in no order that matters. */
+  get slots(): number[] {
+    return [...this.#slotByName.values()];
+  }
+
+  endpointAt(slot: number): Endpoint | undefined {
+    return this.#endpoints[slot];
+  }
+
+  slotOf(name: string): number | null {
+    return this.#slotByName.get(name) ?? null;
+  }
+
+  /** Takes an endpoint in and gives its slot. One of the same name and address stays as it is. */
+  add(endpoint: Endpoint, ready = true): number {
+    const known = this.#slotByName.get(endpoint.name);
+    const member = known === undefined ? undefined : this.#members[known];
+    if (known !== undefined && member?.endpoint.address === endpoint.address) {
+      this.#members[known] = Object.assign(member, { endpoint });
+      this.#endpoints[known] = endpoint;
+      this.setDeclaredReady(known, ready);
+      return known;
+    }
+    if (known !== undefined) this.remove(endpoint.name);
+    let slot = this.#members.findIndex((tenant, at) => tenant === undefined && this.ledger.inFlight[at] === 0);
+    if (slot < 0) slot = this.#members.length;
+    if (slot >= slotLimit) throw new RangeError(`more than ${slotLimit} endpoints`);
+    this.#members[slot] = { endpoint, health: new Health(), declaredReady: ready, answers: false, models: new Set() };
+    this.#endpoints[slot] = endpoint;
+    this.#slotByName.set(endpoint.name, slot);
+    this.#eligible.clear();
+    return slot;
+  }
+
+  /** The endpoint is no more. Requests still on their way there keep the slot from being given to another. */
+  remove(name: string): void {
+    const slot = this.#slotByName.get(name);
+    if (slot === undefined) return;
+    this.#slotByName.delete(name);
+    this.#members[slot] = undefined;
+    this.#endpoints[slot] = undefined;
+    for (const column of [this.#waiting, this.#running, this.#kvUsage, this.#scrapedAtMs]) column[slot] = NaN;
+    this.speed.reset(slot);
+    this.prefixes.forget(slot);
+    this.#eligible.clear();
+  }
+
+  setDeclaredReady(slot: number, ready: boolean): void {
+    const member = this.#members[slot];
+    if (member === undefined || member.declaredReady === ready) return;
+    member.declaredReady = ready;
+    if (!ready) this.prefixes.forget(slot);
+    this.#eligible.clear();
+  }
+
+  /** What `GET /v1/models` said; null when it gave no answer, which makes the endpoint not ready. */
+  setModels(slot: number, models: readonly string[] | null): void {
+    const member = this.#members[slot];
+    if (member === undefined) return;
+    if (models === null) {
+      if (member.answers) this.prefixes.forget(slot);
+      member.answers = false;
+    } else {
+      member.answers = true;
+      member.models = new Set(models);
+    }
+    this.#eligible.clear();
+  }
+
+  setGauges(slot: number, gauges: Gauges, nowMs: number): void {
+    if (this.#members[slot] === undefined) return;
+    this.#waiting[slot] = gauges.waiting;
+    this.#running[slot] = gauges.running;
+    this.#kvUsage[slot] = gauges.kvUsage;
+    this.#scrapedAtMs[slot] = nowMs;
+  }
+
+  /** Known, declared ready, answering and not out for failures. */
+  isReady(slot: number): boolean {
+    const member = this.#members[slot];
+    return member !== undefined && member.declaredReady && member.answers && member.health.up;
+  }
+
+  isDeclaredReady(slot: number): boolean {
+    return this.#members[slot]?.declaredReady === true;
+  }
+
+  modelsAt(slot: number): ReadonlySet<string> {
+    return this.#members[slot]?.models ?? new Set();
+  }
+
+  /** Every model some ready endpoint serves. */
+  models(): Set<string> {
+    const models = new Set<string>();
+    for (const slot of this.slots) if (this.isReady(slot)) for (const model of this.modelsAt(slot)) models.add(model);
+    return models;
+  }
+
+  /** Whether any endpoint, ready or not, has said that it serves `model`. */
+  knowsModel(model: string): boolean {
+    return this.slots.some((slot) => this.modelsAt(slot).has(model));
+  }
+
+  get anyReady(): boolean {
+    return this.slots.some((slot) => this.isReady(slot));
+  }
+
+  /** A request to the endpoint failed before an answer. */
+  failed(slot: number, failure: Failure, nowMs: number): void {
+    const member = this.#members[slot];
+    if (member === undefined || !member.health.failed(failure, nowMs)) return;
+    // Nobody listens: the process has gone, and its cache with it.
+    if (failure === 'connect') this.prefixes.forget(slot);
+    this.#eligible.clear();
+  }
+
+  succeeded(slot: number): void {
+    const member = this.#members[slot];
+    if (member === undefined) return;
+    const wasUp = member.health.up;
+    member.health.succeeded();
+    if (!wasUp) this.#eligible.clear();
+  }
+
+  probeIsDue(slot: number, nowMs: number): boolean {
+    const member = this.#members[slot];
+    return member !== undefined && member.declaredReady && member.health.probeIsDue(nowMs, !this.anyReady);
+  }
+
+  probed(slot: number, answered: boolean, nowMs: number): void {
+    this.#members[slot]?.health.probed(answered, nowMs);
+    if (answered) this.#eligible.clear();
+  }
+
+  /** The engine behind the slot was started anew: what it had cached is gone. */
+  restarted(slot: number): void {
+    this.prefixes.forget(slot);
+    this.speed.reset(slot);
+  }
+
+  /** The fleet as one request sees it now. `model` empty: any will do. */
+  view(model: string, promptTokens: number, key: PrefixKey, nowMs: number, tried: ReadonlySet<number>): FleetView {
+    this.ledger.drain(nowMs);
+    let eligible = this.#eligibleFor(model);
+    if (tried.size > 0) eligible = eligible.filter((slot) => !tried.has(slot));
+    for (const slot of eligible) {
+      this.#queuedPrefillSeconds[slot] = this.ledger.queuedPrefillTokens[slot]! / this.speed.prefillTokensPerSecond(slot);
+      this.#gaugeAgeMs[slot] = nowMs - this.#scrapedAtMs[slot]!;
+    }
+    let cached: Float64Array | null = null;
+    const cachedTokens = (): Float64Array => (cached ??= this.#cachedTokens(model, promptTokens, key));
+    return {
+      nowMs,
+      endpoints: this.#endpoints,
+      eligible,
+      inFlight: this.ledger.inFlight,
+      queuedPrefillTokens: this.ledger.queuedPrefillTokens,
+      queuedPrefillSeconds: this.#queuedPrefillSeconds,
+      waiting: this.#waiting,
+      running: this.#running,
+      kvUsage: this.#kvUsage,
+      gaugeAgeMs: this.#gaugeAgeMs,
+      speed: this.speed.relative,
+      cachedTokens,
+      prefixLookup: () => this.#lookup(key, eligible, cachedTokens()),
+    };
+  }
+
+  /** Counts a pick: from here on others see it. */
+  place(request: PlacedRequest, key: PrefixKey, slot: number, cachedTokens: number, nowMs: number): Placement {
+    const uncached = Math.max(0, request.promptTokens - cachedTokens);
+    const workTokens = this.ledger.queuedPrefillTokens[slot]! + uncached;
+    const prefillMs = (workTokens / this.speed.prefillTokensPerSecond(slot)) * 1000;
+    const entry = this.ledger.open(slot, uncached, request.streaming ? Infinity : nowMs + prefillMs);
+    this.prefixes.addPending(key.hashes, slot);
+    return { slot, entry, key, workTokens, placedAtMs: nowMs, member: this.#members[slot]! };
+  }
+
+  /** The endpoint has computed the prompt: at the first token, or at the end of an answer that does not stream. */
+  prefilled(placement: Placement): void {
+    this.ledger.prefilled(placement.entry);
+    if (this.#isCurrent(placement)) this.prefixes.confirm(placement.key.hashes, placement.slot);
+  }
+
+  /** The request came to nothing there. */
+  withdraw(placement: Placement): void {
+    this.ledger.close(placement.entry);
+    if (this.#isCurrent(placement)) this.prefixes.withdraw(placement.key.hashes, placement.slot);
+  }
+
+  #isCurrent(placement: Placement): boolean {
+    return this.#members[placement.slot] === placement.member;
+  }
+
+  #eligibleFor(model: string): Int32Array {
+    let slots = this.#eligible.get(model);
+    if (slots === undefined) {
+      const ready = this.slots.filter((slot) => this.isReady(slot) && (model === '' || this.modelsAt(slot).has(model)));
+      slots = Int32Array.from(ready.sort((a, b) => a - b));
+      // Names of models come from clients: only those that exist are worth keeping.
+      if (slots.length > 0) this.#eligible.set(model, slots);
+    }
+    return slots;
+  }
+
+  #cachedTokens(model: string, promptTokens: number, key: PrefixKey): Float64Array {
+    const tokens = new Float64Array(this.#endpoints.length);
+    if (key.hashes.low.length === 0) return tokens;
+    this.prefixes.longestRuns(key.hashes, tokens);
+    const bytesPerToken = promptTokens > 0 ? key.promptBytes / promptTokens : this.bytesPerToken.of(model);
+    for (let slot = 0; slot < tokens.length; slot++) {
+      tokens[slot] = Math.min(promptTokens, Math.floor(bytesOfBlocks(tokens[slot]!) / bytesPerToken));
+    }
+    return tokens;
+  }
+
+  #lookup(key: PrefixKey, eligible: Int32Array, cached: Float64Array): PrefixLookup {
+    if (key.hashes.low.length === 0) return 'shorter than one block';
+    if (this.prefixes.blocks === 0) return 'nothing stored yet';
+    return eligible.some((slot) => cached[slot]! > 0) ? 'match' : 'no match';
+  }
+}

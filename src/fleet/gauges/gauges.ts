@@ -1,0 +1,16 @@
+import { llamaCppGauges } from './llama-cpp.ts';
+import { sglangGauges } from './sglang.ts';
+import { vllmGauges } from './vllm.ts';
+
+/** What an engine says of its load at one moment; NaN where it does not say. */
+export interface Gauges {
+  readonly waiting: number;
+  readonly running: number;
+  /** KV-cache use, 0..1. */
+  readonly kvUsage: number;
+}
+
+/** Reads an engine's `/metrics` (Prometheus text format), whichever engine it is; null when none of ours. */
+export function readGauges(text: string): Gauges | null {
+  return vllmGauges(text) ?? sglangGauges(text) ?? llamaCppGauges(text);
+}

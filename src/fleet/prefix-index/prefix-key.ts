@@ -1,0 +1,27 @@
+import { blockBytes, chainStart, hashBlocks, type BlockHashes, type ChainState } from '../../base/block-hash.ts';
+
+/** What of a prompt is looked up: the chained hashes of its blocks. No text. */
+export interface PrefixKey {
+  readonly hashes: BlockHashes;
+  /** Length of the hashed prompt in bytes, its partial last block included. */
+  readonly promptBytes: number;
+}
+
+export interface KeyedPrompt {
+  readonly model: string;
+  readonly cacheSalt: string | null;
+  readonly bytes: Uint8Array;
+}
+
+/** Engines keep caches apart by model and salt; so do the chains, by where they start. */
+export function prefixKeyOf(prompt: KeyedPrompt, seed: ChainState): PrefixKey {
+  const start = chainStart(JSON.stringify([prompt.model, prompt.cacheSalt]), seed);
+  return { hashes: hashBlocks(prompt.bytes, start), promptBytes: prompt.bytes.byteLength };
+}
+
+export const noPrefix: PrefixKey = { hashes: { low: new Uint32Array(0), high: new Uint32Array(0) }, promptBytes: 0 };
+
+/** Bytes of prompt that `blocks` leading blocks hold. */
+export function bytesOfBlocks(blocks: number): number {
+  return blocks * blockBytes;
+}
