@@ -1,0 +1,128 @@
+import type { Clock, Timer } from '../base/clock.ts';
+import { EngineModel } from '../engine/model/engine-model.ts';
+import type { HardwareProfile } from '../engine/model/profiles.ts';
+import type { EngineRequest, Sequence } from '../engine/model/sequence.ts';
+
+/** How long things are on their way between the router and an engine. */
+export interface NetworkDelays {
+  readonly requestMs: number;
+  readonly answerMs: number;
+}
+
+/** What the router hears of a request it sent, at the time it hears it. */
+export interface Answer {
+  firstToken(cachedTokens: number): void;
+  finished(): void;
+  /** `status` as the engine would have answered; null when there was no answer, only a broken connection. */
+  failed(status: number | null, reason: string): void;
+}
+
+/** What a scrape of an engine's metrics would say right now. */
+export interface Gauges {
+  readonly waiting: number;
+  readonly running: number;
+  readonly kvUsage: number;
+}
+
+/** An engine on the virtual clock behind a network: the same model as `signalbox engine`, without HTTP. */
+export class SimulatedEngine {
+  readonly #clock: Clock;
+  readonly #profile: HardwareProfile;
+  readonly #blockTokens: number;
+  readonly #network: NetworkDelays;
+  readonly #answers = new Map<Sequence, Answer>();
+  #model: EngineModel;
+  #alive = true;
+  #step: Timer | null = null;
+
+  constructor(clock: Clock, profile: HardwareProfile, blockTokens: number, network: NetworkDelays) {
+    this.#clock = clock;
+    this.#profile = profile;
+    this.#blockTokens = blockTokens;
+    this.#network = network;
+    this.#model = new EngineModel(profile, { blockSize: blockTokens });
+  }
+
+  /** Null while it is down. */
+  get gauges(): Gauges | null {
+    const { waiting, running, kvUsage } = this.#model;
+    return this.#alive ? { waiting, running, kvUsage } : null;
+  }
+
+  get alive(): boolean {
+    return this.#alive;
+  }
+
+  get preemptions(): number {
+    return this.#model.totals.preemptions;
+  }
+
+  send(request: EngineRequest, answer: Answer): void {
+    this.#clock.after(this.#network.requestMs, () => {
+      if (!this.#alive) this.#fail(answer, null, 'connection refused');
+      else this.#clock.after(this.#profile.apiOverheadMs, () => this.#submit(request, answer));
+    });
+  }
+
+  /** `factor` 1 is the profile's speed. Takes effect with the next step. */
+  setSpeed(factor: number): void {
+    this.#model.speed = factor;
+  }
+
+  /** Dies: what it was doing is lost, and so is its cache. */
+  fail(): void {
+    this.#alive = false;
+    this.#step?.cancel();
+    this.#step = null;
+    for (const answer of this.#answers.values()) this.#fail(answer, null, 'connection reset');
+    this.#answers.clear();
+  }
+
+  /** Starts again, empty. */
+  return(): void {
+    if (this.#alive) return;
+    const { speed } = this.#model;
+    this.#model = new EngineModel(this.#profile, { blockSize: this.#blockTokens });
+    this.#model.speed = speed;
+    this.#alive = true;
+  }
+
+  #submit(request: EngineRequest, answer: Answer): void {
+    if (!this.#alive) {
+      this.#fail(answer, null, 'connection reset');
+      return;
+    }
+    if (request.promptTokens + request.maxOutputTokens > this.#model.cache.blockCount * this.#blockTokens) {
+      this.#fail(answer, 400, 'longer than the KV cache');
+      return;
+    }
+    this.#answers.set(this.#model.submit(request, this.#clock.nowMs()), answer);
+    if (this.#step === null) this.#startStep();
+  }
+
+  #startStep(): void {
+    const durationMs = this.#model.startStep(this.#clock.nowMs());
+    this.#step = durationMs === null ? null : this.#clock.after(durationMs, this.#finishStep);
+  }
+
+  readonly #finishStep = (): void => {
+    const { produced } = this.#model.finishStep(this.#clock.nowMs());
+    for (const sequence of produced) {
+      if (sequence.generated === 1) {
+        const answer = this.#answers.get(sequence)!;
+        const { cachedTokens } = sequence;
+        this.#clock.after(this.#network.answerMs, () => answer.firstToken(cachedTokens));
+      }
+      if (sequence.finished) {
+        const answer = this.#answers.get(sequence)!;
+        this.#answers.delete(sequence);
+        this.#clock.after(this.#network.answerMs, () => answer.finished());
+      }
+    }
+    this.#startStep();
+  };
+
+  #fail(answer: Answer, status: number | null, reason: string): void {
+    this.#clock.after(this.#network.answerMs, () => answer.failed(status, reason));
+  }
+}

@@ -1,0 +1,83 @@
+import type { Clock } from '../base/clock.ts';
+import type { HardwareProfile } from '../engine/model/profiles.ts';
+import { Fleet } from '../fleet/fleet.ts';
+import type { Endpoint } from '../scheduler/endpoint.ts';
+import type { FleetEvent } from './fleet-events.ts';
+import { SimulatedEngine } from './simulated-engine.ts';
+import type { NetworkDelays } from './simulated-engine.ts';
+
+export interface SimulatedFleetOptions {
+  readonly clock: Clock;
+  /** One per endpoint. */
+  readonly profiles: readonly HardwareProfile[];
+  readonly model: string;
+  readonly blockTokens: number;
+  readonly network: NetworkDelays;
+  readonly stalenessMs: number;
+  readonly events: readonly FleetEvent[];
+}
+
+interface Simulated {
+  readonly number: number;
+  readonly slot: number;
+  readonly engine: SimulatedEngine;
+}
+
+/** Simulated engines, and beside them what a router knows of them. */
+export class SimulatedFleet {
+  /** What the router knows: its own picks, the answers it sees, and gauges as they were at the last scrape. */
+  readonly known = new Fleet({ prefixSeed: { low: 0, high: 0 } });
+  readonly #byName = new Map<string, Simulated>();
+  readonly #options: SimulatedFleetOptions;
+
+  constructor(options: SimulatedFleetOptions) {
+    this.#options = options;
+    const { clock, network, blockTokens } = options;
+    options.profiles.forEach((profile, number) => {
+      const endpoint = { name: `endpoint-${number}`, address: `endpoint-${number}:8000`, labels: {} };
+      const slot = this.known.add(endpoint);
+      this.known.setModels(slot, [options.model]);
+      this.#byName.set(endpoint.name, {
+        number,
+        slot,
+        engine: new SimulatedEngine(clock, profile, blockTokens, network),
+      });
+    });
+  }
+
+  /** Lets the events come, and scrapes and probes go on for as long as the clock runs. */
+  start(): void {
+    const { clock, events, stalenessMs } = this.#options;
+    const engines = [...this.#byName.values()];
+    for (const { atMs, endpoint, action } of events) {
+      const { engine } = engines[endpoint]!;
+      clock.after(atMs, () => {
+        if (action.kind === 'slow') engine.setSpeed(action.factor);
+        else if (action.kind === 'fail') engine.fail();
+        else engine.return();
+      });
+    }
+    const scrape = (): void => {
+      const nowMs = clock.nowMs();
+      for (const { slot, engine } of engines) {
+        const { gauges } = engine;
+        if (gauges !== null) this.known.setGauges(slot, gauges, nowMs);
+        if (this.known.probeIsDue(slot, nowMs)) this.known.probed(slot, engine.alive, nowMs);
+      }
+      clock.after(stalenessMs, scrape);
+    };
+    scrape();
+  }
+
+  engineOf(endpoint: Endpoint): SimulatedEngine {
+    return this.#byName.get(endpoint.name)!.engine;
+  }
+
+  numberOf(endpoint: Endpoint): number {
+    return this.#byName.get(endpoint.name)!.number;
+  }
+
+  get preemptions(): number {
+    return [...this.#byName.values()].reduce((sum, { engine }) => sum + engine.preemptions, 0);
+  }
+}
