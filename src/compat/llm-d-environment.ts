@@ -96,7 +96,7 @@ export function configFromEnvironment(environment: Readonly<Record<string, strin
   const enabled = scorers.filter(({ name }) => given.get(`ENABLE_${name}_AWARE_SCORER`) === 'true');
   const threshold = given.get(loadThreshold);
   return {
-    warnings: [...given].flatMap(([name, value]) => warningOf(name, value) ?? []),
+    warnings: [...given].flatMap(([name, value]) => warningOf(name, value, given) ?? []),
     config: {
       apiVersion: 'llm-d.ai/v1alpha1',
       kind: 'EndpointPickerConfig',
@@ -140,10 +140,13 @@ function problemOf(name: string, value: string): string | null {
   return `environment: unknown switch ${name}${didYouMean(name, [...switches, ...values])}`;
 }
 
-function warningOf(name: string, value: string): string | null {
+function warningOf(name: string, value: string, given: ReadonlyMap<string, string>): string | null {
   if (name.startsWith('DECODE_')) return `${name} is not read; the names without DECODE_ are meant for decode pods`;
   const row = withoutEffect.find((each) => each.switches.includes(name) || each.values.includes(name));
-  // A switch that is off asks for nothing, a weight or an address alone neither.
-  if (row === undefined || value === 'false' || name.endsWith('_WEIGHT')) return null;
-  return `${name}=${value} has no effect: ${row.message}`;
+  if (row === undefined) return null;
+  // What is off asks for nothing, and a number or an address alone neither.
+  const isAskedFor = row.switches.includes(name)
+    ? value === 'true'
+    : row.switches.length === 0 || row.switches.some((each) => given.get(each) === 'true');
+  return isAskedFor ? `${name}=${value} has no effect: ${row.message}` : null;
 }
