@@ -6,7 +6,7 @@ import { gunzipSync } from 'node:zlib';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { EngineModel } from '../../src/engine/model/engine-model.ts';
 import { EngineRun } from '../../src/engine/model/engine-run.ts';
-import { profileByName } from '../../src/engine/model/profiles.ts';
+import { hardwareProfile } from '../../src/engine/model/profiles.ts';
 import { repository } from '../support/command.ts';
 
 interface Recorded {
@@ -29,21 +29,22 @@ test('a recorded run of real vLLM on an RTX 4090 is reproduced: TPOT and E2E wit
     .split('\n')
     .map((line) => JSON.parse(line) as Recorded);
 
-  const profile = profileByName('llama31-8b-rtx4090')!;
+  const profile = hardwareProfile('llama31-8b-rtx4090');
   const clock = new VirtualClock();
-  const model = new EngineModel(profile);
+  const model = new EngineModel(profile, { blockSize: 16 });
   const firstMs = new Map<string, number>();
   const lastMs = new Map<string, number>();
-  const run = new EngineRun(model, clock, ({ sampled, finished }) => {
-    for (const { request, generatedTokens } of sampled)
-      if (generatedTokens === 1) firstMs.set(request.id, clock.nowMs());
-    for (const { request } of finished) lastMs.set(request.id, clock.nowMs());
+  const run = new EngineRun(model, clock, ({ produced }) => {
+    for (const { id, generated, finished } of produced) {
+      if (generated === 1) firstMs.set(id, clock.nowMs());
+      if (finished) lastMs.set(id, clock.nowMs());
+    }
   });
   const start = recorded[0]!.queued_ts;
   const queuedMs = new Map(recorded.map((each) => [each.request_id, (each.queued_ts - start) * 1000]));
-  for (const { request_id: id, input_toks: promptTokens, output_toks: outputTokens } of recorded) {
+  for (const { request_id: id, input_toks: promptTokens, output_toks: maxOutputTokens } of recorded) {
     clock.after(queuedMs.get(id)!, () => {
-      model.submit({ id, promptTokens, outputTokens, blockHashes: [] });
+      model.submit({ id, promptTokens, maxOutputTokens, blockHashes: [] }, clock.nowMs());
       run.wake();
     });
   }
@@ -66,5 +67,5 @@ test('a recorded run of real vLLM on an RTX 4090 is reproduced: TPOT and E2E wit
   assert.ok(Math.abs(errors.tpot) < 0.05, shown);
   assert.ok(Math.abs(errors.e2e) < 0.05, shown);
   assert.ok(Math.abs(errors.ttft) < 0.1, shown);
-  assert.ok(model.counters.preemptions > 50, 'the run saturates the cache');
+  assert.ok(model.totals.preemptions > 50, 'the run saturates the cache');
 });

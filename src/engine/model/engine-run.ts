@@ -47,12 +47,12 @@ export class EngineRun {
   }
 
   #begin(): void {
-    const durationMs = this.#model.beginStep();
+    const durationMs = this.#model.startStep(this.#stepEndMs);
     if (durationMs === null) return;
     this.#stepEndMs += durationMs / this.#timeScale;
     const end = (): void => {
       this.#timer = null;
-      this.#onStep(this.#model.endStep());
+      this.#onStep(this.#model.finishStep(this.#clock.nowMs()));
       // What the caller did in between (submit, abort) may have woken it already.
       if (this.#timer === null && !this.#paused) this.#begin();
     };

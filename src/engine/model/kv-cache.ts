@@ -12,7 +12,7 @@ export interface BlockListener {
  */
 export class KvCache {
   readonly blockCount: number;
-  readonly #prefixCaching: boolean;
+  readonly prefixCaching: boolean;
   readonly #listener: BlockListener | undefined;
   readonly #references: Int32Array;
   /** Hash under which a block is found; 0 for none. */
@@ -25,7 +25,7 @@ export class KvCache {
 
   constructor(blockCount: number, prefixCaching: boolean, listener?: BlockListener) {
     this.blockCount = blockCount;
-    this.#prefixCaching = prefixCaching;
+    this.prefixCaching = prefixCaching;
     this.#listener = listener;
     this.#references = new Int32Array(blockCount);
     this.#hashes = new Float64Array(blockCount);
@@ -51,7 +51,7 @@ export class KvCache {
 
   /** How many leading blocks of the chain are here, at most `limit`. */
   match(hashAt: (index: number) => number, limit: number): number {
-    if (!this.#prefixCaching) return 0;
+    if (!this.prefixCaching) return 0;
     let count = 0;
     while (count < limit && this.#blockByHash.has(hashAt(count))) count += 1;
     return count;
@@ -91,7 +91,7 @@ export class KvCache {
 
   /** Makes a full block findable, unless its content already is. */
   seal(block: number, hash: number, requestId: string, index: number): void {
-    if (!this.#prefixCaching || hash === 0 || this.#hashes[block] !== 0 || this.#blockByHash.has(hash)) return;
+    if (!this.prefixCaching || hash === 0 || this.#hashes[block] !== 0 || this.#blockByHash.has(hash)) return;
     this.#hashes[block] = hash;
     this.#blockByHash.set(hash, block);
     this.#listener?.stored(requestId, index, hash);

@@ -118,37 +118,3 @@ function mixText(text: string): number {
   for (let i = 0; i < text.length; i++) hash = mix(hash ^ text.charCodeAt(i));
   return hash;
 }
-
-/** Chained hashes of the full blocks of `tokens`, as 53-bit numbers; prompts of other `namespace`s share none. */
-export class BlockHasher {
-  readonly #blockTokens: number;
-  #low: number;
-  #high: number;
-  #pending = 0;
-
-  constructor(namespace: string, blockTokens: number) {
-    this.#blockTokens = blockTokens;
-    this.#low = mixText(namespace);
-    this.#high = mix(this.#low + 1);
-  }
-
-  /** Hears one token; gives the hash of the block that it fills, else null. */
-  push(token: number): number | null {
-    this.#low = mix(this.#low ^ Math.imul(token + 1, 0x9e3779b1));
-    this.#high = mix(this.#high + Math.imul(token + 1, 0xcc9e2d51));
-    this.#pending += 1;
-    if (this.#pending < this.#blockTokens) return null;
-    this.#pending = 0;
-    return (this.#high & 0x1fffff) * 0x1_0000_0000 + this.#low;
-  }
-
-  /** The same for many tokens at once. */
-  pushAll(tokens: ArrayLike<number>): number[] {
-    const hashes: number[] = [];
-    for (let i = 0; i < tokens.length; i++) {
-      const hash = this.push(tokens[i]!);
-      if (hash !== null) hashes.push(hash);
-    }
-    return hashes;
-  }
-}

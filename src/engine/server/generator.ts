@@ -1,9 +1,10 @@
 import type { Tokenizer } from '../../base/bpe.ts';
 import type { Clock } from '../../base/clock.ts';
-import { EngineModel, type EngineOptions, type Sequence, type StepResult } from '../model/engine-model.ts';
+import { chainBlock, chainBlocks } from '../model/block-chain.ts';
+import type { EngineModel, StepResult } from '../model/engine-model.ts';
 import { EngineRun } from '../model/engine-run.ts';
-import type { HardwareProfile } from '../model/profiles.ts';
-import { BlockHasher, type TextModel } from '../model/text.ts';
+import type { Sequence } from '../model/sequence.ts';
+import type { TextModel } from '../model/text.ts';
 import { queueFull } from './errors.ts';
 import type { EngineHistograms } from './metrics.ts';
 
@@ -38,7 +39,6 @@ interface Running {
   readonly finish: { reason: FinishReason; stopReason: string | null };
   readonly sink: AnswerSink;
   readonly arrivedMs: number;
-  firstTokenMs: number;
   lastTokenMs: number;
   sequence: Sequence | null;
   ended: boolean;
@@ -56,15 +56,17 @@ export class Generator {
   readonly #text: TextModel;
   readonly #namespace: string;
   readonly #timeScale: number;
+  readonly #maxWaiting: number;
   readonly #histograms: EngineHistograms;
   readonly #running = new Map<string, Running>();
   #nextId = 0;
   #arriving = 0;
 
   constructor(options: {
-    profile: HardwareProfile;
-    engine: EngineOptions;
+    model: EngineModel;
     clock: Clock;
+    /** Requests that may wait when no more can run; more are refused. */
+    maxWaiting: number;
     tokenizer: Tokenizer;
     text: TextModel;
     /** Prompts of other namespaces (models) share no cached block. */
@@ -72,7 +74,8 @@ export class Generator {
     timeScale: number;
     histograms: EngineHistograms;
   }) {
-    this.model = new EngineModel(options.profile, options.engine);
+    this.model = options.model;
+    this.#maxWaiting = options.maxWaiting;
     this.#clock = options.clock;
     this.#tokenizer = options.tokenizer;
     this.#text = options.text;
@@ -89,10 +92,8 @@ export class Generator {
 
   /** Throws `queueFull` when nothing more may wait. */
   start(order: AnswerOrder, sink: AnswerSink): Answer {
-    const { options, profile } = this.model;
-    if (this.model.waiting + this.#arriving >= options.maxWaiting && this.model.running >= profile.maxSequences) {
-      throw queueFull();
-    }
+    const { model } = this;
+    if (model.waiting + this.#arriving >= this.#maxWaiting && model.running >= model.maxNumSeqs) throw queueFull();
     const composed = this.#compose(order);
     const id = String(this.#nextId++);
     const running: Running = {
@@ -100,35 +101,34 @@ export class Generator {
       order,
       sink,
       arrivedMs: this.#clock.nowMs(),
-      firstTokenMs: 0,
       lastTokenMs: 0,
       sequence: null,
       ended: false,
     };
-    const hasher = new BlockHasher(`${this.#namespace}:${order.cacheSalt ?? ''}`, options.blockTokens);
-    const blockHashes = hasher.pushAll(order.promptTokens);
-    const generated: number[] = [];
-    for (const token of composed.tokens) {
-      const hash = hasher.push(token);
-      if (hash !== null) generated.push(hash);
-    }
+    const { blockSize } = model;
+    const all = [...order.promptTokens, ...composed.tokens];
+    const namespace = Buffer.from(`${this.#namespace}:${order.cacheSalt ?? ''}`);
+    const start = chainBlock(0, namespace, 0, namespace.length);
+    const hashes = chainBlocks(all, blockSize, start);
+    const promptBlocks = Math.floor(order.promptTokens.length / blockSize);
     this.#arriving += 1;
-    const timer = this.#clock.after(profile.requestMs / this.#timeScale, () => {
+    const timer = this.#clock.after(model.profile.apiOverheadMs / this.#timeScale, () => {
       this.#arriving -= 1;
       this.#running.set(id, running);
-      running.sequence = this.model.submit({
+      const request = {
         id,
         promptTokens: order.promptTokens.length,
-        outputTokens: composed.tokens.length,
-        blockHashes,
-        generatedHash: (index) => generated[index - blockHashes.length] ?? -1 - index,
-      });
+        maxOutputTokens: composed.tokens.length,
+        blockHashes: hashes.subarray(0, promptBlocks),
+        generatedBlockHash: (index: number) => hashes[index] ?? 0,
+      };
+      running.sequence = model.submit(request, this.#clock.nowMs());
       this.run.wake();
     });
     return {
       get cachedTokens() {
-        const cached = running.sequence?.cachedTokens ?? -1;
-        return cached < 0 ? null : cached;
+        const { sequence } = running;
+        return sequence === null || Number.isNaN(sequence.scheduledMs) ? null : sequence.cachedTokens;
       },
       abort: () => {
         if (running.ended) return;
@@ -179,17 +179,16 @@ export class Generator {
     return { tokens, texts, finish: { reason: 'length', stopReason: null } };
   }
 
-  #onStep({ sampled }: StepResult): void {
+  #onStep({ produced }: StepResult): void {
     const nowMs = this.#clock.nowMs();
-    const { histograms } = { histograms: this.#histograms };
-    for (const sequence of sampled) {
-      const { id } = sequence.request;
+    const histograms = this.#histograms;
+    for (const sequence of produced) {
+      const { id } = sequence;
       const running = this.#running.get(id);
       if (running === undefined) continue;
-      const index = sequence.generatedTokens - 1;
-      const isLast = sequence.generatedTokens >= running.tokens.length;
+      const index = sequence.generated - 1;
+      const isLast = sequence.generated >= running.tokens.length;
       if (index === 0) {
-        running.firstTokenMs = nowMs;
         histograms.ttft.observe((nowMs - running.arrivedMs) / 1000);
       } else {
         histograms.interToken.observe((nowMs - running.lastTokenMs) / 1000);
@@ -202,8 +201,10 @@ export class Generator {
         histograms.e2e.observe(e2eSeconds);
         histograms.promptTokens.observe(running.order.promptTokens.length);
         histograms.generationTokens.observe(running.tokens.length);
+        histograms.completed.prompt += running.order.promptTokens.length;
+        histograms.completed.generation += running.tokens.length;
         if (running.tokens.length > 1) {
-          const decodeSeconds = (nowMs - running.firstTokenMs) / 1000;
+          const decodeSeconds = (nowMs - sequence.firstTokenMs) / 1000;
           histograms.timePerOutputToken.observe(decodeSeconds / (running.tokens.length - 1));
         }
         histograms.succeeded[running.finish.reason] += 1;

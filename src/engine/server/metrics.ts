@@ -34,6 +34,8 @@ export class EngineHistograms {
   readonly e2e = new Histogram(secondsBuckets);
   readonly promptTokens = new Histogram(tokenBuckets);
   readonly generationTokens = new Histogram(tokenBuckets);
+  /** Tokens of requests that have ended. */
+  readonly completed = { prompt: 0, generation: 0 };
   readonly succeeded = { stop: 0, length: 0, abort: 0, error: 0, repetition: 0 };
 }
 
@@ -61,7 +63,8 @@ export function renderMetrics(
     sample(`${name}_count`, count);
     sample(`${name}_sum`, sum);
   };
-  const { counters, cache, options } = model;
+  const { totals, cache } = model;
+  const { completed } = histograms;
 
   one('vllm:num_requests_running', 'gauge', 'Number of requests in model execution batches.', model.running);
   one('vllm:num_requests_waiting', 'gauge', 'Number of requests waiting to be processed.', model.waiting);
@@ -73,25 +76,25 @@ export function renderMetrics(
     sample('vllm:engine_sleep_state', state === 'awake' ? 1 : 0, `,sleep_state="${state}"`);
   }
   one('vllm:kv_cache_usage_perc', 'gauge', 'KV-cache usage. 1 means 100 percent usage.', cache.usage);
-  one('vllm:prefix_cache_queries_total', 'counter', 'Prefix cache queries, in tokens.', counters.prefixQueries);
-  one('vllm:prefix_cache_hits_total', 'counter', 'Prefix cache hits, in tokens.', counters.prefixHits);
+  one('vllm:prefix_cache_queries_total', 'counter', 'Prefix cache queries, in tokens.', totals.prefixQueryTokens);
+  one('vllm:prefix_cache_hits_total', 'counter', 'Prefix cache hits, in tokens.', totals.prefixHitTokens);
   if (legacyNames) {
     one('vllm:gpu_cache_usage_perc', 'gauge', 'GPU KV-cache usage. 1 means 100 percent usage.', cache.usage);
-    one('vllm:gpu_prefix_cache_queries_total', 'counter', 'GPU prefix cache queries.', counters.prefixQueries);
-    one('vllm:gpu_prefix_cache_hits_total', 'counter', 'GPU prefix cache hits.', counters.prefixHits);
+    one('vllm:gpu_prefix_cache_queries_total', 'counter', 'GPU prefix cache queries.', totals.prefixQueryTokens);
+    one('vllm:gpu_prefix_cache_hits_total', 'counter', 'GPU prefix cache hits.', totals.prefixHitTokens);
   }
-  one('vllm:num_preemptions_total', 'counter', 'Cumulative number of preemptions.', counters.preemptions);
-  one('vllm:prompt_tokens_total', 'counter', 'Number of prefill tokens processed.', counters.promptTokens);
+  one('vllm:num_preemptions_total', 'counter', 'Cumulative number of preemptions.', totals.preemptions);
+  one('vllm:prompt_tokens_total', 'counter', 'Number of prefill tokens processed.', completed.prompt);
   family('vllm:prompt_tokens_by_source_total', 'counter', 'Number of prompt tokens by source.');
   const sources = {
-    local_compute: counters.prefixQueries - counters.prefixHits,
-    local_cache_hit: counters.prefixHits,
+    local_compute: totals.prefixQueryTokens - totals.prefixHitTokens,
+    local_cache_hit: totals.prefixHitTokens,
     external_kv_transfer: 0,
   };
   for (const [source, value] of Object.entries(sources))
     sample('vllm:prompt_tokens_by_source_total', value, `,source="${source}"`);
-  one('vllm:prompt_tokens_cached_total', 'counter', 'Number of cached prompt tokens.', counters.prefixHits);
-  one('vllm:generation_tokens_total', 'counter', 'Number of generation tokens processed.', counters.generatedTokens);
+  one('vllm:prompt_tokens_cached_total', 'counter', 'Number of cached prompt tokens.', totals.prefixHitTokens);
+  one('vllm:generation_tokens_total', 'counter', 'Number of generation tokens processed.', completed.generation);
   family('vllm:request_success_total', 'counter', 'Count of successfully processed requests.');
   for (const [reason, value] of Object.entries(histograms.succeeded)) {
     lines.push(
@@ -110,9 +113,9 @@ export function renderMetrics(
   histogram('vllm:e2e_request_latency_seconds', 'Histogram of e2e request latency in seconds.', histograms.e2e);
   family('vllm:cache_config_info', 'gauge', 'Information of the LLMEngine CacheConfig');
   lines.push(
-    `vllm:cache_config_info{block_size="${options.blockTokens}",cache_dtype="auto",` +
-      `enable_prefix_caching="${options.prefixCaching ? 'True' : 'False'}",engine="0",` +
-      `kv_cache_size_tokens="${model.capacityTokens}",num_gpu_blocks="${cache.blockCount}",` +
+    `vllm:cache_config_info{block_size="${model.blockSize}",cache_dtype="auto",` +
+      `enable_prefix_caching="${cache.prefixCaching ? 'True' : 'False'}",engine="0",` +
+      `kv_cache_size_tokens="${cache.blockCount * model.blockSize}",num_gpu_blocks="${cache.blockCount}",` +
       `prefix_caching_hash_algo="sha256"} 1.0`,
   );
   return `${lines.join('\n')}\n`;

@@ -1,0 +1,181 @@
+import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { messageOf } from '../../base/errors.ts';
+import {
+  endOfStream,
+  roleChunk,
+  tokenChunk,
+  usageChunk,
+  wholeAnswer,
+  type AnswerHead,
+  type Choice,
+  type Counts,
+} from './answers.ts';
+import { tokenize, type Engine } from './engine.ts';
+import { badRequest, EngineError } from './errors.ts';
+import { checkTokens, type GenerationRequest } from './generation-request.ts';
+import { sendJson } from './respond.ts';
+
+/** Answers a completion or a chat, streaming or whole; aborts when the client leaves. */
+export async function answerGeneration(
+  engine: Engine,
+  request: GenerationRequest,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const prompts: { text: string; tokens: number[] }[] = [];
+  for (const prompt of request.prompts) prompts.push(await readPrompt(engine, request, prompt));
+  if (response.destroyed) return;
+
+  const head: AnswerHead = {
+    id: `${request.kind === 'chat' ? 'chatcmpl' : 'cmpl'}-${requestId(request, incoming)}`,
+    created: Math.floor(Date.now() / 1000),
+    model: request.model ?? engine.modelNames[0]!,
+  };
+  const conversation = new Conversation(engine, request, head, response);
+  response.on('close', () => conversation.abort());
+  try {
+    prompts.forEach(({ text, tokens }, promptIndex) => {
+      for (let n = 0; n < request.n; n++) conversation.start(promptIndex * request.n + n, text, tokens);
+    });
+  } catch (error) {
+    conversation.abort();
+    // A full queue is found out after a stream has begun: vLLM says so in its first event.
+    if (!(error instanceof EngineError && error.inStream && request.stream)) throw error;
+    writeStreamHead(response);
+    response.end(`data: ${error.body}\n\n${endOfStream}`);
+  }
+}
+
+async function readPrompt(
+  engine: Engine,
+  request: GenerationRequest,
+  prompt: string | readonly number[],
+): Promise<{ text: string; tokens: number[] }> {
+  const isText = typeof prompt === 'string';
+  const tokens = isText ? await tokenize(engine.tokenizer, prompt, request.addsBos) : [...prompt];
+  if (!isText) checkTokens(tokens, engine.tokenizer);
+  const limit = engine.maxModelLen;
+  const { maxTokens } = request;
+  if (maxTokens !== null && maxTokens > limit) {
+    const message = `max_tokens=${maxTokens} cannot be greater than max_model_len=${limit}. Please request fewer output tokens.`;
+    throw badRequest(message, 'max_tokens', maxTokens);
+  }
+  if (tokens.length >= limit) {
+    const message =
+      `This model's maximum context length is ${limit} tokens. However, your prompt contains ${tokens.length} input tokens, ` +
+      'which exceeds this limit even without any output tokens. Please reduce the length of the input prompt.';
+    throw badRequest(message, 'input_tokens', tokens.length);
+  }
+  if (maxTokens !== null && tokens.length + maxTokens > limit) {
+    const message =
+      `This model's maximum context length is ${limit} tokens. However, you requested ${maxTokens} output tokens and your ` +
+      `prompt contains ${tokens.length} input tokens, for a total of ${tokens.length + maxTokens} tokens. ` +
+      'Please reduce the length of the input prompt or the number of requested output tokens.';
+    throw badRequest(message, 'input_tokens', tokens.length);
+  }
+  return { text: isText ? prompt : engine.tokenizer.decode(tokens), tokens };
+}
+
+function requestId(request: GenerationRequest, incoming: IncomingMessage): string {
+  const header = incoming.headers['x-request-id'];
+  return (typeof header === 'string' ? header : null) ?? request.requestId ?? randomBytes(8).toString('hex');
+}
+
+/** One request's choices, from the first token of any to the last of all. */
+class Conversation {
+  readonly #engine: Engine;
+  readonly #request: GenerationRequest;
+  readonly #head: AnswerHead;
+  readonly #response: ServerResponse;
+  readonly #choices: Choice[] = [];
+  #started = 0;
+  #unfinished = 0;
+  #completionTokens = 0;
+  #chunks = 0;
+
+  constructor(engine: Engine, request: GenerationRequest, head: AnswerHead, response: ServerResponse) {
+    this.#engine = engine;
+    this.#request = request;
+    this.#head = head;
+    this.#response = response;
+    this.#unfinished = request.prompts.length * request.n;
+  }
+
+  start(index: number, promptText: string, promptTokens: readonly number[]): void {
+    const { maxTokens, minTokens, ignoreEos, stop, cacheSalt } = this.#request;
+    const order = {
+      promptTokens,
+      maxTokens: maxTokens ?? this.#engine.maxModelLen - promptTokens.length,
+      minTokens,
+      ignoreEos,
+      stop,
+      cacheSalt,
+    };
+    const answer = this.#engine.generator.start(order, {
+      token: (text, id, finish) => {
+        try {
+          this.#token(choice, text, id, finish);
+        } catch (error) {
+          this.#response.destroy(error instanceof Error ? error : new Error(messageOf(error)));
+        }
+      },
+    });
+    const choice: Choice = {
+      index,
+      promptText,
+      promptTokenIds: promptTokens,
+      answer,
+      text: '',
+      tokenIds: [],
+      finish: null,
+    };
+    this.#choices.push(choice);
+    this.#started += 1;
+  }
+
+  abort(): void {
+    for (const { answer, finish } of this.#choices) if (finish === null) answer.abort();
+  }
+
+  #token(choice: Choice, text: string, id: number, finish: Choice['finish']): void {
+    const request = this.#request;
+    const isFirst = choice.tokenIds.length === 0;
+    choice.text += text;
+    choice.tokenIds.push(id);
+    choice.finish = finish;
+    this.#completionTokens += 1;
+    if (finish !== null) this.#unfinished -= 1;
+    const isVeryLast = this.#unfinished === 0;
+    if (!request.stream) {
+      if (isVeryLast) sendJson(this.#response, 200, wholeAnswer(request, this.#head, this.#choices, this.#counts()));
+      return;
+    }
+    if (!this.#response.headersSent) writeStreamHead(this.#response);
+    let out = isFirst && request.kind === 'chat' ? roleChunk(request, this.#head, choice) : '';
+    out += tokenChunk(request, this.#head, choice, { text, id, isFirst, isVeryLast }, this.#counts());
+    if (isVeryLast) {
+      if (request.includeUsage) out += usageChunk(request, this.#head, this.#counts());
+      this.#response.end(out + endOfStream);
+      return;
+    }
+    this.#response.write(out);
+    this.#chunks += 1;
+    const limit = this.#engine.failures.stopStreamAfterChunks;
+    if (limit !== null && this.#chunks >= limit) this.#response.destroy();
+  }
+
+  #counts(): Counts {
+    const prompts = this.#choices.filter(({ index }) => index % this.#request.n === 0);
+    return {
+      promptTokens: prompts.reduce((sum, choice) => sum + choice.promptTokenIds.length, 0),
+      completionTokens: this.#completionTokens,
+      cachedTokens: prompts.reduce((sum, choice) => sum + (choice.answer.cachedTokens ?? 0), 0),
+    };
+  }
+}
+
+function writeStreamHead(response: ServerResponse): void {
+  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', server: 'uvicorn' });
+  response.socket?.setNoDelay(true);
+}

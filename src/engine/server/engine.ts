@@ -1,0 +1,100 @@
+import { fileURLToPath } from 'node:url';
+import { loadTokenizer, type Tokenizer } from '../../base/bpe.ts';
+import { wallClock } from '../../base/clock.ts';
+import { EngineModel } from '../model/engine-model.ts';
+import { defaultProfileName, hardwareProfile } from '../model/profiles.ts';
+import { echoModel, wordsModel } from '../model/text.ts';
+import { noFailures, type Failures } from './failures.ts';
+import { Generator } from './generator.ts';
+import { EngineHistograms } from './metrics.ts';
+
+export interface EngineServerOptions {
+  readonly model: string;
+  readonly servedModelNames?: readonly string[];
+  readonly host?: string;
+  /** 0 takes a free one. */
+  readonly port?: number;
+  readonly profile?: string;
+  readonly blockSize?: number;
+  readonly maxModelLen?: number;
+  readonly maxNumSeqs?: number;
+  readonly maxNumBatchedTokens?: number;
+  readonly kvCacheTokens?: number;
+  /** Requests that may wait; more are refused. */
+  readonly maxQueuedRequests?: number;
+  readonly prefixCaching?: boolean;
+  readonly seed?: number;
+  readonly mode?: 'text' | 'echo';
+  /** Times faster than the hardware. */
+  readonly timeScale?: number;
+  /** Until then it answers 503, as an engine that loads its weights. */
+  readonly startupSeconds?: number;
+  readonly legacyMetricNames?: boolean;
+  readonly failures?: Partial<Failures>;
+  /** One line of log; none by default. */
+  readonly log?: (line: string) => void;
+  /** What dying means; ending the process by default. */
+  readonly die?: () => void;
+}
+
+/** Everything a route needs. */
+export interface Engine {
+  readonly options: EngineServerOptions;
+  readonly modelNames: readonly string[];
+  readonly maxModelLen: number;
+  readonly tokenizer: Tokenizer;
+  readonly generator: Generator;
+  readonly histograms: EngineHistograms;
+  readonly bornSeconds: number;
+  failures: Failures;
+}
+
+const tokenizerPath = fileURLToPath(new URL('../../../assets/tokenizer/tokenizer.json', import.meta.url));
+
+const tokenizeSliceChars = 64 * 1024;
+
+export function createEngine(options: EngineServerOptions): Engine {
+  const tokenizer = loadTokenizer(tokenizerPath);
+  const profile = hardwareProfile(options.profile ?? defaultProfileName);
+  const model = new EngineModel(profile, {
+    blockSize: options.blockSize ?? 16,
+    prefixCaching: options.prefixCaching ?? true,
+    ...(options.kvCacheTokens === undefined ? {} : { kvCacheTokens: options.kvCacheTokens }),
+    ...(options.maxNumSeqs === undefined ? {} : { maxNumSeqs: options.maxNumSeqs }),
+    ...(options.maxNumBatchedTokens === undefined ? {} : { maxNumBatchedTokens: options.maxNumBatchedTokens }),
+  });
+  const histograms = new EngineHistograms();
+  const seed = options.seed ?? 0;
+  const generator = new Generator({
+    model,
+    clock: wallClock,
+    maxWaiting: options.maxQueuedRequests ?? Infinity,
+    tokenizer,
+    text: options.mode === 'echo' ? echoModel(tokenizer.bosId) : wordsModel(tokenizer, options.model, seed),
+    namespace: options.model,
+    timeScale: options.timeScale ?? 1,
+    histograms,
+  });
+  return {
+    options,
+    modelNames: options.servedModelNames?.length ? options.servedModelNames : [options.model],
+    maxModelLen: Math.min(options.maxModelLen ?? 131_072, model.cache.blockCount * model.blockSize),
+    tokenizer,
+    generator,
+    histograms,
+    bornSeconds: Math.floor(Date.now() / 1000),
+    failures: noFailures,
+  };
+}
+
+/** Token ids of a prompt, a slice at a time so that running streams go on meanwhile. */
+export async function tokenize(tokenizer: Tokenizer, text: string, addsBos: boolean): Promise<number[]> {
+  const slices = tokenizer.encodeSlices(text, tokenizeSliceChars);
+  let step = slices.next();
+  while (!step.done) {
+    await new Promise((next) => setImmediate(next));
+    step = slices.next();
+  }
+  if (addsBos && tokenizer.bosId !== null) step.value.unshift(tokenizer.bosId);
+  return step.value;
+}
