@@ -10,49 +10,92 @@ export interface TextModel {
 }
 
 export interface Speaker {
-  /** Says the next token; null when the text ends here by itself. */
-  next(): number | null;
+  /** Says the next token; null when the text ends here by itself, which `mayEnd` false forbids. */
+  next(mayEnd: boolean): number | null;
 }
 
-/** On average so many words go before the text ends by itself, and so many make a sentence. */
-const meanAnswerTokens = 900;
-const meanSentenceTokens = 14;
-/** Words to speak with: enough for variety, few enough to start at once. */
-const vocabularyWords = 2_000;
+/** One sentence in so many ends the text by itself. */
+const sentencesPerAnswer = 400;
+
+type Kind = 'opening' | 'determiner' | 'adjective' | 'noun' | 'verb' | 'preposition' | 'stop';
+
+/** A little grammar, so that answers read like sentences. Words that are not one token of the tokenizer are left out. */
+const wordsOfKind: Readonly<Record<Exclude<Kind, 'stop'>, string>> = {
+  opening: 'The This Each Every Another',
+  determiner: 'the a each this every another that',
+  adjective:
+    'new small large same simple local early common full main fast long short open clear ready single stable recent useful',
+  noun: 'cluster node service request system test plan team model result process server user value list file name time change point step group field table image query event report version platform network memory engine token cache',
+  verb: 'uses shows makes takes needs gives returns creates includes provides contains supports adds reads sets keeps helps runs calls sends',
+  preposition: 'with from for after before near under through without between',
+};
 
 /** Words only, each exactly one token with its leading space, so that re-tokenising the text gives the same tokens. */
 export function wordsModel(tokenizer: Tokenizer, model: string, seed: number): TextModel {
-  const words = plainWords(tokenizer);
+  const kindOf = new Map<number, Kind>();
+  const idsOf = new Map<Kind, number[]>();
+  for (const [kind, words] of Object.entries(wordsOfKind) as [Kind, string][]) {
+    const ids = words
+      .split(' ')
+      .map((word) => tokenizer.idOf(` ${word}`))
+      .filter((id) => id !== null);
+    idsOf.set(kind, ids);
+    for (const id of ids) kindOf.set(id, kind);
+  }
   const stop = tokenizer.idOf('.');
+  if (stop === null || [...idsOf.values()].some((ids) => ids.length === 0)) {
+    throw new RangeError('the tokenizer has no single tokens for common words');
+  }
+  kindOf.set(stop, 'stop');
   const start = mixText(`${seed}:${model}`);
+
   return {
     after(tokens) {
-      let low = start >>> 0;
-      let high = (start * 31) >>> 0;
-      let last = -1;
+      let low = start;
+      let high = mix(start + 1);
+      let last: Kind | undefined;
+      let hasVerb = false;
       const hear = (token: number): void => {
         low = mix(low ^ token);
         high = mix(high + token + 0x9e3779b9);
-        last = token;
+        last = kindOf.get(token);
+        if (last === 'verb') hasVerb = true;
+        else if (last === 'stop') hasVerb = false;
       };
       for (let i = 0; i < tokens.length; i++) hear(tokens[i]!);
       return {
-        next() {
-          const endsSentence = stop !== null && words.isWord(last) && low % meanSentenceTokens === 0;
-          if (
-            !endsSentence &&
-            last === stop &&
-            (high >>> 3) % Math.round(meanAnswerTokens / meanSentenceTokens) === 0
-          ) {
-            return null;
-          }
-          const token = endsSentence ? stop : words.ids[mix(high ^ low) % words.ids.length]!;
+        next(mayEnd) {
+          if (mayEnd && last === 'stop' && high % sentencesPerAnswer === 0) return null;
+          const kind = following(last, hasVerb, low % 100);
+          const ids = kind === 'stop' ? [stop] : idsOf.get(kind)!;
+          const token = ids[mix(high ^ low) % ids.length]!;
           hear(token);
           return token;
         },
       };
     },
   };
+}
+
+/** What may come after a word, given whether the sentence has its verb; `percent` decides between them. */
+function following(last: Kind | undefined, hasVerb: boolean, percent: number): Kind {
+  switch (last) {
+    case 'opening':
+    case 'determiner':
+      return percent < 40 ? 'adjective' : 'noun';
+    case 'adjective':
+      return 'noun';
+    case 'noun':
+      if (hasVerb) return percent < 65 ? 'stop' : 'preposition';
+      return percent < 75 ? 'verb' : 'preposition';
+    case 'verb':
+    case 'preposition':
+      return 'determiner';
+    case 'stop':
+      return 'opening';
+    case undefined:
+      return 'opening';
+  }
 }
 
 /**
@@ -83,27 +126,6 @@ export function echoModel(bosId: number | null): TextModel {
       };
     },
   };
-}
-
-interface Words {
-  readonly ids: readonly number[];
-  isWord(id: number): boolean;
-}
-
-const wordsByTokenizer = new WeakMap<Tokenizer, Words>();
-
-function plainWords(tokenizer: Tokenizer): Words {
-  const known = wordsByTokenizer.get(tokenizer);
-  if (known !== undefined) return known;
-  const ids: number[] = [];
-  for (let id = 0; id < tokenizer.vocabularySize && ids.length < vocabularyWords; id++) {
-    // `Ġ` stands for the space; short and long ones read badly
-    if (/^Ġ[a-z]{3,9}$/.test(tokenizer.nameOf(id))) ids.push(id);
-  }
-  const set = new Set(ids);
-  const words: Words = { ids, isWord: (id) => set.has(id) };
-  wordsByTokenizer.set(tokenizer, words);
-  return words;
 }
 
 /** MurmurHash3's finaliser (Austin Appleby, public domain). */

@@ -153,14 +153,8 @@ export class Generator {
     let tail = '';
     const longestStop = Math.max(0, ...order.stop.map((stop) => stop.length));
     while (tokens.length < order.maxTokens) {
-      let token = speaker.next();
-      if (token === null) {
-        if (!order.ignoreEos && tokens.length >= Math.max(1, order.minTokens)) {
-          return { tokens, texts, finish: { reason: 'stop', stopReason: null } };
-        }
-        token = speaker.next(); // a text that may not end goes on
-        if (token === null) break;
-      }
+      const token = speaker.next(!order.ignoreEos && tokens.length >= Math.max(1, order.minTokens));
+      if (token === null) return { tokens, texts, finish: { reason: 'stop', stopReason: null } };
       const text = decoder.decode(this.#tokenizer.bytesOf(token), { stream: true });
       tokens.push(token);
       texts.push(text);
