@@ -98,7 +98,7 @@ function fail(error: unknown): void {
   }
   process.stderr.write(`signalbox: ${messageOf(error)}\n`);
   process.exitCode = error instanceof SignalboxError && error.code === 'usage' ? 2 : 1;
-  if (!(error instanceof SignalboxError) && process.env['SIGNALBOX_DEBUG']) console.error(error);
+  if (process.env['SIGNALBOX_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
 }
 
 function version(): string {

@@ -1,0 +1,4 @@
+/** Writes one line, or several, for whoever called the command. */
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,155 @@
+import { existsSync } from 'node:fs';
+import { Command, InvalidArgumentError } from 'commander';
+import { SignalboxError } from '../base/errors.ts';
+import { configFromEnvironment } from '../compat/llm-d-environment.ts';
+import { print } from './print.ts';
+import { announceReady, isDetached, startDetached } from '../stack/detach.ts';
+import { eppEnvironment } from '../stack/epp-environment.ts';
+import { readUserFile } from '../stack/package-root.ts';
+import { startStack, type Stack, type StackOptions } from '../stack/stack.ts';
+import { runningState, type StackState } from '../stack/state.ts';
+import { parseValues, type Values } from '../stack/values.ts';
+
+interface Flags {
+  file: string;
+  namespace: string;
+  host: string;
+  port: number;
+  adminPort: number;
+  endpoint: string[];
+  detach?: true;
+  engineProfile?: string;
+  timeScale?: number;
+  verbose?: true;
+}
+
+export function upCommand(): Command {
+  return new Command('up')
+    .description('Bring up the system that a values file describes, as processes of this machine.')
+    .option('-f, --file <file>', 'values file', 'examples/base/prefix-and-load-aware.yaml')
+    .option('-n, --namespace <name>', 'stacks in different namespaces live side by side', 'default')
+    .option('--host <address>', 'address the gateway listens on', '127.0.0.1')
+    .option('--port <port>', "the gateway's port (0: any)", portNumber, 8080)
+    .option('--admin-port <port>', 'port of the admin API, on 127.0.0.1 (0: any)', portNumber, 8081)
+    .option('--endpoint <url...>', 'engines that run already, in place of simulated ones', [])
+    .option('--detach', 'return when a request would be answered; "signalbox down" ends it')
+    .option('--engine-profile <name>', 'hardware that the simulated engines behave like')
+    .option('--time-scale <factor>', 'simulated engines run this many times faster', positiveNumber)
+    .option('-v, --verbose', 'say which values are not used here')
+    .action(up);
+}
+
+async function up(flags: Flags): Promise<void> {
+  const { path, text } = readUserFile(flags.file);
+  const { values, notUsed } = parseValues(text, flags.file);
+  // The gateway would refuse it too, but only after everything was started.
+  configFromEnvironment(eppEnvironment(values));
+  if (!isDetached()) {
+    print(heading(flags, values));
+    if (flags.verbose && notUsed.length > 0) print(`  not used on this machine: ${notUsed.join(', ')}`);
+  }
+  if (flags.detach) return upDetached(flags, values, path);
+
+  const options: StackOptions = {
+    namespace: flags.namespace,
+    values,
+    host: flags.host,
+    port: flags.port,
+    adminPort: flags.adminPort,
+    endpoints: flags.endpoint,
+    engine: {
+      ...(flags.engineProfile === undefined ? {} : { profile: flags.engineProfile }),
+      ...(flags.timeScale === undefined ? {} : { timeScale: flags.timeScale }),
+    },
+  };
+  let wasStopped = false;
+  const stack = await startStack(options, (started) => {
+    stopOnSignals(started, () => (wasStopped = true));
+  });
+  if (wasStopped) return stack.ended;
+  if (isDetached()) announceReady();
+  else print(nextSteps(runningState(flags.namespace), flags, values, 'Ctrl-C'));
+  await stack.ended;
+}
+
+async function upDetached(flags: Flags, values: Values, path: string): Promise<void> {
+  const { namespace, host, port, adminPort, endpoint, engineProfile, timeScale } = flags;
+  const end = await startDetached(
+    [
+      'up',
+      ...['-f', path, '-n', namespace, '--host', host, '--port', String(port), '--admin-port', String(adminPort)],
+      ...(endpoint.length > 0 ? ['--endpoint', ...endpoint] : []),
+      ...(engineProfile === undefined ? [] : ['--engine-profile', engineProfile]),
+      ...(timeScale === undefined ? [] : ['--time-scale', String(timeScale)]),
+    ],
+    namespace,
+  );
+  if (end === null) return print(nextSteps(runningState(namespace), flags, values, `${self()} down`));
+  process.stderr.write(end.stderr);
+  process.exitCode = end.exitCode;
+}
+
+/** The first signal ends the stack in good order, the second at once. A detached stack outlives its terminal. */
+function stopOnSignals(stack: Stack, onFirst: () => void): void {
+  let isSecond = false;
+  const stop = (): void => {
+    if (isSecond) {
+      stack.kill();
+      process.exit(130);
+    }
+    isSecond = true;
+    onFirst();
+    void stack.stop();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  if (isDetached()) process.once('disconnect', stop);
+}
+
+function heading(flags: Flags, values: Values): string {
+  const { model, decode, prefill } = values.sampleApplication;
+  const engines =
+    flags.endpoint.length > 0
+      ? `behind ${flags.endpoint.join(', ')}`
+      : `on ${counted(decode.replicas, 'decode')} and ${counted(prefill.replicas, 'prefill')} pods with simulated engines`;
+  return `Starting ${flags.file} in namespace ${flags.namespace}\n  ${model.modelName} ${engines}`;
+}
+
+const counted = (count: number, role: string): string => `${count === 0 ? 'no' : count} ${role}`;
+
+function nextSteps(state: StackState | null, flags: Flags, values: Values, toEnd: string): string {
+  if (state === null) throw new SignalboxError('environment', 'the stack ended as soon as it was ready');
+  const namespace = flags.namespace === 'default' ? '' : ` -n ${flags.namespace}`;
+  const body = {
+    model: values.sampleApplication.model.modelName,
+    prompt: 'What does a signal box do?',
+    max_tokens: 50,
+  };
+  return `  gateway ${state.gatewayUrl}   admin ${state.adminUrl}
+ready
+
+Try, in another terminal:
+  curl ${state.gatewayUrl}/v1/completions -H 'Content-Type: application/json' \\
+    -d '${JSON.stringify(body)}'
+  ${self()} explain${namespace}     # why it went where it went
+  ${self()} get pods${namespace}
+  ${self()} load${namespace}        # the same under traffic
+${toEnd}${toEnd === 'Ctrl-C' ? '' : namespace} ends it.`;
+}
+
+/** How the command was called, for messages that show a command. */
+function self(): string {
+  if (process.env['npm_command'] === 'exec') return 'npx signalbox';
+  return existsSync('./signalbox') ? './signalbox' : 'signalbox';
+}
+
+function portNumber(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65535) return port;
+  throw new InvalidArgumentError('expected a port from 0 to 65535');
+}
+
+function positiveNumber(text: string): number {
+  const number = Number(text);
+  if (number > 0 && Number.isFinite(number)) return number;
+  throw new InvalidArgumentError('expected a number above 0');
+}

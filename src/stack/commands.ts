@@ -1,0 +1,57 @@
+import type { ContainerTemplate } from './components.ts';
+import type { Probe } from './probe.ts';
+
+/** What the command lines of one pod's containers have in common. */
+export interface PodContext {
+  readonly podName: string;
+  readonly namespace: string;
+  /** One for each container, in order. */
+  readonly ports: readonly number[];
+  readonly gateway: GatewayContext;
+}
+
+export interface GatewayContext {
+  readonly host: string;
+  readonly port: number;
+  readonly adminPort: number;
+  /** The EPP pod's own log: the steps of every decision. */
+  readonly eppLog: string;
+  /** Where to find endpoints: the file that the supervisor writes, or the engines that the user named. */
+  readonly endpoints: { readonly file: string } | { readonly urls: readonly string[] };
+}
+
+/** The command line of a container, after `signalbox`. */
+export function containerArgs(template: ContainerTemplate, index: number, context: PodContext): string[] {
+  const port = String(context.ports[index]);
+  switch (template.program) {
+    case 'engine':
+      return ['engine', '--host', '127.0.0.1', '--port', port, ...template.args];
+    case 'sidecar':
+      return ['sidecar', '--host', '127.0.0.1', '--port', port, '--vllm-port', String(context.ports[index + 1])];
+    case 'gateway':
+      return gatewayArgs(context);
+    default:
+      throw new Error(`${template.program} runs in another container's process`);
+  }
+}
+
+function gatewayArgs({ podName, namespace, gateway }: PodContext): string[] {
+  const { host, port, adminPort, eppLog, endpoints } = gateway;
+  return [
+    'gateway',
+    ...['--host', host, '--port', String(port), '--admin-port', String(adminPort)],
+    ...('file' in endpoints ? ['--endpoints-file', endpoints.file] : ['--endpoint', ...endpoints.urls]),
+    ...['--epp-log', eppLog, '-v', '4', '--name', podName, '--namespace', namespace],
+  ];
+}
+
+/** How to find out that a container is ready. */
+export function containerProbe(template: ContainerTemplate, index: number, context: PodContext): Probe {
+  const host = '127.0.0.1';
+  if (template.program === 'gateway') {
+    return { host, port: context.gateway.adminPort, path: '/healthz', accepts: (status) => status === 200 };
+  }
+  // The sidecar is ready when it answers at all; whether its engine is, the engine says itself.
+  const accepts = template.program === 'sidecar' ? () => true : (status: number) => status === 200;
+  return { host, port: context.ports[index]!, path: '/health', accepts };
+}

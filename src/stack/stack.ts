@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { workloads, type EngineOptions } from './components.ts';
+import { startControlServer, type Order } from './control.ts';
+import { lockNamespace } from './namespace-lock.ts';
+import { expectFree, freePorts } from './ports.ts';
+import { identify } from './process-identity.ts';
+import { cleanUp, endpointsPath, prepare, stackFolder, statePath, writeAtOnce } from './state.ts';
+import { Supervisor } from './supervisor.ts';
+import type { Values } from './values.ts';
+
+export interface StackOptions {
+  readonly namespace: string;
+  readonly values: Values;
+  readonly host: string;
+  /** 0 stands for any free port, here and in `adminPort`. */
+  readonly port: number;
+  readonly adminPort: number;
+  /** Engines that run already, by URL; with any, no pods are simulated. */
+  readonly endpoints: readonly string[];
+  readonly engine: EngineOptions;
+}
+
+export interface Stack {
+  readonly gatewayUrl: string;
+  readonly adminUrl: string;
+  /** Resolves when everything has ended, for whatever reason. */
+  readonly ended: Promise<void>;
+  stop(): Promise<void>;
+  /** Ends everything at once. */
+  kill(): void;
+}
+
+/**
+ * Brings up a stack on this machine, supervised by this process; resolves when a request would be answered.
+ * Throws `environment` when the namespace or a port is taken or a component does not start; nothing is left then.
+ * @param onStarted called as soon as there is something to stop
+ */
+export async function startStack(options: StackOptions, onStarted: (stack: Stack) => void): Promise<Stack> {
+  const { namespace, host } = options;
+  const folder = stackFolder(namespace);
+  const unlock = lockNamespace(folder, namespace);
+  try {
+    const port = await chosenPort(host, options.port, '--port');
+    const adminPort = await chosenPort('127.0.0.1', options.adminPort, '--admin-port');
+    prepare(folder);
+
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>();
+    const control = await startControlServer(obey);
+    const declared = workloads(options.values, options.engine).filter(
+      ({ component }) => options.endpoints.length === 0 || (component !== 'decode' && component !== 'prefill'),
+    );
+    const gatewayUrl = `http://${reachable(host)}:${port}`;
+    const adminUrl = `http://127.0.0.1:${adminPort}`;
+    const supervisor = new Supervisor({
+      namespace,
+      folder,
+      workloads: declared,
+      gateway: {
+        host,
+        port,
+        adminPort,
+        endpoints: options.endpoints.length > 0 ? { urls: options.endpoints } : { file: endpointsPath(folder) },
+      },
+      controlPort: control.port,
+      onChange: (pods) =>
+        writeAtOnce(statePath(folder), {
+          version: 1,
+          namespace,
+          supervisor: identify(process.pid),
+          gatewayUrl,
+          adminUrl,
+          control: { port: control.port, token: control.token },
+          pods,
+        }),
+    });
+    const close = (): void => {
+      control.close();
+      cleanUp(folder);
+      unlock();
+      end();
+    };
+    let stopping: Promise<void> | undefined;
+    const stack: Stack = {
+      gatewayUrl,
+      adminUrl,
+      ended,
+      stop: () => (stopping ??= supervisor.stop().then(close)),
+      kill() {
+        supervisor.kill();
+        close();
+      },
+    };
+    async function obey(order: Order): Promise<void> {
+      if (order.do === 'scale') return supervisor.scale(order.role, order.replicas);
+      if (order.do === 'delete') return supervisor.deletePod(order.pod);
+      return stack.stop();
+    }
+    onStarted(stack);
+    try {
+      await supervisor.start();
+      await supervisor.untilReady();
+      await untilAnswering(gatewayUrl, ended);
+    } catch (error) {
+      await stack.stop();
+      throw error;
+    }
+    return stack;
+  } catch (error) {
+    unlock();
+    throw error;
+  }
+}
+
+async function chosenPort(host: string, port: number, flag: string): Promise<number> {
+  if (port === 0) return (await freePorts(1))[0]!;
+  await expectFree(host, port, flag);
+  return port;
+}
+
+/** Until the gateway knows a model that can be asked. */
+async function untilAnswering(gatewayUrl: string, ended: Promise<void>): Promise<void> {
+  let over = false;
+  void ended.then(() => (over = true));
+  while (!over && !(await listsModels(gatewayUrl))) await sleep(10);
+}
+
+async function listsModels(gatewayUrl: string): Promise<boolean> {
+  try {
+    const answer = await fetch(`${gatewayUrl}/v1/models`, { signal: AbortSignal.timeout(2000) });
+    const body = (await answer.json()) as { data?: unknown };
+    return answer.ok && Array.isArray(body.data) && body.data.length > 0;
+  } catch {
+    return false;
+  }
+}
+
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
