@@ -27,9 +27,7 @@ export interface Tokenizer {
 const tokenizerFile = z.object({
   added_tokens: z.array(z.object({ id: z.number().int(), content: z.string().min(1) })),
   pre_tokenizer: z.object({
-    pretokenizers: z.array(
-      z.object({ type: z.string(), pattern: z.object({ Regex: z.string() }).optional() }),
-    ),
+    pretokenizers: z.array(z.object({ type: z.string(), pattern: z.object({ Regex: z.string() }).optional() })),
   }),
   post_processor: z
     .object({ special_tokens: z.record(z.string(), z.object({ ids: z.array(z.number().int()) })).optional() })

@@ -154,7 +154,11 @@ export class Generator {
     const longestStop = Math.max(0, ...order.stop.map((stop) => stop.length));
     while (tokens.length < order.maxTokens) {
       const token = speaker.next(!order.ignoreEos && tokens.length >= Math.max(1, order.minTokens));
-      if (token === null) return { tokens, texts, finish: { reason: 'stop', stopReason: null } };
+      if (token === null) {
+        // Even an answer without a word takes a token: the one that ends it.
+        if (tokens.length === 0) return { tokens: [0], texts: [''], finish: { reason: 'stop', stopReason: null } };
+        return { tokens, texts, finish: { reason: 'stop', stopReason: null } };
+      }
       const text = decoder.decode(this.#tokenizer.bytesOf(token), { stream: true });
       tokens.push(token);
       texts.push(text);
