@@ -18,10 +18,18 @@ export function explainCommand(): Command {
     .addOption(new Option('--admin-url <url>', 'ask the admin API at this URL instead'))
     .option('--json', 'print the Decision as one JSON document')
     .action(async (id: string, options: Options) => {
-      const base = options.adminUrl ?? adminUrl(options.namespace);
+      const base = options.adminUrl ?? adminUrlOf(options.namespace);
       const decision = id === 'last' ? await latest(base) : await fetchJson<DecisionJson>(decisionUrl(base, id));
       process.stdout.write(options.json ? `${JSON.stringify(decision, null, 2)}\n` : explainTable(decision));
     });
+}
+
+/** Of the stack in `namespace`; for the default one also where a gateway that was started alone listens. */
+function adminUrlOf(namespace: string): string {
+  const url = adminUrl(namespace);
+  if (url !== null) return url;
+  if (namespace === 'default') return 'http://127.0.0.1:8081';
+  throw new SignalboxError('environment', `no stack runs in namespace "${namespace}"`);
 }
 
 async function latest(base: string): Promise<DecisionJson> {
@@ -46,8 +54,7 @@ async function fetchJson<Body>(url: URL): Promise<Body> {
       cause: error,
     });
   }
-  const body = (await response.json()) as Body & { error?: { message?: string } };
-  if (!response.ok)
-    throw new SignalboxError('request_invalid', body.error?.message ?? `HTTP ${response.status} from ${url.href}`);
-  return body;
+  const body = (await response.json().catch(() => null)) as (Body & { error?: { message?: string } }) | null;
+  if (body !== null && response.ok) return body;
+  throw new SignalboxError('request_invalid', body?.error?.message ?? `HTTP ${response.status} from ${url.href}`);
 }

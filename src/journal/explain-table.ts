@@ -40,7 +40,9 @@ function inputLines(decision: DecisionJson, short: Names): string[] {
 }
 
 function profileLines(profile: ProfileJson, short: Names): string[] {
-  const out = [`profile ${profile.name}: ${profile.candidateCount} candidates`];
+  const { candidateCount, candidates } = profile;
+  const listed = candidates.length < candidateCount ? `, the best ${candidates.length} listed` : '';
+  const out = [`profile ${profile.name}: ${candidateCount} candidates${listed}`];
   for (const { plugin, dropped } of profile.filters) {
     out.push(`  ${plugin} dropped ${dropped.length === 0 ? 'none' : ''}`.trimEnd());
     for (const { endpoint, reason } of dropped) out.push(`    ${short.of(endpoint)}: ${reason}`);
@@ -48,7 +50,12 @@ function profileLines(profile: ProfileJson, short: Names): string[] {
   const isCost = profile.scorers[0]?.unit === 'seconds';
   const ranked = Object.entries(profile.totals).sort(([, a], [, b]) => (isCost ? a - b : b - a));
   if (profile.scorers.length > 0 && ranked.length > 0) {
-    const header = ['', ...profile.scorers.map(({ plugin, weight }) => `${plugin} x${weight}`), 'total', ''];
+    const header = [
+      '',
+      ...profile.scorers.map(({ plugin, weight }) => `${plugin.replace(/-scorer$/, '')} x${weight}`),
+      'total',
+      '',
+    ];
     const rows = ranked.map(([endpoint, total]) => [
       `  ${short.of(endpoint)}`,
       ...profile.scorers.map(({ scores }) => score(scores[endpoint] ?? null, isCost)),

@@ -1,5 +1,4 @@
-import type { Decision } from './decision.ts';
-import type { Filter, Outcome, Picker, ProfileHandler, Scorer, ScoreUnit, Stateful } from './plugin.ts';
+import type { Filter, Picker, ProfileHandler, Scorer, ScoreUnit, Stateful } from './plugin.ts';
 
 /** A plugin as one policy uses it. */
 interface Used<Instance> {
@@ -35,14 +34,4 @@ export type PolicyStates = readonly unknown[];
 
 export function newStates(policy: Policy): PolicyStates {
   return policy.stateful.map((plugin) => plugin.state());
-}
-
-/** Tells the plugins of a pick, in the same step as it is counted: the walkthrough's post-schedule. */
-export function commit(policy: Policy, states: PolicyStates, decision: Decision): void {
-  policy.stateful.forEach((plugin, index) => plugin.commit?.(states[index], decision));
-}
-
-/** Tells the plugins how a request that was committed has ended. */
-export function finish(policy: Policy, states: PolicyStates, decision: Decision, outcome: Outcome): void {
-  policy.stateful.forEach((plugin, index) => plugin.finish?.(states[index], decision, outcome));
 }
