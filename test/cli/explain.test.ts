@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { test, type TestContext } from 'node:test';
+import { decisionJson } from '../../src/journal/decision-json.ts';
+import { policyFromConfig } from '../../src/scheduler/config.ts';
+import { defaultPolicy } from '../../src/scheduler/default-policy.ts';
+import { type CommandResult, freePort, runCommand, temporaryFolder } from '../support/command.ts';
+import { decide, requestOf, viewOf } from '../support/scheduling.ts';
+
+const policy = policyFromConfig(defaultPolicy, 'default');
+const decision = decisionJson(decide(policy, requestOf(), viewOf([{ name: 'a' }]), 1));
+
+/** An admin API that knows `decisions`, as far as `explain` asks. */
+async function adminApi(t: TestContext, decisions: readonly unknown[]): Promise<string> {
+  const server = createServer((request, response) => {
+    response.setHeader('content-type', 'application/json');
+    const [path] = request.url!.split('?');
+    if (path === '/api/decisions') return response.end(JSON.stringify(decisions.slice(0, 1)));
+    if (path === `/api/decisions/${decision.requestId}`) return response.end(JSON.stringify(decision));
+    response.statusCode = 404;
+    return response.end(JSON.stringify({ error: { message: 'no decision or request of that id is kept' } }));
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  t.after(() => server.close());
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function explain(t: TestContext, ...commandArguments: string[]): Promise<CommandResult> {
+  const program = ['src/cli/main.ts', 'explain', ...commandArguments];
+  return runCommand(process.execPath, program, { env: { SIGNALBOX_HOME: temporaryFolder(t) } });
+}
+
+test('explain shows the latest decision as a table', async (t) => {
+  const { status, stdout, stderr } = await explain(t, '--admin-url', await adminApi(t, [decision]));
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^decision decision-1, request request-1\n/);
+  assert.match(stdout, /picked a\n {2}because prefix 0\.00x2 \+ load 0\.50x1, the only candidate/);
+});
+
+test('explain finds by request id and prints one JSON document', async (t) => {
+  const url = await adminApi(t, []);
+  const { status, stdout, stderr } = await explain(t, decision.requestId, '--json', '--admin-url', url);
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(JSON.parse(stdout), JSON.parse(JSON.stringify(decision)));
+});
+
+test('what cannot be explained: no request yet, an unknown id, nobody there, no such namespace', async (t) => {
+  const url = await adminApi(t, []);
+  const nowhere = `http://127.0.0.1:${await freePort()}`;
+  for (const [commandArguments, reason] of [
+    [['--admin-url', url], /no request has been placed yet/],
+    [['nonsense', '--admin-url', url], /no decision or request of that id is kept/],
+    [['--admin-url', nowhere], /no answer from the admin API at http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED/],
+    [['-n', 'nobody'], /no stack runs in namespace "nobody"/],
+  ] as const) {
+    const { status, stdout, stderr } = await explain(t, ...commandArguments);
+    assert.deepEqual([status, stdout], [1, '']);
+    assert.match(stderr.split('\n')[0]!, reason);
+  }
+});
