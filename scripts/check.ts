@@ -11,6 +11,7 @@ const checks: [string, string, string[]][] = [
   ['types', node, [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit']],
   ['imports', node, ['scripts/check-imports.ts']],
   ['dead code', node, ['scripts/check-dead-code.ts']],
+  ['plugin docs', node, ['scripts/write-plugin-docs.ts', '--check']],
   ['words', node, ['scripts/check-words.ts']],
 ];
 
