@@ -54,6 +54,11 @@ const entries: readonly Entry[] = [
     summary: 'run a simulated vLLM engine',
     load: async () => (await import('./engine.ts')).engineCommand(),
   },
+  {
+    name: 'replay',
+    summary: 'compare policies on recorded traffic',
+    load: async () => (await import('./replay.ts')).replayCommand(),
+  },
 ];
 
 /** Runs one command line and sets the exit code: 0 done, 1 failed, 2 wrong usage. The reason is stderr's first line. */

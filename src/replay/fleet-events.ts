@@ -1,3 +1,4 @@
+import { parseDurationMs } from '../base/duration.ts';
 import { SignalboxError } from '../base/errors.ts';
 
 /** Something that happens to an endpoint during a replay. */
@@ -17,7 +18,6 @@ export type FleetAction =
   /** It is there again, with an empty cache. */
   | { readonly kind: 'return' };
 
-const secondsPerUnit: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3600 };
 const form =
   'expected "TIME ENDPOINT slow FACTOR", "TIME ENDPOINT fail" or "TIME ENDPOINT return", as in "600s 3 slow 0.33"';
 
@@ -28,9 +28,8 @@ const form =
 export function parseFleetEvent(text: string, endpointCount: number): FleetEvent {
   const fault = (reason: string): SignalboxError => new SignalboxError('usage', `event "${text}": ${reason}`);
   const [time, number, kind, factorText, ...rest] = text.trim().split(/\s+/);
-  const parts = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(time ?? '');
-  if (parts === null || number === undefined || kind === undefined || rest.length > 0) throw fault(form);
-  const atMs = Number(parts[1]) * (secondsPerUnit[parts[2] ?? 's'] ?? 1) * 1000;
+  const atMs = parseDurationMs(time ?? '');
+  if (atMs === null || number === undefined || kind === undefined || rest.length > 0) throw fault(form);
   const endpoint = Number(number);
   if (!Number.isInteger(endpoint) || endpoint < 0 || endpoint >= endpointCount) {
     throw fault(`there is no endpoint ${number}; they are numbered 0 to ${endpointCount - 1}`);
