@@ -70,7 +70,7 @@ const values = new Set([...scorerNumbers, ...withoutEffect.flatMap((row) => row.
 const looksLikeOurs =
   /_AWARE_|^(PREFILL_|DECODE_)?ENABLE_.*(SCORER|FILTER)|^(PREFILL_)?(PD|KVCACHE)_|^PREFIX_(SCORER|CACHE)_/;
 
-export interface Translated {
+interface Translated {
   readonly config: EndpointPickerConfig;
   /** One line each, for the log at start. */
   readonly warnings: readonly string[];

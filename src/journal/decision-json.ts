@@ -32,7 +32,7 @@ export interface DecisionJson {
   outcome: OutcomeJson | null;
 }
 
-export interface InputsJson {
+interface InputsJson {
   waiting: number | null;
   running: number | null;
   kvUsage: number | null;
@@ -62,7 +62,7 @@ export interface ProfileJson {
   picker: { plugin: string; tied: string[]; picked: string[] };
 }
 
-export interface OutcomeJson {
+interface OutcomeJson {
   status: number;
   endpoint: string | null;
   promptTokens: number | null;

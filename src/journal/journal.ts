@@ -79,12 +79,12 @@ export class Journal {
   }
 }
 
-export interface JournalWatcher {
+interface JournalWatcher {
   decided(decision: Decision): void;
   ended(decision: Decision): void;
 }
 
-export interface JournalSizes {
+interface JournalSizes {
   readonly decisions: number;
   readonly bytes: number;
   readonly limitBytes: number;

@@ -11,7 +11,7 @@ export interface LogStep {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-export interface LogContext {
+interface LogContext {
   /** Namespace of the pods. */
   readonly namespace: string;
 }
