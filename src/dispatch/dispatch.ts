@@ -62,7 +62,10 @@ export class Dispatch {
     this.journal = journal;
     this.#policy = policy;
     this.#states = newStates(policy);
-    this.#idPrefix = random.below(2 ** 32).toString(36).padStart(7, '0');
+    this.#idPrefix = random
+      .below(2 ** 32)
+      .toString(36)
+      .padStart(7, '0');
   }
 
   get policy(): Policy {
@@ -150,10 +153,9 @@ export class Dispatch {
   }
 
   #predict(request: SchedulingRequest, view: FleetView, slot: number): { ttftSeconds: number; e2eSeconds: number } {
-    const uncached = Math.max(0, request.promptTokens - view.cachedTokens()[slot]!);
     const { speed } = this.fleet;
     if (Number.isNaN(speed.relative[slot])) return { ttftSeconds: NaN, e2eSeconds: NaN };
-    const ttftSeconds = view.queuedPrefillSeconds[slot]! + uncached / speed.prefillTokensPerSecond(slot);
+    const ttftSeconds = view.queuedPrefillSeconds[slot]! + view.prefillSeconds()[slot]!;
     const e2eSeconds = ttftSeconds + (request.maxOutputTokens ?? NaN) * speed.secondsPerOutputToken[slot]!;
     return { ttftSeconds, e2eSeconds };
   }

@@ -70,7 +70,7 @@ export class Flight {
     const { fleet, clock } = this.#context;
     const { slot } = this.#placement;
     this.#mark(status, reason);
-    fleet.withdraw(this.#placement);
+    fleet.withdraw(this.#placement, clock.nowMs());
     if (failure !== 'busy') fleet.failed(slot, failure, clock.nowMs());
     const { attempts } = this.decision;
     if (attempts.length >= attemptLimit) return null;
@@ -93,9 +93,7 @@ export class Flight {
     if (status >= 400) return;
     fleet.succeeded(this.#placement.slot);
     if (!this.#request.streaming) return;
-    fleet.prefilled(this.#placement);
-    const seconds = (this.#firstTokenAtMs - this.#placement.placedAtMs) / 1000;
-    fleet.speed.observeFirstToken(this.#placement.slot, this.#placement.workTokens, seconds);
+    fleet.prefilled(this.#placement, this.#firstTokenAtMs);
   }
 
   /** The request has ended. Called once; later calls do nothing. */
@@ -107,9 +105,9 @@ export class Flight {
     const placement = this.#placement;
     const answered = this.#firstTokenAtMs !== null && ending.status < 400;
     const complete = ending.complete && ending.status < 400;
-    if (complete) fleet.prefilled(placement);
-    if (complete || (answered && this.#request.streaming)) fleet.ledger.close(placement.entry);
-    else fleet.withdraw(placement);
+    if (complete) fleet.answered(placement, ending.completionTokens, nowMs);
+    else if (answered && this.#request.streaming) fleet.ledger.close(placement.entry, nowMs);
+    else fleet.withdraw(placement, nowMs);
 
     const streamed = this.#request.streaming && this.#firstTokenAtMs !== null;
     if (complete && streamed && ending.completionTokens !== null) {
@@ -120,13 +118,14 @@ export class Flight {
     const outcome = {
       status: ending.status,
       endpoint: this.#firstTokenAtMs === null ? null : this.#endpoint.name,
+      promptTokens: ending.promptTokens,
       cachedTokens: ending.cachedTokens,
       ttftSeconds: streamed ? (this.#firstTokenAtMs! - this.#startedAtMs) / 1000 : null,
       e2eSeconds: complete ? (nowMs - this.#startedAtMs) / 1000 : null,
       completionTokens: ending.completionTokens,
     };
     this.decision.outcome = outcome;
-    this.#context.finished({ ...outcome, promptTokens: ending.promptTokens });
+    this.#context.finished(outcome);
     journal.ended(this.decision);
   }
 

@@ -5,7 +5,8 @@ import type { Gauges } from './gauges/gauges.ts';
 import { Health, type Failure } from './health.ts';
 import { Ledger, type Entry } from './ledger.ts';
 import { PrefixIndex } from './prefix-index/prefix-index.ts';
-import { bytesOfBlocks, type PrefixKey } from './prefix-index/prefix-key.ts';
+import { decodeCost, prefillCost } from './prefill-cost.ts';
+import { bytesOfBlocks, prefixHash, type PrefixKey } from './prefix-index/prefix-key.ts';
 import { Speed } from './speed.ts';
 import { BytesPerToken } from './tokens-per-text.ts';
 
@@ -25,8 +26,8 @@ export interface Placement {
   readonly slot: number;
   readonly entry: Entry;
   readonly key: PrefixKey;
-  /** Uncached prompt tokens ahead of its first token, its own included. */
-  readonly workTokens: number;
+  /** Prefill ahead of its first token at reference speed, its own included. */
+  readonly prefillCost: number;
   readonly placedAtMs: number;
   /** Tells this tenant of the slot from a later one. */
   readonly member: object;
@@ -213,16 +214,23 @@ export class Fleet {
     this.speed.reset(slot);
   }
 
+  /** What engines say of themselves, by slot; NaN where they do not. */
+  get gauges(): Readonly<Record<'waiting' | 'running' | 'kvUsage' | 'scrapedAtMs', Float64Array>> {
+    const [waiting, running, kvUsage, scrapedAtMs] = [this.#waiting, this.#running, this.#kvUsage, this.#scrapedAtMs];
+    return { waiting, running, kvUsage, scrapedAtMs };
+  }
+
   /** The fleet as one request sees it now. `model` empty: any will do. */
   view(model: string, promptTokens: number, key: PrefixKey, nowMs: number, tried: ReadonlySet<number>): FleetView {
-    this.ledger.drain(nowMs);
     let eligible = this.#eligibleFor(model);
     if (tried.size > 0) eligible = eligible.filter((slot) => !tried.has(slot));
     for (const slot of eligible) {
-      this.#queuedPrefillSeconds[slot] = this.ledger.queuedPrefillTokens[slot]! / this.speed.prefillTokensPerSecond(slot);
+      const slowness = this.speed.slowness(slot, nowMs);
+      this.#queuedPrefillSeconds[slot] = this.ledger.queuedPrefillSeconds(slot, slowness, nowMs);
       this.#gaugeAgeMs[slot] = nowMs - this.#scrapedAtMs[slot]!;
     }
     let cached: Float64Array | null = null;
+    let prefillSeconds: Float64Array | null = null;
     const cachedTokens = (): Float64Array => (cached ??= this.#cachedTokens(model, promptTokens, key));
     return {
       nowMs,
@@ -236,7 +244,10 @@ export class Fleet {
       kvUsage: this.#kvUsage,
       gaugeAgeMs: this.#gaugeAgeMs,
       speed: this.speed.relative,
+      contextTokens: this.ledger.contextTokens,
       cachedTokens,
+      prefillSeconds: () => (prefillSeconds ??= this.#prefillSeconds(eligible, promptTokens, cachedTokens(), nowMs)),
+      prefixHash: (tokens) => prefixHash(key, promptTokens, tokens),
       prefixLookup: () => this.#lookup(key, eligible, cachedTokens()),
     };
   }
@@ -244,22 +255,40 @@ export class Fleet {
   /** Counts a pick: from here on others see it. */
   place(request: PlacedRequest, key: PrefixKey, slot: number, cachedTokens: number, nowMs: number): Placement {
     const uncached = Math.max(0, request.promptTokens - cachedTokens);
-    const workTokens = this.ledger.queuedPrefillTokens[slot]! + uncached;
-    const prefillMs = (workTokens / this.speed.prefillTokensPerSecond(slot)) * 1000;
-    const entry = this.ledger.open(slot, uncached, request.streaming ? Infinity : nowMs + prefillMs);
+    const { promptTokens, streaming } = request;
+    const own = prefillCost(uncached, promptTokens - uncached);
+    const ahead = this.ledger.queuedCost(slot);
+    const work = { promptTokens, uncachedTokens: uncached, prefillCost: own, streaming };
+    const entry = this.ledger.open(slot, work, nowMs);
     this.prefixes.addPending(key.hashes, slot);
-    return { slot, entry, key, workTokens, placedAtMs: nowMs, member: this.#members[slot]! };
+    return { slot, entry, key, prefillCost: ahead + own, placedAtMs: nowMs, member: this.#members[slot]! };
   }
 
-  /** The endpoint has computed the prompt: at the first token, or at the end of an answer that does not stream. */
-  prefilled(placement: Placement): void {
-    this.ledger.prefilled(placement.entry);
+  /** The first token of a stream: the endpoint has computed the prompt. */
+  prefilled(placement: Placement, nowMs: number): void {
+    const seen = this.ledger.prefilled(placement.entry, nowMs);
+    if (seen !== null) this.speed.observePrefill(placement.slot, seen.cost, seen.seconds, nowMs);
+    this.#confirm(placement);
+  }
+
+  /** A request that was answered in full has ended. `completionTokens` of an answer that did not stream, if known. */
+  answered(placement: Placement, completionTokens: number | null, nowMs: number): void {
+    const { slot, entry } = placement;
+    if (!entry.streaming && completionTokens !== null) {
+      const cost = placement.prefillCost + decodeCost(completionTokens, this.ledger.contextTokens[slot]!);
+      this.speed.observeAnswer(slot, cost, (nowMs - placement.placedAtMs) / 1000, nowMs);
+    }
+    this.ledger.close(entry, nowMs);
+    this.#confirm(placement);
+  }
+
+  #confirm(placement: Placement): void {
     if (this.#isCurrent(placement)) this.prefixes.confirm(placement.key.hashes, placement.slot);
   }
 
   /** The request came to nothing there. */
-  withdraw(placement: Placement): void {
-    this.ledger.close(placement.entry);
+  withdraw(placement: Placement, nowMs: number): void {
+    this.ledger.close(placement.entry, nowMs);
     if (this.#isCurrent(placement)) this.prefixes.withdraw(placement.key.hashes, placement.slot);
   }
 
@@ -287,6 +316,15 @@ export class Fleet {
       tokens[slot] = Math.min(promptTokens, Math.floor(bytesOfBlocks(tokens[slot]!) / bytesPerToken));
     }
     return tokens;
+  }
+
+  #prefillSeconds(eligible: Int32Array, promptTokens: number, cached: Float64Array, nowMs: number): Float64Array {
+    const seconds = new Float64Array(this.#endpoints.length);
+    for (const slot of eligible) {
+      const hit = cached[slot]!;
+      seconds[slot] = prefillCost(promptTokens - hit, hit) * this.speed.slowness(slot, nowMs);
+    }
+    return seconds;
   }
 
   #lookup(key: PrefixKey, eligible: Int32Array, cached: Float64Array): PrefixLookup {

@@ -1,55 +1,118 @@
+/** What a request brings to an endpoint. */
+export interface Work {
+  readonly promptTokens: number;
+  readonly uncachedTokens: number;
+  /** Its own prefill at reference speed. */
+  readonly prefillCost: number;
+  /** False when its first token will not be seen, so that only elapsed time tells that its prompt was computed. */
+  readonly streaming: boolean;
+}
+
 /** One request's place in the ledger, from its pick to its end. */
-export interface Entry {
+export interface Entry extends Work {
   readonly slot: number;
-  /** Uncached prompt tokens it brought. */
-  readonly prefillTokens: number;
-  /** When a request that does not stream has probably been prefilled; Infinity for one whose first token will be seen. */
-  readonly drainsAtMs: number;
   prefilling: boolean;
   open: boolean;
 }
 
+/** Prefill that an endpoint was seen to do: so much work, at reference speed, in so many seconds. */
+export interface SeenPrefill {
+  readonly cost: number;
+  readonly seconds: number;
+}
+
+/** Prompts sent to one slot and not known to be computed, oldest first: engines take them in that order. */
+interface PrefillQueue {
+  readonly entries: Entry[];
+  cost: number;
+  /** When the oldest began to be computed. */
+  headSinceMs: number;
+}
+
 /** What this router sent to each slot and has not seen end. Exact, and counted in the same step as the pick. */
 export class Ledger {
-  inFlight: Float64Array;
-  queuedPrefillTokens: Float64Array;
-  /** Entries that drain by time, per slot, in the order they were sent. */
-  readonly #draining: Entry[][] = [];
+  readonly inFlight: Float64Array;
+  readonly queuedPrefillTokens: Float64Array;
+  readonly contextTokens: Float64Array;
+  readonly #queues: (PrefillQueue | undefined)[] = [];
 
   constructor(slots: number) {
     this.inFlight = new Float64Array(slots);
     this.queuedPrefillTokens = new Float64Array(slots);
+    this.contextTokens = new Float64Array(slots);
   }
 
-  open(slot: number, prefillTokens: number, drainsAtMs: number): Entry {
-    const entry: Entry = { slot, prefillTokens, drainsAtMs, prefilling: true, open: true };
+  open(slot: number, work: Work, nowMs: number): Entry {
+    const entry: Entry = { slot, ...work, prefilling: true, open: true };
+    const queue = (this.#queues[slot] ??= { entries: [], cost: 0, headSinceMs: nowMs });
+    if (queue.entries.length === 0) queue.headSinceMs = nowMs;
+    queue.entries.push(entry);
+    queue.cost += entry.prefillCost;
     this.inFlight[slot]! += 1;
-    this.queuedPrefillTokens[slot]! += prefillTokens;
-    if (drainsAtMs < Infinity) (this.#draining[slot] ??= []).push(entry);
+    this.queuedPrefillTokens[slot]! += entry.uncachedTokens;
+    this.contextTokens[slot]! += entry.promptTokens;
     return entry;
   }
 
-  /** The first token was seen: its prompt waits no longer. */
-  prefilled(entry: Entry): void {
-    if (!entry.prefilling) return;
-    entry.prefilling = false;
-    this.queuedPrefillTokens[entry.slot]! -= entry.prefillTokens;
+  /** Its first token was seen: its prompt waits no longer, nor does any unseen one ahead of it. */
+  prefilled(entry: Entry, nowMs: number): SeenPrefill | null {
+    if (!entry.prefilling) return null;
+    const queue = this.#queues[entry.slot]!;
+    const seconds = (nowMs - queue.headSinceMs) / 1000;
+    let cost = 0;
+    while (queue.entries[0] !== entry && queue.entries[0]?.streaming === false) {
+      cost += queue.entries[0].prefillCost;
+      this.#leave(queue, queue.entries[0]);
+    }
+    cost += entry.prefillCost;
+    this.#leave(queue, entry);
+    queue.headSinceMs = nowMs;
+    return { cost, seconds };
   }
 
   /** The request has ended, however it did. */
-  close(entry: Entry): void {
+  close(entry: Entry, nowMs: number): void {
     if (!entry.open) return;
     entry.open = false;
-    this.prefilled(entry);
+    if (entry.prefilling) {
+      const queue = this.#queues[entry.slot]!;
+      const wasHead = queue.entries[0] === entry;
+      this.#leave(queue, entry);
+      if (wasHead) queue.headSinceMs = nowMs;
+    }
     this.inFlight[entry.slot]! -= 1;
+    this.contextTokens[entry.slot]! -= entry.promptTokens;
   }
 
-  /** Lets go of prompts whose prefill must be over by now although nothing was seen of it. */
-  drain(nowMs: number): void {
-    for (const entries of this.#draining) {
-      while (entries !== undefined && entries.length > 0 && (!entries[0]!.prefilling || entries[0]!.drainsAtMs <= nowMs)) {
-        this.prefilled(entries.shift()!);
-      }
+  /** Prefill work ahead of a new request, at reference speed. */
+  queuedCost(slot: number): number {
+    return this.#queues[slot]?.cost ?? 0;
+  }
+
+  /**
+   * Seconds of prefill that the slot has still to do at `slowness` × reference cost; of the one in work only what is
+   * left. Lets go of prompts that must be over by now although nothing will be seen of it.
+   */
+  queuedPrefillSeconds(slot: number, slowness: number, nowMs: number): number {
+    const queue = this.#queues[slot];
+    if (queue === undefined) return 0;
+    for (let head = queue.entries[0]; head !== undefined && !head.streaming; head = queue.entries[0]) {
+      const doneAtMs = queue.headSinceMs + head.prefillCost * slowness * 1000;
+      if (doneAtMs > nowMs) break;
+      this.#leave(queue, head);
+      queue.headSinceMs = doneAtMs;
     }
+    const head = queue.entries[0];
+    if (head === undefined) return 0;
+    const done = Math.min(head.prefillCost * slowness, (nowMs - queue.headSinceMs) / 1000);
+    return queue.cost * slowness - done;
+  }
+
+  #leave(queue: PrefillQueue, entry: Entry): void {
+    entry.prefilling = false;
+    queue.entries.splice(queue.entries.indexOf(entry), 1);
+    // Sums of fractions drift; an empty queue is exactly empty.
+    queue.cost = queue.entries.length === 0 ? 0 : queue.cost - entry.prefillCost;
+    this.queuedPrefillTokens[entry.slot]! -= entry.uncachedTokens;
   }
 }

@@ -1,55 +1,80 @@
 import { ewma } from '../base/ewma.ts';
 
-/** Assumed of an endpoint nobody has observed, and the unit of `relative`: a mid-size model on one current GPU. */
-const referenceTokensPerSecond = 8000;
-const learningShare = 0.2;
-/** Below this much work the first token's delay is overhead rather than prefill. */
-const tellingTokens = 256;
+/** Observations fade with this time constant, so that an endpoint which slowed or recovered is believed soon. */
+const memoryMs = 20_000;
+/** Weight of the pool's speed in an endpoint's, as seconds of work: it decides where nothing was observed lately. */
+const poolWeight = 0.25;
+/** The pool's own memory, in seconds of work; it does not fade with time. */
+const poolMemory = 60;
+/** A prefill that took longer than this many times what was expected waited for something else as well. */
+const outlierFactor = 3;
+/** How much less an answer that did not stream tells of prefill than a first token that was seen. */
+const unstreamedWeight = 0.2;
+const outputLearningShare = 0.2;
 
-/** How fast each slot's engine is, learned from what it did. */
+/**
+ * How slow each slot's engine is: seconds it takes per second of work at reference speed (`prefill-cost.ts`). A ratio
+ * of sums, so that prompts computed together in one step, whose first tokens come at once, count rightly.
+ */
 export class Speed {
-  /** Prefill speed relative to the reference; NaN until observed. */
-  relative: Float64Array;
+  /** Times the reference speed; NaN until observed. */
+  readonly relative: Float64Array;
   /** Seconds from one output token to the next; NaN until observed. */
-  secondsPerOutputToken: Float64Array;
+  readonly secondsPerOutputToken: Float64Array;
+  /** Observed seconds and the work done in them, as they stood at `#seenAtMs`. */
+  readonly #seconds: Float64Array;
+  readonly #cost: Float64Array;
+  readonly #seenAtMs: Float64Array;
+  #poolSeconds = poolWeight;
+  #poolCost = poolWeight;
 
   constructor(slots: number) {
     this.relative = new Float64Array(slots).fill(NaN);
     this.secondsPerOutputToken = new Float64Array(slots).fill(NaN);
+    this.#seconds = new Float64Array(slots);
+    this.#cost = new Float64Array(slots);
+    this.#seenAtMs = new Float64Array(slots);
   }
 
-  /** Prompt tokens per second; of a slot not yet observed what the others do on average. */
-  prefillTokensPerSecond(slot: number): number {
-    const own = this.relative[slot]!;
-    return referenceTokensPerSecond * (Number.isNaN(own) ? this.#poolMean() : own);
+  /** Seconds per second of work at reference speed; of a slot not observed lately, what the pool takes. */
+  slowness(slot: number, nowMs: number): number {
+    const pool = this.#poolSeconds / this.#poolCost;
+    const kept = Math.exp((this.#seenAtMs[slot]! - nowMs) / memoryMs);
+    return (kept * this.#seconds[slot]! + pool * poolWeight) / (kept * this.#cost[slot]! + poolWeight);
   }
 
-  /** A first token after `seconds`, with `workTokens` of uncached prompt to do before it (its own included). */
-  observeFirstToken(slot: number, workTokens: number, seconds: number): void {
-    if (workTokens < tellingTokens || seconds <= 0) return;
-    const sample = workTokens / seconds / referenceTokensPerSecond;
-    this.relative[slot] = ewma(this.relative[slot]!, sample, learningShare);
+  /** A first token told that `cost` of work was done in `seconds`. */
+  observePrefill(slot: number, cost: number, seconds: number, nowMs: number): void {
+    const limit = outlierFactor * cost * this.slowness(slot, nowMs);
+    this.#observe(slot, cost, Math.min(seconds, limit), nowMs);
+  }
+
+  /** A whole answer whose first token was not seen took `seconds` for `cost` of prefill, own and ahead, and decoding. */
+  observeAnswer(slot: number, cost: number, seconds: number, nowMs: number): void {
+    this.#observe(slot, cost * unstreamedWeight, seconds * unstreamedWeight, nowMs);
   }
 
   observeOutput(slot: number, outputTokens: number, seconds: number): void {
     if (outputTokens < 2 || seconds <= 0) return;
     const sample = seconds / (outputTokens - 1);
-    this.secondsPerOutputToken[slot] = ewma(this.secondsPerOutputToken[slot]!, sample, learningShare);
+    this.secondsPerOutputToken[slot] = ewma(this.secondsPerOutputToken[slot]!, sample, outputLearningShare);
   }
 
   reset(slot: number): void {
     this.relative[slot] = NaN;
     this.secondsPerOutputToken[slot] = NaN;
+    this.#seconds[slot] = 0;
+    this.#cost[slot] = 0;
   }
 
-  #poolMean(): number {
-    let sum = 0;
-    let known = 0;
-    for (const factor of this.relative) {
-      if (Number.isNaN(factor)) continue;
-      sum += factor;
-      known++;
-    }
-    return known === 0 ? 1 : sum / known;
+  #observe(slot: number, cost: number, seconds: number, nowMs: number): void {
+    const kept = Math.exp((this.#seenAtMs[slot]! - nowMs) / memoryMs);
+    this.#seconds[slot] = this.#seconds[slot]! * kept + seconds;
+    this.#cost[slot] = this.#cost[slot]! * kept + cost;
+    this.#seenAtMs[slot] = nowMs;
+    const poolKept = Math.min(1, poolMemory / (this.#poolCost + cost));
+    this.#poolSeconds = (this.#poolSeconds + seconds) * poolKept;
+    this.#poolCost = (this.#poolCost + cost) * poolKept;
+    this.relative[slot] = 1 / this.slowness(slot, nowMs);
   }
 }

@@ -115,8 +115,8 @@ function compile(file: YamlFile, name: string): Policy {
     handler,
     profiles,
     stateful,
-    usesSessions: [...profiles.values()].some((profile) =>
-      profile.scorers.some((scorer) => scorer.type === 'session-affinity-scorer'),
+    usesSessions: [...profiles.values()].some(({ filters, scorers }) =>
+      [...filters, ...scorers].some(({ type }) => type.startsWith('session-affinity-')),
     ),
   };
 }

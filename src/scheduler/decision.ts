@@ -10,6 +10,8 @@ export interface Decision {
   readonly id: string;
   readonly requestId: string;
   readonly epochMs: number;
+  /** The same moment on the monotonic clock, for rules that look back over time. */
+  readonly nowMs: number;
   readonly model: string;
   readonly kind: string;
   readonly streaming: boolean;
@@ -58,7 +60,10 @@ export interface DecisionInputs {
   readonly inFlight: Float64Array;
   readonly queuedPrefillTokens: Float64Array;
   readonly queuedPrefillSeconds: Float64Array;
+  readonly contextTokens: Float64Array;
   readonly cachedTokens: Float64Array;
+  /** Seconds the request's own prefill would take. */
+  readonly prefillSeconds: Float64Array;
   readonly ageMs: Float64Array;
   readonly speed: Float64Array;
 }
@@ -93,7 +98,7 @@ export interface ProfileRecord {
   };
 }
 
-export interface Attempt {
+interface Attempt {
   readonly endpoint: string;
   /** HTTP status from the endpoint; null when none came. */
   status: number | null;
@@ -101,7 +106,7 @@ export interface Attempt {
   reason: string;
 }
 
-export interface DecisionOutcome {
+interface DecisionOutcome {
   readonly status: number;
   readonly endpoint: string | null;
   /** As the engine counted them. */

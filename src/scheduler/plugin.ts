@@ -24,9 +24,9 @@ export interface Details {
   note(name: string, value: number | string | null): void;
 }
 
-export interface Filter {
+export interface Filter<State = unknown> {
   /** Null keeps the endpoint in `slot`; otherwise the reason, in a few words, why it is dropped. */
-  drop(cycle: Cycle, slot: number): string | null;
+  drop(cycle: Cycle, slot: number, state: State): string | null;
 }
 
 export interface Scorer<State = unknown> {

@@ -6,7 +6,7 @@ import type { Schedule } from './schedule.ts';
 import type { FleetView } from './view.ts';
 
 /** What the record needs beyond the scheduler's own arguments. */
-export interface RecordContext {
+interface RecordContext {
   readonly id: string;
   readonly epochMs: number;
   readonly seed: number;
@@ -33,7 +33,9 @@ export function recordDecision(
     inFlight: copy(view.inFlight),
     queuedPrefillTokens: copy(view.queuedPrefillTokens),
     queuedPrefillSeconds: copy(view.queuedPrefillSeconds),
+    contextTokens: copy(view.contextTokens),
     cachedTokens: copy(view.cachedTokens()),
+    prefillSeconds: copy(view.prefillSeconds()),
     ageMs: copy(view.gaugeAgeMs),
     speed: copy(view.speed),
   };
@@ -47,6 +49,7 @@ export function recordDecision(
     id: context.id,
     requestId: request.requestId,
     epochMs: context.epochMs,
+    nowMs: view.nowMs,
     model: request.model,
     kind: request.kind,
     streaming: request.streaming,

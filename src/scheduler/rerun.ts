@@ -6,12 +6,13 @@ import type { FleetView } from './view.ts';
 
 /**
  * Decides again from what a Decision recorded; gives the endpoint's name, null when none was picked.
- * With the same policy it is the recorded pick, as long as no plugin of it keeps state.
+ * With the same policy it is the recorded pick, as long as no plugin of it keeps state or
+ * hashes the prompt.
  */
 export function rerun(decision: Decision, policy: Policy): string | null {
   const { candidates, inputs } = decision;
   const view: FleetView = {
-    nowMs: 0,
+    nowMs: decision.nowMs,
     endpoints: candidates.map(({ endpoint, address, role }) => ({
       name: endpoint,
       address,
@@ -21,12 +22,14 @@ export function rerun(decision: Decision, policy: Policy): string | null {
     inFlight: inputs.inFlight,
     queuedPrefillTokens: inputs.queuedPrefillTokens,
     queuedPrefillSeconds: inputs.queuedPrefillSeconds,
+    contextTokens: inputs.contextTokens,
     waiting: inputs.waiting,
     running: inputs.running,
     kvUsage: inputs.kvUsage,
     gaugeAgeMs: inputs.ageMs,
     speed: inputs.speed,
     cachedTokens: () => inputs.cachedTokens,
+    prefillSeconds: () => inputs.prefillSeconds,
     prefixLookup: () => decision.prefixLookup ?? 'no match',
   };
   const { picked } = schedule(

@@ -53,12 +53,12 @@ function runProfile(
   const positionsIn = (slots: Iterable<number>): Int32Array => Int32Array.from(slots, (slot) => positions[slot]!);
   let candidates = view.eligible;
 
-  const filters = profile.filters.map(({ plugin, type, instance }) => {
+  const filters = profile.filters.map(({ plugin, type, instance, stateIndex }) => {
     const cycle: Cycle = { request, view, candidates, random };
     const kept: number[] = [];
     const dropped: { candidate: number; reason: string }[] = [];
     for (const slot of candidates) {
-      const reason = instance.drop(cycle, slot);
+      const reason = instance.drop(cycle, slot, states[stateIndex]);
       if (reason === null) kept.push(slot);
       else dropped.push({ candidate: positions[slot]!, reason });
     }

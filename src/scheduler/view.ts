@@ -21,6 +21,8 @@ export interface FleetView {
   readonly queuedPrefillTokens: Float64Array;
   /** The same in seconds, with the learned speed; drains by elapsed time for answers that do not stream. */
   readonly queuedPrefillSeconds: Float64Array;
+  /** Tokens that the requests in flight keep in the KV cache: prompts in whole, cached or not. */
+  readonly contextTokens: Float64Array;
 
   /* Gauges scraped from engines: as old as `gaugeAgeMs` says. */
   readonly waiting: Float64Array;
@@ -34,6 +36,18 @@ export interface FleetView {
 
   /** Leading prompt tokens thought to be cached per slot. A lazy column: computed at the first call. */
   cachedTokens(): Float64Array;
+
+  /**
+   * Seconds each slot would take to prefill this request alone, given what is cached there and its learned speed.
+   * A lazy column, like `cachedTokens`.
+   */
+  prefillSeconds(): Float64Array;
+
+  /**
+   * Hash of the prompt's first `tokens` tokens in whole blocks, at least one, or of all its blocks where it is shorter;
+   * null where the prompt is not known. Equal beginnings have equal hashes.
+   */
+  prefixHash?(tokens: number): number | null;
 
   /** How the look-up behind `cachedTokens` went, for whoever asks why it says 0; absent where nobody looks. */
   prefixLookup?(): PrefixLookup;

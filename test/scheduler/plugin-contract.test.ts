@@ -15,6 +15,10 @@ function cycleOf(view: FleetView, request: Parameters<typeof requestOf>[0], seed
   return { request: requestOf(request), view, candidates: view.eligible, random: seededRandom(seed) };
 }
 
+function dataOf(view: FleetView): object {
+  return { ...view, cachedTokens: view.cachedTokens(), prefillSeconds: view.prefillSeconds() };
+}
+
 class Recorded implements Details {
   readonly columns = new Map<string, Float64Array>();
   readonly notes = new Map<string, number | string | null>();
@@ -52,13 +56,14 @@ for (const definition of plugins) {
       fc.assert(
         fc.property(fleets, requests, fc.nat(), (rows, request, seed) => {
           const cycle = cycleOf(viewOf(rows), request, seed);
-          const before = structuredClone({ ...cycle.view, cachedTokens: null });
+          const before = structuredClone(dataOf(cycle.view));
+          const state = instance.state?.();
           for (const slot of cycle.candidates) {
-            const reason = instance.drop(cycle, slot);
+            const reason = instance.drop(cycle, slot, state);
             assert.ok(reason === null || reason.length > 0);
-            assert.equal(instance.drop(cycle, slot), reason);
+            assert.equal(instance.drop(cycle, slot, state), reason);
           }
-          assert.deepEqual({ ...cycle.view, cachedTokens: null }, before);
+          assert.deepEqual(dataOf(cycle.view), before);
         }),
       );
     });
@@ -70,7 +75,7 @@ for (const definition of plugins) {
       fc.assert(
         fc.property(fleets, requests, fc.nat(), (rows, request, seed) => {
           const view = viewOf(rows);
-          const before = structuredClone({ ...view, cachedTokens: view.cachedTokens().slice() });
+          const before = structuredClone(dataOf(view));
           const run = (): Float64Array => {
             const cycle = cycleOf(view, request, seed);
             const details = new Recorded(cycle.candidates.length);
@@ -84,7 +89,7 @@ for (const definition of plugins) {
             assert.ok(score >= 0 && (definition.unit === 'seconds' || score <= 1), `${score}`);
           }
           assert.deepEqual(run(), scores);
-          assert.deepEqual({ ...view, cachedTokens: view.cachedTokens() }, before);
+          assert.deepEqual(dataOf(view), before);
         }),
       );
     });

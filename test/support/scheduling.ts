@@ -16,6 +16,10 @@ export interface Row {
   waiting?: number | undefined;
   running?: number | undefined;
   ageMs?: number | undefined;
+  kvUsage?: number | undefined;
+  contextTokens?: number | undefined;
+  queuedPrefillSeconds?: number | undefined;
+  prefillSeconds?: number | undefined;
   cachedTokens?: number | undefined;
 }
 
@@ -23,6 +27,7 @@ export function viewOf(rows: readonly Row[], prefixLookup?: PrefixLookup): Fleet
   const column = (value: (row: Row) => number | undefined, missing: number): Float64Array =>
     Float64Array.from(rows, (row) => value(row) ?? missing);
   const cachedTokens = column((row) => row.cachedTokens, 0);
+  const prefillSeconds = column((row) => row.prefillSeconds, 0.01);
   return {
     nowMs: 0,
     endpoints: rows.map(({ name, role }, slot) => ({
@@ -33,13 +38,15 @@ export function viewOf(rows: readonly Row[], prefixLookup?: PrefixLookup): Fleet
     eligible: Int32Array.from(rows.flatMap((row, slot) => (row.eligible === false ? [] : [slot]))),
     inFlight: column((row) => row.inFlight, 0),
     queuedPrefillTokens: column((row) => row.queuedPrefillTokens, 0),
-    queuedPrefillSeconds: column((row) => (row.queuedPrefillTokens ?? 0) / 10_000, 0),
+    queuedPrefillSeconds: column((row) => row.queuedPrefillSeconds ?? (row.queuedPrefillTokens ?? 0) / 10_000, 0),
+    contextTokens: column((row) => row.contextTokens, 0),
     waiting: column((row) => row.waiting, NaN),
     running: column((row) => row.running, NaN),
-    kvUsage: column(() => undefined, NaN),
+    kvUsage: column((row) => row.kvUsage, NaN),
     gaugeAgeMs: column((row) => row.ageMs, NaN),
     speed: column(() => 1, 1),
     cachedTokens: () => cachedTokens,
+    prefillSeconds: () => prefillSeconds,
     ...(prefixLookup === undefined ? {} : { prefixLookup: () => prefixLookup }),
   };
 }

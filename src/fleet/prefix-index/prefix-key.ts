@@ -21,6 +21,14 @@ export function prefixKeyOf(prompt: KeyedPrompt, seed: ChainState): PrefixKey {
 
 export const noPrefix: PrefixKey = { hashes: { low: new Uint32Array(0), high: new Uint32Array(0) }, promptBytes: 0 };
 
+/** The hash of the blocks in the first `tokens` of `promptTokens` tokens, one block at least; null without blocks. */
+export function prefixHash(key: PrefixKey, promptTokens: number, tokens: number): number | null {
+  const { low } = key.hashes;
+  if (low.length === 0) return null;
+  const blocks = promptTokens > 0 ? Math.floor((low.length * tokens) / promptTokens) : 1;
+  return low[Math.min(low.length, Math.max(1, blocks)) - 1]!;
+}
+
 /** Bytes of prompt that `blocks` leading blocks hold. */
 export function bytesOfBlocks(blocks: number): number {
   return blocks * blockBytes;
