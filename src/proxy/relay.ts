@@ -24,9 +24,7 @@ export interface Route {
   /** The answer's body (of a stream: its first event) has begun. */
   firstToken(status: number): void;
   /** It is over. */
-  finish(
-    ending: { readonly status: number; readonly complete: boolean; readonly reason?: string } & Usage,
-  ): void;
+  finish(ending: { readonly status: number; readonly complete: boolean; readonly reason?: string } & Usage): void;
 }
 
 export interface RelayOptions {
@@ -206,7 +204,8 @@ class Relay {
     } else if (this.#refusal !== null) {
       this.#passOn(this.#refusal);
     } else {
-      const code = failure === 'connect' ? 'no_endpoint' : failure === 'timeout' ? 'endpoint_timeout' : 'endpoint_failed';
+      const code =
+        failure === 'connect' ? 'no_endpoint' : failure === 'timeout' ? 'endpoint_timeout' : 'endpoint_failed';
       const message = `No endpoint could answer; the last one tried was ${last.name}: ${reason}.`;
       this.#fail(new SignalboxError(code, message, { retryAfterSeconds: 1 }));
     }

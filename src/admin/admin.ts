@@ -1,0 +1,170 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { asSignalboxError } from '../api/errors.ts';
+import { metricsText, type Family } from '../base/metrics.ts';
+import { SignalboxError } from '../base/errors.ts';
+import type { Dispatch } from '../dispatch/dispatch.ts';
+import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import { decisionJson } from '../journal/decision-json.ts';
+import { readBody } from '../proxy/read-body.ts';
+import { sendError, sendJson } from '../proxy/respond.ts';
+import type { SchedulingRequest } from '../scheduler/request.ts';
+import { EventStreams } from './event-streams.ts';
+import { checkOrigin } from './origin.ts';
+import { endpointsJson, policiesJson, prefixesJson } from './views.ts';
+
+/** What the admin API needs of the front door it belongs to. */
+export interface AdminOptions {
+  readonly door: {
+    readonly ready: boolean;
+    question(
+      kind: 'completions' | 'chat' | 'embeddings',
+      body: Buffer,
+      headers: IncomingMessage['headers'],
+    ): { readonly request: SchedulingRequest; readonly key: PrefixKey };
+  };
+  readonly dispatch: Dispatch;
+  readonly metrics: { families(): Family[] };
+  /** The host it is bound to, which requests may name beside the loopback names. */
+  readonly host: string;
+  reload(): Promise<void>;
+  /** How often the policy has been replaced, plus one. */
+  generation(): number;
+}
+
+export interface Admin {
+  handle(this: void, request: IncomingMessage, response: ServerResponse): void;
+  close(): void;
+}
+
+const maxExplainBytes = 32 * 1024 * 1024;
+const largestPage = 1000;
+const comesLater = new Set(['/api/shadow', '/api/admission', '/api/series']);
+
+type Route = (request: IncomingMessage, response: ServerResponse, url: URL) => void;
+
+/** The admin API: everything the box knows, for people and tools on this machine. */
+export function createAdmin(options: AdminOptions): Admin {
+  const { door, dispatch, metrics } = options;
+  const { fleet, journal } = dispatch;
+  const events = new EventStreams(journal);
+
+  const routes = new Map<string, Route>([
+    ['GET /', (_request, response) => sendText(response, 'text/html', landingPage)],
+    ['GET /healthz', (_request, response) => sendJson(response, { status: 'ok' })],
+    [
+      'GET /readyz',
+      (_request, response) =>
+        door.ready
+          ? sendJson(response, { status: 'ready' })
+          : sendJson(response, { status: 'not ready', reason: 'no endpoint is ready' }, 503),
+    ],
+    [
+      'GET /metrics',
+      (_request, response) => sendText(response, 'text/plain; version=0.0.4', metricsText(metrics.families())),
+    ],
+    ['GET /api/endpoints', (_request, response) => sendJson(response, endpointsJson(fleet, dispatch.clock.nowMs()))],
+    [
+      'GET /api/decisions',
+      (_request, response, url) => {
+        const limit = pageSize(url.searchParams.get('limit'));
+        const after = url.searchParams.get('after');
+        const decisions = after === null ? journal.latest(limit) : journal.after(after, limit);
+        sendJson(response, decisions.map(decisionJson));
+      },
+    ],
+    [
+      'GET /api/policies',
+      (_request, response) => sendJson(response, policiesJson(dispatch.policy, options.generation())),
+    ],
+    ['GET /api/prefixes', (_request, response) => sendJson(response, prefixesJson(fleet))],
+    ['GET /api/events', (_request, response) => events.add(response)],
+    [
+      'POST /api/explain',
+      (request, response, url) =>
+        readBody(
+          request,
+          maxExplainBytes,
+          guarded(response, (body: Buffer) => {
+            const { request: question, key } = door.question(kindOf(url, body), body, request.headers);
+            sendJson(response, decisionJson(dispatch.explain(question, key)));
+          }),
+          (error) => sendError(response, error),
+        ),
+    ],
+    [
+      'POST /api/reload',
+      (_request, response) => {
+        options.reload().then(
+          () => sendJson(response, policiesJson(dispatch.policy, options.generation())),
+          (error: unknown) => sendError(response, asSignalboxError(error)),
+        );
+      },
+    ],
+  ]);
+
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    guarded(response, () => {
+      checkOrigin(request, options.host);
+      const url = new URL(request.url ?? '/', 'http://admin');
+      const method = request.method === 'HEAD' ? 'GET' : request.method;
+      const route = routes.get(`${method} ${url.pathname}`);
+      if (route !== undefined) {
+        route(request, response, url);
+      } else if (method === 'GET' && url.pathname.startsWith('/api/decisions/')) {
+        const id = decodeURIComponent(url.pathname.slice('/api/decisions/'.length));
+        const decision = journal.find(id);
+        if (decision === null) {
+          throw new SignalboxError('route_unknown', `No decision "${id}" is kept: it is too long ago, or never was.`);
+        }
+        sendJson(response, decisionJson(decision));
+      } else if (comesLater.has(url.pathname)) {
+        throw new SignalboxError('route_unknown', `${url.pathname} is not built yet.`);
+      } else if ([...routes.keys()].some((known) => known.endsWith(` ${url.pathname}`))) {
+        throw new SignalboxError('method_not_allowed', `${url.pathname} does not take ${method}.`);
+      } else {
+        throw new SignalboxError('route_unknown', `There is no ${method} ${url.pathname} in the admin API.`);
+      }
+    })();
+  };
+  return { handle, close: () => events.close() };
+}
+
+function guarded<Args extends unknown[]>(response: ServerResponse, step: (...args: Args) => void) {
+  return (...args: Args): void => {
+    try {
+      step(...args);
+    } catch (error) {
+      sendError(response, asSignalboxError(error));
+    }
+  };
+}
+
+/** `?kind=` when given; else what the body looks like. */
+function kindOf(url: URL, body: Buffer): 'completions' | 'chat' | 'embeddings' {
+  const kind = url.searchParams.get('kind');
+  if (kind === 'completions' || kind === 'chat' || kind === 'embeddings') return kind;
+  if (body.includes('"messages"')) return 'chat';
+  return body.includes('"input"') && !body.includes('"prompt"') ? 'embeddings' : 'completions';
+}
+
+function pageSize(text: string | null): number {
+  const limit = text === null ? 100 : Number(text);
+  if (Number.isInteger(limit) && limit > 0) return Math.min(limit, largestPage);
+  throw new SignalboxError('request_invalid', `limit must be a whole number from 1 to ${largestPage}.`, {
+    param: 'limit',
+  });
+}
+
+function sendText(response: ServerResponse, type: string, body: string): void {
+  response.writeHead(200, { 'content-type': `${type}; charset=utf-8`, 'content-length': Buffer.byteLength(body) });
+  response.end(body);
+}
+
+const landingPage = `<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Signalbox</title>
+<h1>Signalbox</h1>
+<p>The console comes later. Until then: <a href="/api/endpoints">endpoints</a>,
+<a href="/api/decisions?limit=20">decisions</a>, <a href="/api/policies">policies</a>,
+<a href="/api/prefixes">prefixes</a>, <a href="/metrics">metrics</a>.</p>
+</html>
+`;

@@ -1,0 +1,143 @@
+/**
+ * Metrics in Prometheus' text format (version 0.0.4). Counts are kept as plain numbers on the hot path; names, labels
+ * and text are made when scraped.
+ */
+export interface Family {
+  /** The first is its name; the others repeat it for dashboards that know it by an older one. */
+  readonly names: readonly string[];
+  readonly help: string;
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  samples(): Iterable<Sample>;
+}
+
+export interface Sample {
+  /** Appended to the family's name, e.g. `_bucket`. */
+  readonly suffix?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Label values come from clients: past this many sets the rest is counted as `other`. */
+const labelSetLimit = 1000;
+
+/** Values by label set, bounded. */
+class LabelSets<Value> {
+  readonly #names: readonly string[];
+  readonly #byKey = new Map<string, { labels: Record<string, string>; value: Value }>();
+  readonly #create: () => Value;
+
+  constructor(names: readonly string[], create: () => Value) {
+    this.#names = names;
+    this.#create = create;
+  }
+
+  at(values: readonly string[]): { labels: Record<string, string>; value: Value } {
+    const key = values.join('\u0000');
+    const known = this.#byKey.get(key);
+    if (known !== undefined) return known;
+    const full = this.#byKey.size >= labelSetLimit;
+    if (full && values.some((value) => value !== 'other')) return this.at(values.map(() => 'other'));
+    const labels = Object.fromEntries(this.#names.map((name, index) => [name, values[index] ?? '']));
+    const entry = { labels, value: this.#create() };
+    this.#byKey.set(key, entry);
+    return entry;
+  }
+
+  all(): Iterable<{ labels: Record<string, string>; value: Value }> {
+    return this.#byKey.values();
+  }
+}
+
+export class Counter implements Family {
+  readonly type = 'counter';
+  readonly names: readonly string[];
+  readonly help: string;
+  readonly #sets: LabelSets<{ count: number }>;
+
+  constructor(names: readonly string[], help: string, labelNames: readonly string[]) {
+    this.names = names;
+    this.help = help;
+    this.#sets = new LabelSets(labelNames, () => ({ count: 0 }));
+  }
+
+  add(labels: readonly string[], count = 1): void {
+    this.#sets.at(labels).value.count += count;
+  }
+
+  *samples(): Iterable<Sample> {
+    for (const { labels, value } of this.#sets.all()) yield { labels, value: value.count };
+  }
+}
+
+export class Histogram implements Family {
+  readonly type = 'histogram';
+  readonly names: readonly string[];
+  readonly help: string;
+  readonly #bounds: readonly number[];
+  /** Per label set: a count per bound, one for what is above all, the sum. */
+  readonly #sets: LabelSets<Float64Array>;
+
+  constructor(names: readonly string[], help: string, labelNames: readonly string[], bounds: readonly number[]) {
+    this.names = names;
+    this.help = help;
+    this.#bounds = bounds;
+    this.#sets = new LabelSets(labelNames, () => new Float64Array(bounds.length + 2));
+  }
+
+  observe(labels: readonly string[], value: number): void {
+    const counts = this.#sets.at(labels).value;
+    let bucket = 0;
+    while (bucket < this.#bounds.length && value > this.#bounds[bucket]!) bucket++;
+    counts[bucket]! += 1;
+    counts[this.#bounds.length + 1]! += value;
+  }
+
+  *samples(): Iterable<Sample> {
+    for (const { labels, value: counts } of this.#sets.all()) {
+      let below = 0;
+      for (const [bucket, bound] of [...this.#bounds, Infinity].entries()) {
+        below += counts[bucket]!;
+        yield { suffix: '_bucket', labels: { ...labels, le: numberText(bound) }, value: below };
+      }
+      yield { suffix: '_sum', labels, value: counts[this.#bounds.length + 1]! };
+      yield { suffix: '_count', labels, value: below };
+    }
+  }
+}
+
+/** A gauge or counter whose values are read where they live, at the scrape. */
+export function readAtScrape(
+  names: readonly string[],
+  help: string,
+  samples: () => Iterable<Sample>,
+  type: 'gauge' | 'counter' = 'gauge',
+): Family {
+  return { names, help, type, samples };
+}
+
+export function metricsText(families: readonly Family[]): string {
+  const lines: string[] = [];
+  for (const family of families) {
+    const samples = [...family.samples()].filter(({ value }) => !Number.isNaN(value));
+    for (const name of family.names) {
+      lines.push(`# HELP ${name} ${family.help}`, `# TYPE ${name} ${family.type}`);
+      for (const { suffix = '', labels, value } of samples) {
+        lines.push(`${name}${suffix}${labelText(labels)} ${numberText(value)}`);
+      }
+    }
+  }
+  return lines.join('\n') + '\n';
+}
+
+function labelText(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escaped(value)}"`);
+  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
+}
+
+function escaped(value: string): string {
+  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+}
+
+function numberText(value: number): string {
+  return value === Infinity ? '+Inf' : value === -Infinity ? '-Inf' : String(value);
+}

@@ -1,0 +1,81 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { SignalboxError } from '../base/errors.ts';
+import type { GatewayOptions } from '../gateway/gateway.ts';
+import { portNumber, wholeNumber } from './arguments.ts';
+import { untilSignalled } from './signals.ts';
+
+interface Flags {
+  host: string;
+  port: number;
+  adminPort: number;
+  endpoint?: string[];
+  endpointsFile?: string;
+  configFile?: string;
+  configText?: string;
+  verbosity: number;
+  eppLog?: string;
+  name: string;
+  namespace: string;
+  maxBodyBytes: number;
+  sessionKeyFile?: string;
+}
+
+export function gatewayCommand(): Command {
+  return new Command('gateway')
+    .description('Run the OpenAI-compatible gateway: it places each request on one of the endpoints.')
+    .option('--host <host>', 'address to listen on', '127.0.0.1')
+    .option('--port <port>', 'port of the OpenAI API', portNumber, 8080)
+    .option('--admin-port <port>', 'port of the admin API and metrics', portNumber, 8081)
+    .option('--endpoint <url...>', 'engines to place requests on, as http://host:port')
+    .option('--endpoints-file <file>', 'file that lists endpoints; watched')
+    .addOption(
+      new Option(
+        '--config-file <file>',
+        "policy, as an EndpointPickerConfig; watched. Without one llm-d's environment switches count",
+      ).conflicts('configText'),
+    )
+    .option('--config-text <yaml>', 'the same as text')
+    .option(
+      '-v, --verbosity <level>',
+      "verbosity of the EPP's log: 4 shows every step of each decision",
+      wholeNumber,
+      2,
+    )
+    .option('--epp-log <file>', "write the EPP's log there; - is stdout")
+    .option('--name <pod>', "this gateway's name in logs and metrics", 'signalbox')
+    .option('--namespace <namespace>', 'namespace of the pods, for logs', 'default')
+    .option('--max-body-bytes <bytes>', 'largest request body taken', positive, 32 * 1024 * 1024)
+    .option('--session-key-file <file>', 'key that signs session tokens, when several gateways share them')
+    .action(async (flags: Flags) => {
+      if (flags.endpoint === undefined && flags.endpointsFile === undefined) {
+        throw new SignalboxError('usage', 'name the engines: --endpoint URL… or --endpoints-file FILE');
+      }
+      const { startGateway } = await import('../gateway/gateway.ts');
+      const gateway = await startGateway(optionsOf(flags));
+      process.on('SIGHUP', () => {
+        gateway.reload().catch((error: unknown) => console.error(String(error)));
+      });
+      await untilSignalled();
+      await gateway.close();
+    });
+}
+
+function optionsOf(flags: Flags): GatewayOptions {
+  const { endpoint, configFile, configText, verbosity, ...rest } = flags;
+  return {
+    ...rest,
+    verbosity,
+    ...(endpoint === undefined ? {} : { endpoints: endpoint }),
+    policy: {
+      environment: process.env,
+      ...(configFile === undefined ? {} : { configFile }),
+      ...(configText === undefined ? {} : { configText }),
+    },
+  };
+}
+
+function positive(text: string): number {
+  const value = wholeNumber(text);
+  if (value === 0) throw new InvalidArgumentError('must be more than 0.');
+  return value;
+}

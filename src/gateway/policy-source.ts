@@ -1,0 +1,37 @@
+import { readFile } from 'node:fs/promises';
+import { messageOf, SignalboxError } from '../base/errors.ts';
+import { configFromEnvironment } from '../compat/llm-d-environment.ts';
+import { policyFromConfig, readPolicy } from '../scheduler/config.ts';
+import { defaultPolicy } from '../scheduler/default-policy.ts';
+import type { Policy } from '../scheduler/policy.ts';
+
+export interface PolicySource {
+  /** An EndpointPickerConfig's file, or its text; with neither llm-d's environment switches, or the default. */
+  readonly configFile?: string;
+  readonly configText?: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+export interface LoadedPolicy {
+  readonly policy: Policy;
+  readonly warnings: readonly string[];
+}
+
+/** @throws SignalboxError `config_invalid` with every fault and its place. */
+export async function loadPolicy(source: PolicySource): Promise<LoadedPolicy> {
+  if (source.configText !== undefined) {
+    return { policy: readPolicy(source.configText, '--config-text', 'config-text'), warnings: [] };
+  }
+  if (source.configFile !== undefined) {
+    const file = source.configFile;
+    const text = await readFile(file, 'utf8').catch((error: unknown) => {
+      throw new SignalboxError('config_invalid', `${file}: cannot be read: ${messageOf(error)}`, { param: file });
+    });
+    return { policy: readPolicy(text, file, file), warnings: [] };
+  }
+  const translated = configFromEnvironment(source.environment);
+  if (translated !== null) {
+    return { policy: policyFromConfig(translated.config, 'environment'), warnings: translated.warnings };
+  }
+  return { policy: policyFromConfig(defaultPolicy, 'default'), warnings: [] };
+}
