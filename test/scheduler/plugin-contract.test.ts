@@ -96,6 +96,23 @@ for (const definition of plugins) {
   }
 
   if (kind === 'picker') {
+    test(`${type}: picks candidates, each once, of which the first is among the tied`, () => {
+      fc.assert(
+        fc.property(fleets, fc.nat(), (rows, seed) => {
+          const instance = definition.create(definition.parameters.parse({}));
+          const cycle = cycleOf(viewOf(rows), {}, seed);
+          if (cycle.candidates.length === 0) return;
+          const totals = Float64Array.from(cycle.candidates, (_, i) => (i * 7) % 3);
+          const { picked, tied } = instance.pick(cycle, totals, instance.state?.());
+          assert.ok(picked.length >= 1 && tied.includes(picked[0]!));
+          assert.equal(new Set(picked).size, picked.length);
+          for (const slot of [...picked, ...tied]) assert.ok(cycle.candidates.includes(slot));
+        }),
+      );
+    });
+  }
+
+  if (kind === 'picker' && (type === 'max-score-picker' || type === 'min-cost-picker')) {
     test(`${type}: picks the best of the candidates and nothing else; ties are all that share the best`, () => {
       const sign = definition.unit === 'seconds' ? -1 : 1;
       fc.assert(

@@ -1,23 +1,57 @@
 import type { PluginDefinition } from '../plugin.ts';
 import { decodeFilter } from './filters/decode-filter.ts';
 import { prefillFilter } from './filters/prefill-filter.ts';
+import { prefixCacheAffinityFilter } from './filters/prefix-cache-affinity-filter.ts';
+import { sessionAffinityFilter } from './filters/session-affinity-filter.ts';
 import { maxScorePicker } from './pickers/max-score-picker.ts';
 import { minCostPicker } from './pickers/min-cost-picker.ts';
+import { powerOfTwoPicker } from './pickers/power-of-two-picker.ts';
+import { randomPicker } from './pickers/random-picker.ts';
+import { roundRobinPicker } from './pickers/round-robin-picker.ts';
 import { singleProfileHandler } from './profile-handlers/single-profile-handler.ts';
+import { activeRequestScorer } from './scorers/active-request-scorer.ts';
+import { cacheAwareScorer } from './scorers/cache-aware-scorer.ts';
+import { delayToOthersCost } from './scorers/delay-to-others-cost.ts';
+import { dynamoScorer } from './scorers/dynamo-scorer.ts';
+import { kvCacheUtilizationScorer } from './scorers/kv-cache-utilization-scorer.ts';
+import { lmetricScorer } from './scorers/lmetric-scorer.ts';
 import { loadAwareScorer } from './scorers/load-aware-scorer.ts';
+import { noHitLruScorer } from './scorers/no-hit-lru-scorer.ts';
+import { ownPrefillCost } from './scorers/own-prefill-cost.ts';
 import { prefixAwareScorer } from './scorers/prefix-aware-scorer.ts';
+import { prefixCacheScorer } from './scorers/prefix-cache-scorer.ts';
+import { queueScorer } from './scorers/queue-scorer.ts';
+import { queuedPrefillCost } from './scorers/queued-prefill-cost.ts';
 import { sessionAffinityScorer } from './scorers/session-affinity-scorer.ts';
+import { tokenLoadScorer } from './scorers/token-load-scorer.ts';
 
 /** Every plugin there is. A new one is a file of its own and a line here. */
 export const plugins: readonly PluginDefinition[] = [
   singleProfileHandler,
   decodeFilter,
   prefillFilter,
-  sessionAffinityScorer,
-  prefixAwareScorer,
+  prefixCacheAffinityFilter,
+  sessionAffinityFilter,
+  activeRequestScorer,
+  cacheAwareScorer,
+  delayToOthersCost,
+  dynamoScorer,
+  kvCacheUtilizationScorer,
+  lmetricScorer,
   loadAwareScorer,
+  noHitLruScorer,
+  ownPrefillCost,
+  prefixAwareScorer,
+  prefixCacheScorer,
+  queueScorer,
+  queuedPrefillCost,
+  sessionAffinityScorer,
+  tokenLoadScorer,
   maxScorePicker,
   minCostPicker,
+  powerOfTwoPicker,
+  randomPicker,
+  roundRobinPicker,
 ];
 
 export const pluginByType: ReadonlyMap<string, PluginDefinition> = new Map(

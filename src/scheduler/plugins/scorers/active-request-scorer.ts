@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import type { ScorerDefinition } from '../../plugin.ts';
+
+const parameters = z.strictObject({
+  /** Requests up to which an endpoint counts as idle. */
+  idleThreshold: z.int().min(0).default(0),
+  /** Score of the least busy one that is not idle. */
+  maxBusyScore: z.number().min(0).max(1).default(1),
+});
+
+export const activeRequestScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+  type: 'active-request-scorer',
+  kind: 'scorer',
+  unit: 'share',
+  summary: 'Prefers endpoints with few requests in flight: 1 when idle, 0 for the busiest.',
+  source: "llm-d router; the router's own count",
+  parameters,
+  create: ({ idleThreshold, maxBusyScore }) => ({
+    score({ candidates, view }, scores, details) {
+      const inFlight = details.column('inFlight');
+      let most = 0;
+      for (let i = 0; i < candidates.length; i++) {
+        inFlight[i] = view.inFlight[candidates[i]!]!;
+        most = Math.max(most, inFlight[i]!);
+      }
+      for (let i = 0; i < candidates.length; i++) {
+        scores[i] = inFlight[i]! <= idleThreshold ? 1 : (maxBusyScore * (most - inFlight[i]!)) / most;
+      }
+    },
+  }),
+};

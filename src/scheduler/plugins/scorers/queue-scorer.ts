@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import type { ScorerDefinition } from '../../plugin.ts';
+import { knownOr0 } from './load-release.ts';
+
+export const queueScorer: ScorerDefinition = {
+  type: 'queue-scorer',
+  kind: 'scorer',
+  unit: 'share',
+  summary: 'The waiting gauge between its least (1) and its most (0) among the candidates; all equal is 1.',
+  source: 'Gateway API Inference Extension and llm-d router; an engine without the gauge counts as one without a queue',
+  parameters: z.strictObject({}),
+  create: () => ({
+    score({ candidates, view }, scores, details) {
+      const waiting = details.column('waiting');
+      let least = Infinity;
+      let most = 0;
+      for (let i = 0; i < candidates.length; i++) {
+        waiting[i] = view.waiting[candidates[i]!]!;
+        least = Math.min(least, knownOr0(waiting[i]!));
+        most = Math.max(most, knownOr0(waiting[i]!));
+      }
+      for (let i = 0; i < candidates.length; i++) {
+        scores[i] = most === least ? 1 : (most - knownOr0(waiting[i]!)) / (most - least);
+      }
+    },
+  }),
+};

@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import type { ScorerDefinition } from '../../plugin.ts';
+import { knownOr0 } from './load-release.ts';
+
+const parameters = z.strictObject({
+  /** Queued tokens at which the score reaches 0. */
+  queueThresholdTokens: z.number().positive().default(4_194_304),
+});
+
+export const tokenLoadScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+  type: 'token-load-scorer',
+  kind: 'scorer',
+  unit: 'share',
+  summary: 'Prefers endpoints with few uncached prompt tokens queued, those of this request included.',
+  source: 'llm-d router',
+  parameters,
+  create: ({ queueThresholdTokens }) => ({
+    score({ candidates, request, view }, scores, details) {
+      const cached = view.cachedTokens();
+      const queuedTokens = details.column('queuedTokens');
+      for (let i = 0; i < candidates.length; i++) {
+        const slot = candidates[i]!;
+        const uncached = Math.max(0, request.promptTokens - knownOr0(cached[slot]!));
+        queuedTokens[i] = knownOr0(view.queuedPrefillTokens[slot]!) + uncached;
+        scores[i] = 1 - Math.min(1, queuedTokens[i]! / queueThresholdTokens);
+      }
+    },
+  }),
+};

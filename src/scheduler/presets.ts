@@ -1,0 +1,36 @@
+import { readAsset } from '../base/assets.ts';
+import { SignalboxError } from '../base/errors.ts';
+import { didYouMean } from '../base/suggest.ts';
+import { readPolicy } from './config.ts';
+import type { Policy } from './policy.ts';
+
+/** Policies that come with Signalbox: `assets/policies/NAME.yaml`, each of ordinary plugins. Ours first. */
+export const presetNames = [
+  'least-added-wait',
+  'random',
+  'round-robin',
+  'least-requests',
+  'power-of-two',
+  'session',
+  'llm-d-legacy',
+  'llm-d-precise',
+  'llm-d-token-aware',
+  'sglang-cache-aware',
+  'sglang-cache-aware-lib',
+  'dynamo',
+  'dynamo-lmetric',
+  'lmetric',
+  'predicted-ttft',
+] as const;
+
+export type PresetName = (typeof presetNames)[number];
+
+export function isPreset(name: string): name is PresetName {
+  return (presetNames as readonly string[]).includes(name);
+}
+
+export function presetPolicy(name: string): Policy {
+  if (isPreset(name)) return readPolicy(readAsset(`policies/${name}.yaml`), `policies/${name}.yaml`, name);
+  const message = `There is no policy "${name}"${didYouMean(name, presetNames)} There are ${presetNames.join(', ')}.`;
+  throw new SignalboxError('config_invalid', message);
+}
