@@ -9,8 +9,7 @@ export type { Logger };
 export function createLogger(name: string, destination: DestinationStream = lineFile(1)): Logger {
   return pino(
     {
-      base: null,
-      name,
+      base: { name },
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: ['headers.authorization', 'headers.cookie', 'headers["x-api-key"]'], remove: true },

@@ -80,6 +80,11 @@ export class Dispatch {
 
   /** Places a request, or says why it cannot be. Handlers are called once, perhaps before this returns. */
   place(request: SchedulingRequest, key: PrefixKey, handlers: PlaceHandlers): Ticket {
+    const unknown = this.#unknownModel(request.model);
+    if (unknown !== null) {
+      handlers.refused(unknown, null);
+      return { cancel: () => undefined };
+    }
     const policy = this.#policy;
     const states = this.#states;
     const { decision, picked } = this.#decide(policy, states, request, key);
@@ -173,9 +178,13 @@ export class Dispatch {
       const why = [...new Set(reasons.map(({ reason }) => reason))].join('; ');
       return new SignalboxError('no_endpoint', `The policy leaves no endpoint for this request: ${why}.`, retry);
     }
-    if (fleet.knowsModel(model)) {
-      return new SignalboxError('no_endpoint', `No endpoint that serves "${model}" is ready.`, retry);
-    }
+    return new SignalboxError('no_endpoint', `No endpoint that serves "${model}" is ready.`, retry);
+  }
+
+  /** Nothing to decide on while others are ready, but none has ever served the model. */
+  #unknownModel(model: string): SignalboxError | null {
+    const { fleet } = this;
+    if (model === '' || !fleet.anyReady || fleet.knowsModel(model)) return null;
     const models = [...fleet.models()].sort();
     const shown = models.slice(0, 20).join(', ') + (models.length > 20 ? ', …' : '');
     const message = `The model "${model.slice(0, 200)}" does not exist here. Models: ${shown === '' ? 'none' : shown}.`;

@@ -71,7 +71,8 @@ export class Flight {
     const { slot } = this.#placement;
     this.#mark(status, reason);
     fleet.withdraw(this.#placement, clock.nowMs());
-    if (failure !== 'busy') fleet.failed(slot, failure, clock.nowMs());
+    if (failure === 'busy') fleet.suspect(slot);
+    else fleet.failed(slot, failure, clock.nowMs());
     const { attempts } = this.decision;
     if (attempts.length >= attemptLimit) return null;
     let next = this.#context.pickAnother(this.#tried);
@@ -108,6 +109,8 @@ export class Flight {
     if (complete) fleet.answered(placement, ending.completionTokens, nowMs);
     else if (answered && this.#request.streaming) fleet.ledger.close(placement.entry, nowMs);
     else fleet.withdraw(placement, nowMs);
+
+    if (answered && !complete && ending.status !== 499) fleet.suspect(placement.slot);
 
     const streamed = this.#request.streaming && this.#firstTokenAtMs !== null;
     if (complete && streamed && ending.completionTokens !== null) {

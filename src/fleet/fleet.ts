@@ -69,6 +69,8 @@ export class Fleet {
   /** Slots by model (empty name: any), until membership or readiness changes. */
   readonly #eligible = new Map<string, Int32Array>();
 
+  readonly #suspects = new Set<number>();
+
   constructor(options: FleetOptions) {
     this.prefixSeed = options.prefixSeed;
     this.prefixes = new PrefixIndex(options.prefixIndexBytes);
@@ -206,6 +208,18 @@ export class Fleet {
   probed(slot: number, answered: boolean, nowMs: number): void {
     this.#members[slot]?.health.probed(answered, nowMs);
     if (answered) this.#eligible.clear();
+  }
+
+  /** Something there went wrong in a way that another look explains. */
+  suspect(slot: number): void {
+    this.#suspects.add(slot);
+  }
+
+  /** Slots to look at again; asking empties the list. */
+  takeSuspects(): number[] {
+    const slots = [...this.#suspects];
+    this.#suspects.clear();
+    return slots;
   }
 
   /** The engine behind the slot was started anew: what it had cached is gone. */

@@ -75,7 +75,11 @@ export class FleetWatch {
 
   #tick(): void {
     const nowMs = this.#clock.nowMs();
-    for (const watched of this.#watched.values()) this.#visit(watched, nowMs);
+    const suspects = new Set(this.#fleet.takeSuspects());
+    for (const watched of this.#watched.values()) {
+      if (suspects.has(watched.slot)) watched.modelsAtMs = nowMs;
+      this.#visit(watched, nowMs);
+    }
     this.#timer = this.#clock.after(tickMs, () => this.#tick());
   }
 

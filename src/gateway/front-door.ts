@@ -124,6 +124,7 @@ export class FrontDoor {
     relay({
       upstream,
       response,
+      explainBreaks: true,
       request: {
         method: incoming.method ?? 'GET',
         path: incoming.url ?? '/',
@@ -131,6 +132,11 @@ export class FrontDoor {
         body: parsed.body.length > 0 || incoming.method === 'POST' ? parsed.body : null,
       },
       route: this.#learning(flight, parsed),
+      unanswered: (last, failure, reason) => {
+        const error = unansweredError(last.name, failure, reason);
+        this.#options.metrics.refused(error.code);
+        return error;
+      },
       headers: (endpoint) => ({
         'x-request-id': requestId,
         'x-signalbox-decision': flight.decision.id,
@@ -238,6 +244,12 @@ function decoded(text: string): string {
   } catch {
     return text;
   }
+}
+
+function unansweredError(last: string, failure: 'connect' | 'reset' | 'timeout', reason: string): SignalboxError {
+  const code = { connect: 'no_endpoint', reset: 'endpoint_failed', timeout: 'endpoint_timeout' } as const;
+  const message = `No endpoint could answer; the last one tried was ${last}: ${reason}.`;
+  return new SignalboxError(code[failure], message, { retryAfterSeconds: 1 });
 }
 
 /** The decision's reason, or, once it was tried elsewhere, why. */

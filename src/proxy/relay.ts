@@ -34,6 +34,10 @@ export interface RelayOptions {
   readonly route: Route;
   /** Our own headers on the answer, given who answers. */
   headers(endpoint: Target): Record<string, string>;
+  /** Whether a stream that breaks in the middle is ended with an error event, rather than broken off likewise. */
+  readonly explainBreaks: boolean;
+  /** What the client is told when no endpoint gave any answer; `last` is the one tried last. */
+  unanswered(last: Target, failure: 'connect' | 'reset' | 'timeout', reason: string): SignalboxError;
 }
 
 /** An answer that is better got elsewhere, kept to be passed on when there is no elsewhere. */
@@ -96,6 +100,7 @@ class Relay {
       current = false;
     };
     let refusal: Refusal | null = null;
+    let refusalBytes = 0;
     upstream.send(this.#target.address, request, {
       onRequestStart: (controller: UpstreamController) => {
         if (!current || this.#over) controller.abort(new Error('no longer wanted'));
@@ -109,7 +114,7 @@ class Relay {
       }),
       onResponseData: guard((_controller: UpstreamController, chunk: Buffer) => {
         if (refusal !== null) {
-          if (Buffer.concat(refusal.chunks).length < largestRefusalBytes) refusal.chunks.push(chunk);
+          if ((refusalBytes += chunk.length) <= largestRefusalBytes) refusal.chunks.push(chunk);
         } else {
           this.#data(chunk);
         }
@@ -204,10 +209,7 @@ class Relay {
     } else if (this.#refusal !== null) {
       this.#passOn(this.#refusal);
     } else {
-      const code =
-        failure === 'connect' ? 'no_endpoint' : failure === 'timeout' ? 'endpoint_timeout' : 'endpoint_failed';
-      const message = `No endpoint could answer; the last one tried was ${last.name}: ${reason}.`;
-      this.#fail(new SignalboxError(code, message, { retryAfterSeconds: 1 }));
+      this.#fail(this.#options.unanswered(last, failure, reason));
     }
   }
 
@@ -241,11 +243,11 @@ class Relay {
   /** The endpoint was lost in the middle of its answer. */
   #cut(reason: string): void {
     const { response } = this.#options;
-    if (this.#reader instanceof StreamAnswerReader) {
+    if (this.#options.explainBreaks && this.#reader instanceof StreamAnswerReader) {
       const message = `${this.#target.name} was lost in the middle of its answer: ${reason}.`;
       response.end(errorEvent(new SignalboxError('endpoint_failed', message)));
     } else {
-      // The head promised more than came: only a cut connection says so.
+      // The head promised more than came: a cut connection says so.
       response.destroy();
     }
     this.#finish(502, false, `lost in mid-answer: ${reason}`);

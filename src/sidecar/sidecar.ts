@@ -65,6 +65,12 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
           },
           route: onlyRoute(engine, seen),
           headers: () => ({}),
+          // The gateway in front can go on elsewhere, if it sees the break as it was.
+          explainBreaks: false,
+          unanswered: (_engine, failure, reason) =>
+            failure === 'connect'
+              ? new SignalboxError('no_endpoint', 'engine not ready', { retryAfterSeconds: 1 })
+              : new SignalboxError('endpoint_failed', `The engine gave no answer: ${reason}.`),
         });
       },
       (error) => sendError(response, error),
@@ -93,7 +99,6 @@ function onlyRoute(engine: Route['endpoint'], seen: (up: boolean) => void): Rout
     retry(status, failure) {
       if (status !== null) seen(true);
       else if (failure === 'connect') seen(false);
-      if (failure === 'connect') throw new SignalboxError('no_endpoint', 'engine not ready', { retryAfterSeconds: 1 });
       return failure === 'reset' && tries++ === 1 ? engine : null;
     },
     firstToken: () => seen(true),
