@@ -4,6 +4,7 @@ import { wallClock } from '../base/clock.ts';
 import { messageOf, SignalboxError } from '../base/errors.ts';
 import { runLoad } from '../traffic/load/run.ts';
 import { collectScores } from '../traffic/load/scores.ts';
+import { adminUrl as adminUrlOf, gatewayUrl } from '../stack/registry.ts';
 import { createDispatcher, firstModel } from '../traffic/load/send.ts';
 import type { EndpointKind } from '../traffic/load/send.ts';
 import { summarise } from '../traffic/load/summary.ts';
@@ -38,19 +39,7 @@ interface LoadFlags {
   report?: string;
 }
 
-/** Where a namespace's gateway and admin API are. */
-export interface StackUrls {
-  readonly url: string;
-  readonly adminUrl: string;
-}
-
-/**
- * `signalbox load`. `stackUrls` finds the running stack of a namespace (null: the default one); it answers null when
- * there is none, and then the default ports are tried.
- */
-export function loadCommand(
-  stackUrls: (namespace: string | null) => Promise<StackUrls | null> = () => Promise.resolve(null),
-): Command {
+export function loadCommand(): Command {
   return new Command('load')
     .description('Send traffic to the gateway and report how it was served, by which endpoints, and why.')
     .option('--url <url>', 'gateway, or any server that speaks the OpenAI API (default: the stack here)')
@@ -78,22 +67,19 @@ export function loadCommand(
     .option('--seed <n>', 'equal seeds send equal prompts at equal times', seed, 1)
     .option('--json', 'print one JSON document')
     .option('--report <file.html>', 'write a page with charts')
-    .action(async (flags: LoadFlags) => load(flags, stackUrls));
+    .action(load);
 }
 
-async function load(
-  flags: LoadFlags,
-  stackUrls: (namespace: string | null) => Promise<StackUrls | null>,
-): Promise<void> {
-  const stack = flags.url === undefined ? await stackUrls(flags.namespace ?? null) : null;
-  if (flags.namespace !== undefined && flags.url === undefined && stack === null) {
+async function load(flags: LoadFlags): Promise<void> {
+  const stackUrl = flags.url === undefined ? gatewayUrl(flags.namespace) : null;
+  if (flags.namespace !== undefined && flags.url === undefined && stackUrl === null) {
     throw new SignalboxError(
       'environment',
       `No stack runs in namespace "${flags.namespace}" (signalbox up -n ${flags.namespace})`,
     );
   }
-  const url = withoutSlash(flags.url ?? stack?.url ?? 'http://127.0.0.1:8080');
-  const adminUrl = withoutSlash(flags.adminUrl ?? stack?.adminUrl ?? 'http://127.0.0.1:8081');
+  const url = withoutSlash(flags.url ?? stackUrl ?? 'http://127.0.0.1:8080');
+  const adminUrl = withoutSlash(flags.adminUrl ?? adminUrlOf(flags.namespace) ?? 'http://127.0.0.1:8081');
   const workload = await openWorkload({
     trace: flags.trace ?? null,
     ratePerSecond: flags.rate ?? null,
