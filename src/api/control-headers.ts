@@ -29,7 +29,14 @@ const connectionNames = new Set([
 ]);
 
 /** Never shown to plugins, logs or the journal. */
-const secretNames = new Set(['authorization', 'cookie', 'proxy-authorization', 'x-api-key', 'api-key', 'x-session-token']);
+const secretNames = new Set([
+  'authorization',
+  'cookie',
+  'proxy-authorization',
+  'x-api-key',
+  'api-key',
+  'x-session-token',
+]);
 
 export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -40,7 +47,11 @@ function isControl(name: string): boolean {
 function namedByConnection(headers: Headers): ReadonlySet<string> | null {
   const connection = headers['connection'];
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return null;
-  return new Set(String(connection).toLowerCase().split(/\s*,\s*/));
+  return new Set(
+    String(connection)
+      .toLowerCase()
+      .split(/\s*,\s*/),
+  );
 }
 
 /**

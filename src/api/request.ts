@@ -32,7 +32,12 @@ function parseBody(body: Buffer): Record<string, unknown> {
   try {
     parsed = JSON.parse(body.toString('utf8'));
   } catch (error) {
-    const reason = body.length === 0 ? 'it is empty' : messageOf(error).replace(/, ".*$/s, '').slice(0, 120);
+    const reason =
+      body.length === 0
+        ? 'it is empty'
+        : messageOf(error)
+            .replace(/, ".*$/s, '')
+            .slice(0, 120);
     throw new SignalboxError('body_malformed', `The request body is not valid JSON: ${reason}.`, { cause: error });
   }
   if (!isObject(parsed)) {

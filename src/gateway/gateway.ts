@@ -97,8 +97,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     log.info({ policy: loaded.policy.name, hash: loaded.policy.hash, generation }, 'policy replaced');
   };
   const reload = async (): Promise<void> => {
-    await reloadPolicy();
-    await reloadEndpoints();
+    try {
+      await reloadPolicy();
+      await reloadEndpoints();
+    } catch (error) {
+      log.error(`${messageOf(error)} (what was there before stays)`);
+      throw error;
+    }
   };
   const orKeep = (step: () => Promise<void>) => (): void => {
     step().catch((error: unknown) => log.error(`${messageOf(error)} (what was there before stays)`));

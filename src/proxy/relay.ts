@@ -4,7 +4,7 @@ import { errorEvent } from '../api/errors.ts';
 import type { Usage } from '../api/usage.ts';
 import { SignalboxError } from '../base/errors.ts';
 import { JsonAnswerReader, StreamAnswerReader, type AnswerReader } from './answer-reader.ts';
-import { sendError } from './respond.ts';
+import { sendError } from '../api/respond.ts';
 import { failureOf, type Upstream, type UpstreamController, type UpstreamRequest } from './upstream.ts';
 
 export interface Target {

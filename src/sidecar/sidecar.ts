@@ -4,9 +4,9 @@ import { requestHeaders, saneRequestId } from '../api/control-headers.ts';
 import { createLogger, type Logger } from '../base/log.ts';
 import { SignalboxError } from '../base/errors.ts';
 import { drain, listen, portOf } from '../proxy/listen.ts';
-import { readBody } from '../proxy/read-body.ts';
+import { readBody } from '../api/read-body.ts';
 import { relay, type Route } from '../proxy/relay.ts';
-import { sendError } from '../proxy/respond.ts';
+import { sendError } from '../api/respond.ts';
 import { Upstream } from '../proxy/upstream.ts';
 
 export interface SidecarOptions {

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { errorResponse } from '../api/errors.ts';
+import { errorResponse } from './errors.ts';
 import type { SignalboxError } from '../base/errors.ts';
 
 export type ExtraHeaders = Readonly<Record<string, string>>;
