@@ -2,25 +2,28 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { policyFromConfig, readPolicy } from '../scheduler/config.ts';
 import { defaultPolicy } from '../scheduler/default-policy.ts';
+import { isPreset, presetNames, presetPolicy } from '../scheduler/presets.ts';
 import type { Policy } from '../scheduler/policy.ts';
 
+/** What decides when nobody configured anything; by its own name where it is a preset. */
 const defaultName = 'default';
-
-export const policyNames: readonly string[] = [defaultName];
+const defaultHash = policyFromConfig(defaultPolicy, defaultName).hash;
 
 /** The policy of a preset's name, or of an EndpointPickerConfig file. */
 export function namedPolicy(nameOrFile: string): { policy: Policy; isDefault: boolean } {
-  if (nameOrFile === defaultName) return { policy: policyFromConfig(defaultPolicy, defaultName), isDefault: true };
-  if (existsSync(nameOrFile)) {
-    const text = readFileSync(nameOrFile, 'utf8');
-    return { policy: readPolicy(text, nameOrFile, basename(nameOrFile)), isDefault: false };
-  }
-  throw new Error(`no policy "${nameOrFile}"`);
+  const policy = policyOf(nameOrFile);
+  return { policy, isDefault: policy.hash === defaultHash };
+}
+
+function policyOf(nameOrFile: string): Policy {
+  if (nameOrFile === defaultName) return policyFromConfig(defaultPolicy, defaultName);
+  if (isPreset(nameOrFile) || !existsSync(nameOrFile)) return presetPolicy(nameOrFile);
+  return readPolicy(readFileSync(nameOrFile, 'utf8'), nameOrFile, basename(nameOrFile));
 }
 
 /** From the command line: names and files by commas, or `all` presets. Faults are told before anything runs. */
 export function policiesNamed(text: string): string[] {
-  if (text === 'all') return [...policyNames];
+  if (text === 'all') return [...presetNames];
   const names = text.split(',').map((name) => name.trim());
   for (const name of names) namedPolicy(name);
   return names;

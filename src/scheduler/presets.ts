@@ -31,6 +31,6 @@ export function isPreset(name: string): name is PresetName {
 
 export function presetPolicy(name: string): Policy {
   if (isPreset(name)) return readPolicy(readAsset(`policies/${name}.yaml`), `policies/${name}.yaml`, name);
-  const message = `There is no policy "${name}"${didYouMean(name, presetNames)} There are ${presetNames.join(', ')}.`;
+  const message = `There is no policy "${name}" among ${presetNames.join(', ')}${didYouMean(name, presetNames)}`;
   throw new SignalboxError('config_invalid', message);
 }
