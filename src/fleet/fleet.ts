@@ -6,7 +6,7 @@ import { Health, type Failure } from './health.ts';
 import { Ledger, type Entry } from './ledger.ts';
 import { PrefixIndex } from './prefix-index/prefix-index.ts';
 import { decodeCost, prefillCost } from './prefill-cost.ts';
-import { bytesOfBlocks, prefixHash, type PrefixKey } from './prefix-index/prefix-key.ts';
+import { bytesOfBlocks, prefixHash, tokensPerBlock, type PrefixKey } from './prefix-index/prefix-key.ts';
 import { Speed } from './speed.ts';
 import { BytesPerToken } from './tokens-per-text.ts';
 
@@ -62,6 +62,7 @@ export class Fleet {
   readonly #slotByName = new Map<string, number>();
   readonly #waiting = new Float64Array(slotLimit).fill(NaN);
   readonly #running = new Float64Array(slotLimit).fill(NaN);
+  readonly #othersInFlight = new Float64Array(slotLimit).fill(NaN);
   readonly #kvUsage = new Float64Array(slotLimit).fill(NaN);
   readonly #scrapedAtMs = new Float64Array(slotLimit).fill(NaN);
   readonly #queuedPrefillSeconds = new Float64Array(slotLimit);
@@ -117,7 +118,9 @@ export class Fleet {
     this.#slotByName.delete(name);
     this.#members[slot] = undefined;
     this.#endpoints[slot] = undefined;
-    for (const column of [this.#waiting, this.#running, this.#kvUsage, this.#scrapedAtMs]) column[slot] = NaN;
+    for (const column of [this.#waiting, this.#running, this.#othersInFlight, this.#kvUsage, this.#scrapedAtMs]) {
+      column[slot] = NaN;
+    }
     this.speed.reset(slot);
     this.prefixes.forget(slot);
     this.#eligible.clear();
@@ -149,8 +152,10 @@ export class Fleet {
     if (this.#members[slot] === undefined) return;
     this.#waiting[slot] = gauges.waiting;
     this.#running[slot] = gauges.running;
+    this.#othersInFlight[slot] = Math.max(0, gauges.waiting + gauges.running - this.ledger.inFlight[slot]!);
     this.#kvUsage[slot] = gauges.kvUsage;
     this.#scrapedAtMs[slot] = nowMs;
+    if (gauges.kvCapacityTokens > 0) this.prefixes.setCapacity(slot, gauges.kvCapacityTokens);
   }
 
   /** Known, declared ready, answering and not out for failures. */
@@ -255,6 +260,7 @@ export class Fleet {
       queuedPrefillSeconds: this.#queuedPrefillSeconds,
       waiting: this.#waiting,
       running: this.#running,
+      othersInFlight: this.#othersInFlight,
       kvUsage: this.#kvUsage,
       gaugeAgeMs: this.#gaugeAgeMs,
       speed: this.speed.relative,
@@ -274,7 +280,7 @@ export class Fleet {
     const ahead = this.ledger.queuedCost(slot);
     const work = { promptTokens, uncachedTokens: uncached, prefillCost: own, streaming };
     const entry = this.ledger.open(slot, work, nowMs);
-    this.prefixes.addPending(key.hashes, slot);
+    this.prefixes.addPending(key.hashes, slot, tokensPerBlock(key, promptTokens));
     return { slot, entry, key, prefillCost: ahead + own, placedAtMs: nowMs, member: this.#members[slot]! };
   }
 
@@ -297,7 +303,10 @@ export class Fleet {
   }
 
   #confirm(placement: Placement): void {
-    if (this.#isCurrent(placement)) this.prefixes.confirm(placement.key.hashes, placement.slot);
+    if (this.#isCurrent(placement)) {
+      const { key, entry, slot } = placement;
+      this.prefixes.confirm(key.hashes, slot, tokensPerBlock(key, entry.promptTokens));
+    }
   }
 
   /** The request came to nothing there. */

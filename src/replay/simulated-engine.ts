@@ -22,6 +22,7 @@ export interface Gauges {
   readonly waiting: number;
   readonly running: number;
   readonly kvUsage: number;
+  readonly kvCapacityTokens: number;
 }
 
 /** An engine on the virtual clock behind a network: the same model as `signalbox engine`, without HTTP. */
@@ -46,7 +47,8 @@ export class SimulatedEngine {
   /** Null while it is down. */
   get gauges(): Gauges | null {
     const { waiting, running, kvUsage } = this.#model;
-    return this.#alive ? { waiting, running, kvUsage } : null;
+    const kvCapacityTokens = this.#model.cache.blockCount * this.#blockTokens;
+    return this.#alive ? { waiting, running, kvUsage, kvCapacityTokens } : null;
   }
 
   get alive(): boolean {

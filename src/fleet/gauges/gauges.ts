@@ -8,6 +8,8 @@ export interface Gauges {
   readonly running: number;
   /** KV-cache use, 0..1. */
   readonly kvUsage: number;
+  /** Tokens its KV cache holds. */
+  readonly kvCapacityTokens: number;
 }
 
 /** Reads an engine's `/metrics` (Prometheus text format), whichever engine it is; null when none of ours. */

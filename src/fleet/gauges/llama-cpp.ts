@@ -8,5 +8,6 @@ export function llamaCppGauges(text: string): Gauges | null {
     waiting: sum(text, 'llamacpp:requests_deferred'),
     running: sum(text, 'llamacpp:requests_processing'),
     kvUsage: sum(text, 'llamacpp:kv_cache_usage_ratio'),
+    kvCapacityTokens: NaN,
   };
 }

@@ -12,5 +12,6 @@ export function sglangGauges(text: string): Gauges | null {
     waiting: total('sglang:num_queue_reqs'),
     running: total('sglang:num_running_reqs'),
     kvUsage: mean(text, 'sglang:token_usage'),
+    kvCapacityTokens: total('sglang:max_total_num_tokens'),
   };
 }

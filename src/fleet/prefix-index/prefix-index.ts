@@ -1,5 +1,8 @@
 import type { BlockHashes } from '../../base/block-hash.ts';
 
+/** A generation's share of the capacity: between 0.7 and 1.4 capacities are remembered, 1.05 on average. */
+const generationShare = 0.7;
+
 /**
  * Which endpoint has which prompt prefix, as far as our own routing tells: a hash table of prompt blocks, each with one
  * bit per slot. One walk over a prompt's blocks finds the longest run of every endpoint at once, in time that grows with
@@ -8,6 +11,10 @@ import type { BlockHashes } from '../../base/block-hash.ts';
  *
  * A block is *pending* from the pick until the first token confirms it. Pending blocks count, since an engine caches a
  * queued request's prefix before it reaches the next one; when the request fails they are withdrawn, unless confirmed.
+ *
+ * Engines evict as well. Where a slot's capacity is known, its blocks have two generations: those used since the
+ * generation began, and those used in the one before. When the new generation reaches a share of the capacity, it
+ * becomes the old one and what was old is forgotten: LRU, coarse by that share.
  */
 export class PrefixIndex {
   readonly #limitBytes: number;
@@ -21,10 +28,15 @@ export class PrefixIndex {
   /** Next block in the same bucket, as index + 1; 0 ends a chain. */
   #next: Uint32Array;
   #used: Uint8Array;
-  /** Bits of slots thought to hold the block, pending or confirmed. */
+  /** Bits of slots that used the block in their present generation, pending or confirmed. */
+  #young: Uint32Array;
+  /** Bits of slots that used it in their present generation or the one before: those thought to hold it. */
   #held: Uint32Array;
   #confirmed: Uint32Array;
   #buckets: Uint32Array;
+  /** Tokens each slot's cache holds, where known, and tokens in its present generation. */
+  readonly #capacityTokens = new Map<number, number>();
+  readonly #youngTokens = new Map<number, number>();
 
   constructor(limitBytes = 64 * 1024 * 1024, slots = 32) {
     this.#limitBytes = limitBytes;
@@ -34,9 +46,15 @@ export class PrefixIndex {
     this.#high = new Uint32Array(this.#capacity);
     this.#next = new Uint32Array(this.#capacity);
     this.#used = new Uint8Array(this.#capacity);
+    this.#young = new Uint32Array(this.#capacity * this.#words);
     this.#held = new Uint32Array(this.#capacity * this.#words);
     this.#confirmed = new Uint32Array(this.#capacity * this.#words);
     this.#buckets = new Uint32Array(bucketsFor(this.#capacity));
+  }
+
+  /** How many tokens the slot's engine can keep cached. */
+  setCapacity(slot: number, tokens: number): void {
+    this.#capacityTokens.set(slot, tokens);
   }
 
   /** Blocks stored. */
@@ -80,14 +98,14 @@ export class PrefixIndex {
     for (let word = 0; word < this.#words; word++) this.#endRuns(alive[word]!, word, blocks, runs);
   }
 
-  /** The slot is about to compute these blocks. */
-  addPending(hashes: BlockHashes, slot: number): void {
-    this.#add(hashes, slot, false);
+  /** The slot is about to compute these blocks, of `tokensPerBlock` each. */
+  addPending(hashes: BlockHashes, slot: number, tokensPerBlock: number): void {
+    this.#add(hashes, slot, tokensPerBlock, false);
   }
 
   /** The slot has computed these blocks. */
-  confirm(hashes: BlockHashes, slot: number): void {
-    this.#add(hashes, slot, true);
+  confirm(hashes: BlockHashes, slot: number, tokensPerBlock: number): void {
+    this.#add(hashes, slot, tokensPerBlock, true);
   }
 
   /** The slot never computed these blocks: those that no other request confirmed go. */
@@ -98,6 +116,7 @@ export class PrefixIndex {
       if (block < 0 || this.#bit(this.#confirmed, block, slot)) continue;
       const word = block * this.#words + (slot >>> 5);
       this.#held[word]! &= ~(1 << (slot & 31));
+      this.#young[word]! &= ~(1 << (slot & 31));
     }
   }
 
@@ -107,16 +126,33 @@ export class PrefixIndex {
     const mask = ~(1 << (slot & 31));
     const end = this.#count * this.#words;
     for (let word = slot >>> 5; word < end; word += this.#words) {
+      this.#young[word]! &= mask;
       this.#held[word]! &= mask;
       this.#confirmed[word]! &= mask;
     }
+    this.#youngTokens.delete(slot);
   }
 
-  #add(hashes: BlockHashes, slot: number, confirmed: boolean): void {
+  /** What the slot used in its present generation becomes its old one; what was old is no longer there. */
+  #turnGeneration(slot: number): void {
+    const bit = 1 << (slot & 31);
+    const end = this.#count * this.#words;
+    for (let word = slot >>> 5; word < end; word += this.#words) {
+      if ((this.#held[word]! & bit) === 0) continue;
+      if ((this.#young[word]! & bit) === 0) {
+        this.#held[word]! &= ~bit;
+        this.#confirmed[word]! &= ~bit;
+      } else this.#young[word]! &= ~bit;
+    }
+    this.#youngTokens.set(slot, 0);
+  }
+
+  #add(hashes: BlockHashes, slot: number, tokensPerBlock: number, confirmed: boolean): void {
     if (slot >= this.#words * 32) this.#rebuild(this.#capacity, Math.ceil((slot + 1) / 32));
     const bit = 1 << (slot & 31);
     // A prompt larger than the whole index would only evict itself.
     const blocks = Math.min(hashes.low.length, this.#largestCapacity() >>> 1);
+    let newBlocks = 0;
     for (let depth = 0; depth < blocks; depth++) {
       const low = hashes.low[depth]!;
       const high = hashes.high[depth]!;
@@ -124,9 +160,16 @@ export class PrefixIndex {
       if (block < 0) block = this.#insert(low, high);
       this.#used[block] = 1;
       const word = block * this.#words + (slot >>> 5);
+      if ((this.#young[word]! & bit) === 0) newBlocks++;
+      this.#young[word]! |= bit;
       this.#held[word]! |= bit;
       if (confirmed) this.#confirmed[word]! |= bit;
     }
+    const capacity = this.#capacityTokens.get(slot);
+    if (capacity === undefined) return;
+    const youngTokens = (this.#youngTokens.get(slot) ?? 0) + newBlocks * tokensPerBlock;
+    this.#youngTokens.set(slot, youngTokens);
+    if (youngTokens > capacity * generationShare) this.#turnGeneration(slot);
   }
 
   #find(low: number, high: number): number {
@@ -168,6 +211,7 @@ export class PrefixIndex {
         continue;
       }
       this.#unlink(block);
+      this.#young.fill(0, first, first + this.#words);
       this.#held.fill(0, first, first + this.#words);
       this.#confirmed.fill(0, first, first + this.#words);
       return block;
@@ -187,7 +231,14 @@ export class PrefixIndex {
 
   /** Moves everything into columns of another size; what no longer fits is dropped. */
   #rebuild(capacity: number, words: number): void {
-    const old = { low: this.#low, high: this.#high, held: this.#held, confirmed: this.#confirmed, used: this.#used };
+    const old = {
+      low: this.#low,
+      high: this.#high,
+      young: this.#young,
+      held: this.#held,
+      confirmed: this.#confirmed,
+      used: this.#used,
+    };
     const oldWords = this.#words;
     this.#words = words;
     this.#capacity = Math.min(capacity, this.#largestCapacity());
@@ -195,6 +246,7 @@ export class PrefixIndex {
     this.#high = new Uint32Array(this.#capacity);
     this.#next = new Uint32Array(this.#capacity);
     this.#used = new Uint8Array(this.#capacity);
+    this.#young = new Uint32Array(this.#capacity * words);
     this.#held = new Uint32Array(this.#capacity * words);
     this.#confirmed = new Uint32Array(this.#capacity * words);
     this.#buckets = new Uint32Array(bucketsFor(this.#capacity));
@@ -204,13 +256,14 @@ export class PrefixIndex {
       this.#link(block, old.low[block]!, old.high[block]!);
       this.#used[block] = old.used[block]!;
       const from = block * oldWords;
+      this.#young.set(old.young.subarray(from, from + Math.min(words, oldWords)), block * words);
       this.#held.set(old.held.subarray(from, from + Math.min(words, oldWords)), block * words);
       this.#confirmed.set(old.confirmed.subarray(from, from + Math.min(words, oldWords)), block * words);
     }
   }
 
   #bytesPerBlock(): number {
-    const columns = 4 + 4 + 4 + 1 + 8 * this.#words;
+    const columns = 4 + 4 + 4 + 1 + 12 * this.#words;
     const bucketAtWorst = 8;
     return columns + bucketAtWorst;
   }

@@ -29,6 +29,11 @@ export function prefixHash(key: PrefixKey, promptTokens: number, tokens: number)
   return low[Math.min(low.length, Math.max(1, blocks)) - 1]!;
 }
 
+/** Tokens in a block of a prompt that has `promptTokens` in all. */
+export function tokensPerBlock(key: PrefixKey, promptTokens: number): number {
+  return key.promptBytes > 0 ? (blockBytes * promptTokens) / key.promptBytes : 0;
+}
+
 /** Bytes of prompt that `blocks` leading blocks hold. */
 export function bytesOfBlocks(blocks: number): number {
   return blocks * blockBytes;
