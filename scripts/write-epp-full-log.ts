@@ -59,6 +59,7 @@ function freshSystem(): FleetView {
     contextTokens: column(0),
     waiting: column(0),
     running: column(0),
+    othersInFlight: column(0),
     kvUsage: column(0),
     gaugeAgeMs: column(20),
     speed: column(1),

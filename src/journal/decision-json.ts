@@ -35,6 +35,7 @@ export interface DecisionJson {
 interface InputsJson {
   waiting: number | null;
   running: number | null;
+  othersInFlight: number | null;
   kvUsage: number | null;
   inFlight: number | null;
   queuedPrefillTokens: number | null;
@@ -93,6 +94,7 @@ export function decisionJson(decision: Decision): DecisionJson {
         {
           waiting: known(inputs.waiting[index]),
           running: known(inputs.running[index]),
+          othersInFlight: known(inputs.othersInFlight[index]),
           kvUsage: known(inputs.kvUsage[index]),
           inFlight: known(inputs.inFlight[index]),
           queuedPrefillTokens: known(inputs.queuedPrefillTokens[index]),

@@ -56,6 +56,7 @@ export interface Candidate {
 export interface DecisionInputs {
   readonly waiting: Float64Array;
   readonly running: Float64Array;
+  readonly othersInFlight: Float64Array;
   readonly kvUsage: Float64Array;
   readonly inFlight: Float64Array;
   readonly queuedPrefillTokens: Float64Array;

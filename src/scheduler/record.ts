@@ -29,6 +29,7 @@ export function recordDecision(
   const inputs: DecisionInputs = {
     waiting: copy(view.waiting),
     running: copy(view.running),
+    othersInFlight: copy(view.othersInFlight),
     kvUsage: copy(view.kvUsage),
     inFlight: copy(view.inFlight),
     queuedPrefillTokens: copy(view.queuedPrefillTokens),

@@ -25,6 +25,7 @@ export function rerun(decision: Decision, policy: Policy): string | null {
     contextTokens: inputs.contextTokens,
     waiting: inputs.waiting,
     running: inputs.running,
+    othersInFlight: inputs.othersInFlight,
     kvUsage: inputs.kvUsage,
     gaugeAgeMs: inputs.ageMs,
     speed: inputs.speed,

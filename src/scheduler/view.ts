@@ -27,6 +27,8 @@ export interface FleetView {
   /* Gauges scraped from engines: as old as `gaugeAgeMs` says. */
   readonly waiting: Float64Array;
   readonly running: Float64Array;
+  /** Waiting and running requests that this router did not send: the gauges less its own at that moment. */
+  readonly othersInFlight: Float64Array;
   /** KV-cache use, 0..1. */
   readonly kvUsage: Float64Array;
   readonly gaugeAgeMs: Float64Array;

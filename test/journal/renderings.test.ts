@@ -12,8 +12,8 @@ const pod = (suffix: string): string => `meta-llama-llama-3-2-3b-instruct-decode
 
 function hit(): ReturnType<typeof decide> {
   const rows = [
-    { name: pod('4h8bc'), cachedTokens: 32, waiting: 0, running: 1, ageMs: 40 },
-    { name: pod('52l4h'), inFlight: 3, waiting: 0, running: 3, ageMs: 40 },
+    { name: pod('4h8bc'), cachedTokens: 32, waiting: 0, running: 1, othersInFlight: 1, ageMs: 40 },
+    { name: pod('52l4h'), inFlight: 3, waiting: 0, running: 3, othersInFlight: 0, ageMs: 40 },
     { name: 'meta-llama-llama-3-2-3b-instruct-prefill-66cb-xx001', role: 'prefill' },
   ];
   return decide(policy, requestOf(), viewOf(rows, 'match'), 7);
@@ -32,6 +32,7 @@ test('the JSON has the shape others rely on, with null for what is not known', (
   assert.deepEqual(decision.inputs[pod('4h8bc')], {
     waiting: 0,
     running: 1,
+    othersInFlight: 1,
     kvUsage: null,
     inFlight: 0,
     queuedPrefillTokens: 0,

@@ -19,6 +19,7 @@ export const fleets: fc.Arbitrary<Row[]> = fc
       contextTokens: fc.oneof(unknown, fc.nat(1_000_000)),
       waiting: fc.oneof(unknown, count),
       running: fc.oneof(unknown, count),
+      othersInFlight: fc.oneof(unknown, count),
       kvUsage: fc.oneof(unknown, fc.constantFrom(0, 0.5, 1)),
       ageMs: fc.oneof(unknown, fc.constantFrom(0, 50, 60_000)),
       cachedTokens: fc.oneof(unknown, fc.constant(NaN), fc.nat(4_000)),

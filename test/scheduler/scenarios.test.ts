@@ -24,6 +24,7 @@ const scenarioSchema = z.strictObject({
       queuedPrefillTokens: z.number().optional(),
       waiting: z.number().optional(),
       running: z.number().optional(),
+      othersInFlight: z.number().optional(),
       ageMs: z.number().optional(),
       cachedTokens: z.number().optional(),
     }),

@@ -15,6 +15,7 @@ export interface Row {
   queuedPrefillTokens?: number | undefined;
   waiting?: number | undefined;
   running?: number | undefined;
+  othersInFlight?: number | undefined;
   ageMs?: number | undefined;
   kvUsage?: number | undefined;
   contextTokens?: number | undefined;
@@ -42,6 +43,7 @@ export function viewOf(rows: readonly Row[], prefixLookup?: PrefixLookup): Fleet
     contextTokens: column((row) => row.contextTokens, 0),
     waiting: column((row) => row.waiting, NaN),
     running: column((row) => row.running, NaN),
+    othersInFlight: column((row) => row.othersInFlight, NaN),
     kvUsage: column((row) => row.kvUsage, NaN),
     gaugeAgeMs: column((row) => row.ageMs, NaN),
     speed: column(() => 1, 1),

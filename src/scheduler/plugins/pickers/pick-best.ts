@@ -2,8 +2,11 @@ import { z } from 'zod';
 import type { Cycle, Pick } from '../../plugin.ts';
 
 export const pickerParameters = z.strictObject({
-  /** How many endpoints to name, best first: the pick, then those to fall back on. */
-  maxNumOfEndpoints: z.int().min(1).default(1),
+  maxNumOfEndpoints: z
+    .int()
+    .min(1)
+    .default(1)
+    .describe('how many endpoints to name, best first: the pick, then those to fall back on'),
 });
 
 /** Picks the slots whose `sign · total` is largest, one after the other; equal ones in random order. */

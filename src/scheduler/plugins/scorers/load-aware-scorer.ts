@@ -3,8 +3,7 @@ import type { ScorerDefinition } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
-  /** Requests on an endpoint at which its score reaches 0. */
-  threshold: z.number().positive().default(128),
+  threshold: z.number().positive().default(128).describe('requests on an endpoint at which its score reaches 0'),
 });
 
 /** A gauge older than this says nothing about now. */
@@ -22,16 +21,13 @@ export const loadAwareScorer: ScorerDefinition<z.infer<typeof parameters>> = {
     score({ candidates, view }, scores, details) {
       const load = details.column('load');
       const inFlight = details.column('inFlight');
-      const waiting = details.column('waiting');
-      const running = details.column('running');
+      const others = details.column('othersInFlight');
       for (let i = 0; i < candidates.length; i++) {
         const slot = candidates[i]!;
         inFlight[i] = view.inFlight[slot]!;
-        waiting[i] = view.waiting[slot]!;
-        running[i] = view.running[slot]!;
-        // The gauge knows of requests that others sent, our count of those sent since the scrape.
-        const gauge = view.gaugeAgeMs[slot]! < freshMs ? knownOr0(waiting[i]! + running[i]!) : 0;
-        load[i] = Math.max(knownOr0(inFlight[i]!), gauge);
+        others[i] = view.gaugeAgeMs[slot]! < freshMs ? view.othersInFlight[slot]! : NaN;
+        // Our own are counted exactly and at once; of others' requests the gauges know, some time later.
+        load[i] = knownOr0(inFlight[i]!) + knownOr0(others[i]!);
         // 0.5 at best, as in the original: the number readers of its logs know.
         scores[i] = 0.5 * (1 - Math.min(load[i]!, threshold) / threshold);
       }

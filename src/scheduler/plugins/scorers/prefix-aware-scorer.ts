@@ -3,8 +3,11 @@ import type { ScorerDefinition } from '../../plugin.ts';
 import { knownOr0, leastOf, loadRelease } from './load-release.ts';
 
 const parameters = z.strictObject({
-  /** Requests more than the least busy candidate at which a prefix counts for nothing. */
-  queueThreshold: z.number().positive().default(128),
+  queueThreshold: z
+    .number()
+    .positive()
+    .default(128)
+    .describe('requests more than the least busy candidate at which a prefix counts for nothing'),
 });
 
 /**
