@@ -38,11 +38,11 @@ test('an endpoint that slows to a third is believed within half a minute, and it
 
 test('without traffic a slow endpoint is taken for one of the pool again', () => {
   const speed = new Speed(8);
-  let nowMs = 0;
-  for (let i = 0; i < 60; i++) for (let slot = 0; slot < 8; slot++) nowMs = observe(speed, slot, 1, i * 1000, 1);
-  nowMs = observe(speed, 0, 3, nowMs, 20);
-  assert.ok(speed.slowness(0, nowMs) > 1.8);
-  assert.ok(speed.slowness(0, nowMs + 90_000) < 1.4);
+  for (let i = 1; i <= 80; i++) {
+    for (let slot = 0; slot < 8; slot++) speed.observePrefill(slot, 0.5, slot === 0 && i > 60 ? 1.5 : 0.5, i * 1000);
+  }
+  assert.ok(speed.slowness(0, 80_000) > 2);
+  assert.ok(speed.slowness(0, 170_000) < 1.4);
 });
 
 test('prompts computed in one step count together', () => {
