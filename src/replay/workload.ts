@@ -18,6 +18,9 @@ export interface WorkloadOptions {
   readonly seed: number;
 }
 
+/** With so many sessions to a start on average, starts must have been rounded. */
+const lotSize = 2;
+
 /** Sessions with the times at which they start. */
 export interface Workload {
   readonly sessions: readonly TraceSession[];
@@ -31,12 +34,12 @@ export function workloadOf(trace: Trace, options: WorkloadOptions): Workload {
   if (options.sessions !== null && options.sessions < chosen.length) {
     chosen = trace.hasArrivals ? chosen.slice(0, options.sessions) : drawn(chosen, options.sessions, random);
   }
-  let startMs = 0;
-  const sessions = chosen.map((session) => {
-    if (trace.hasArrivals) startMs = session.startMs / options.rate;
-    else startMs += (-Math.log(1 - random.next()) * options.sessionGapMs) / options.rate;
-    return { ...cut(session, options.maxTurns), startMs };
-  });
+  const starts = trace.hasArrivals
+    ? spreadStarts(chosen, random)
+    : drawnStarts(chosen.length, options.sessionGapMs, random);
+  const sessions = chosen
+    .map((session, at) => ({ ...cut(session, options.maxTurns), startMs: starts[at]! / options.rate }))
+    .sort((left, right) => left.startMs - right.startMs);
   const requestCount = sessions.reduce((sum, session) => sum + turnCount(session), 0);
   return { sessions, requestCount, thinkTimeCapMs: options.thinkTimeCapMs };
 }
@@ -70,6 +73,24 @@ export function play(
     });
   };
   for (const session of workload.sessions) start(session, session.startMs);
+}
+
+/**
+ * Starts as recorded; where the recorder rounded them (Mooncake's come in lots, 3 s apart), each is moved by chance to
+ * somewhere before the next, for requests do not come in lots.
+ */
+function spreadStarts(sessions: readonly TraceSession[], random: Random): number[] {
+  const starts = sessions.map(({ startMs }) => startMs);
+  const distinct = [...new Set(starts)].sort((left, right) => left - right);
+  if (starts.length < distinct.length * lotSize) return starts;
+  const gaps = distinct.slice(1).map((startMs, at) => startMs - distinct[at]!);
+  const usualGapMs = gaps.sort((left, right) => left - right)[gaps.length >> 1] ?? 0;
+  return starts.map((startMs) => startMs + random.next() * usualGapMs);
+}
+
+function drawnStarts(count: number, meanGapMs: number, random: Random): number[] {
+  let startMs = 0;
+  return Array.from({ length: count }, () => (startMs -= Math.log(1 - random.next()) * meanGapMs));
 }
 
 function cut(session: TraceSession, maxTurns: number): TraceSession {

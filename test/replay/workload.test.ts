@@ -86,3 +86,16 @@ test('long sessions are cut; with no recorded starts, sessions and starts are dr
     [...starts].sort((left, right) => left - right),
   );
 });
+
+test('starts that were recorded in lots are spread by the seed, each before the next lot', () => {
+  const sessions = Array.from({ length: 60 }, (_, id) => ({
+    id: `${id}`,
+    startMs: (id % 6) * 3000,
+    turns: [turn(id)],
+  }));
+  const spread = workloadOf(trace(sessions), options).sessions;
+  assert.equal(new Set(spread.map(({ startMs }) => startMs)).size, 60);
+  for (const { id, startMs } of spread) assert.equal(Math.floor(startMs / 3000), Number(id) % 6);
+  assert.deepEqual(spread, workloadOf(trace(sessions), options).sessions);
+  assert.notDeepEqual(spread, workloadOf(trace(sessions), { ...options, seed: 2 }).sessions);
+});
