@@ -31,6 +31,7 @@ export function runCommand(
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     child.on('error', failed);
     child.on('close', (code) => done({ status: code ?? 1, stdout, stderr }));
+    child.stdin.on('error', () => {}); // a program that ends before reading everything
     child.stdin.end(options.input ?? '');
   });
 }
