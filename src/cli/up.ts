@@ -2,13 +2,14 @@ import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
 import { configFromEnvironment } from '../compat/llm-d-environment.ts';
-import { print } from './print.ts';
 import { announceReady, isDetached, startDetached } from '../stack/detach.ts';
 import { eppEnvironment } from '../stack/epp-environment.ts';
 import { readUserFile } from '../stack/package-root.ts';
 import { startStack, type Stack, type StackOptions } from '../stack/stack.ts';
 import { runningState, type StackState } from '../stack/state.ts';
 import { parseValues, type Values } from '../stack/values.ts';
+import { portNumber } from './arguments.ts';
+import { print } from './print.ts';
 
 interface Flags {
   file: string;
@@ -102,7 +103,11 @@ function stopOnSignals(stack: Stack, onFirst: () => void): void {
     void stack.stop();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
-  if (isDetached()) process.once('disconnect', stop);
+  if (isDetached()) {
+    process.once('disconnect', stop);
+    // Listening must not keep a stack alive that could not start.
+    process.channel?.unref();
+  }
 }
 
 function heading(flags: Flags, values: Values): string {
@@ -140,12 +145,6 @@ ${toEnd}${toEnd === 'Ctrl-C' ? '' : namespace} ends it.`;
 function self(): string {
   if (process.env['npm_command'] === 'exec') return 'npx signalbox';
   return existsSync('./signalbox') ? './signalbox' : 'signalbox';
-}
-
-function portNumber(text: string): number {
-  const port = Number(text);
-  if (/^\d+$/.test(text) && port <= 65535) return port;
-  throw new InvalidArgumentError('expected a port from 0 to 65535');
 }
 
 function positiveNumber(text: string): number {

@@ -90,10 +90,10 @@ export function expectRunning(namespace: string): StackState {
 
 /** Ends whatever a dead supervisor left running and forgets its state. */
 export function cleanUp(folder: string): void {
-  for (const pod of readState(folder)?.pods ?? []) {
-    for (const container of pod.containers) {
-      if (container.process !== null) killIfRunning(container.process);
-    }
+  for (const { component, containers } of readState(folder)?.pods ?? []) {
+    // That one is the supervisor itself: dead, or the one that cleans up.
+    if (component === 'modelservice') continue;
+    for (const { process } of containers) if (process !== null) killIfRunning(process);
   }
   for (const path of [statePath(folder), endpointsPath(folder)]) rmSync(path, { force: true });
 }
