@@ -5,7 +5,7 @@ import type { EndpointTally, Tally } from '../load/tally.ts';
 import type { TimeSeries } from '../time-series.ts';
 import { formatCount, formatSeconds, formatShare } from '../units.ts';
 import { card, cards, legend, reportPage, section, table, tiles } from './page.ts';
-import { formatPlain, histogramChart, lineChart, niceMax, stackedChart } from './svg.ts';
+import { formatPlain, histogramChart, lineChart, roundAxis, stackedChart, timeAxis } from './svg.ts';
 import type { Axis, Series } from './svg.ts';
 
 /** More lines in a chart cannot be told apart. */
@@ -101,7 +101,7 @@ function placement(names: readonly string[], tally: Tally, time: Timeline, total
       card(
         'Requests sent',
         'a second, stacked',
-        stackedChart(requests, time.axis, { max: niceMax(Math.max(...stackTop)), format: formatPlain }),
+        stackedChart(requests, time.axis, roundAxis(Math.max(...stackTop), formatPlain)),
       ),
       card('Waiting for the first token', 'requests at once', lines(of((one) => one.queued, 1))),
       card('Answering', 'requests at once, after their first token', lines(of((one) => one.running, 1))),
@@ -197,7 +197,7 @@ function timeline(durationMs: number, all: readonly TimeSeries[]): Timeline {
   while (durationMs / stepMs > maxSteps) stepMs *= 2;
   const steps = Math.max(1, Math.ceil(durationMs / stepMs));
   return {
-    axis: { max: durationMs / 1000, format: formatTime },
+    axis: timeAxis(durationMs / 1000),
     values(series, perMs) {
       const sums = Array.from(series.at(stepMs).subarray(0, steps));
       if (perMs === null) return sums;
@@ -222,12 +222,7 @@ function scoreSeries(scores: Scores): TimeSeries[] {
 
 function axisFor(series: readonly Series[]): Axis {
   const values = series.flatMap((one) => one.values).filter((value) => !Number.isNaN(value));
-  return { max: niceMax(Math.max(0, ...values)), format: formatPlain };
-}
-
-function formatTime(seconds: number): string {
-  if (seconds >= 600) return `${Math.round(seconds / 60)} min`;
-  return `${seconds >= 20 ? Math.round(seconds) : Number(seconds.toFixed(1))} s`;
+  return roundAxis(Math.max(0, ...values), formatPlain);
 }
 
 function shortSeconds(seconds: number): string {

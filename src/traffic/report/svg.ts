@@ -17,7 +17,33 @@ export interface Series {
 
 export interface Axis {
   readonly max: number;
+  /** Between two ticks. */
+  readonly step: number;
   readonly format: (value: number) => string;
+}
+
+/** An axis from 0 that ends at a round number not below `max`, with about four ticks. */
+export function roundAxis(max: number, format: (value: number) => string): Axis {
+  const step = roundStep(max > 0 ? max / 4 : 0.25, decimalSteps);
+  return { step, max: step * Math.max(1, Math.ceil(max / step - 1e-9)), format };
+}
+
+/** An axis of seconds that ends exactly at `max`. */
+export function timeAxis(max: number): Axis {
+  const step = max > 60 ? 60 * roundStep(max / 60 / 5, [1, 2, 5, 10]) : roundStep(max / 5, decimalSteps);
+  return { max, step, format: max > 600 ? (at) => `${formatPlain(at / 60)} min` : (at) => `${formatPlain(at)} s` };
+}
+
+const decimalSteps = [1, 2, 2.5, 5, 10];
+
+/** The least of `steps` times a power of ten that is not below `atLeast`. */
+function roundStep(atLeast: number, steps: readonly number[]): number {
+  const power = 10 ** Math.floor(Math.log10(atLeast));
+  return (steps.find((step) => step * power >= atLeast * (1 - 1e-9)) ?? 10) * power;
+}
+
+function ticksOf({ max, step }: Axis): number[] {
+  return Array.from({ length: Math.floor(max / step + 1e-9) + 1 }, (_, index) => index * step);
 }
 
 export function escapeText(text: string): string {
@@ -66,7 +92,7 @@ export function histogramChart(
 ): string {
   const from = bins[0]?.from ?? 1;
   const to = bins.at(-1)?.to ?? 10;
-  const y = { max: niceMax(Math.max(...bins.map(({ count }) => count))), format: formatPlain };
+  const y = roundAxis(Math.max(...bins.map(({ count }) => count)), formatPlain);
   const toX = (value: number): number => left + (Math.log(value / from) / Math.log(to / from)) * plotWidth;
   const bars = bins
     .filter(({ count }) => count > 0)
@@ -79,27 +105,20 @@ export function histogramChart(
         `height="${place(bottomY - barTop)}"><title>${title}</title></rect>`
       );
     });
-  let lastLabelX = -Infinity;
+  let lastX = -Infinity;
+  let row = 0;
   const lines = marks.map(({ name, at }) => {
     const x = toX(Math.min(to, Math.max(from, at)));
     // Labels that would lie on each other go to lines of their own.
-    const isClose = x - lastLabelX < 26;
-    lastLabelX = x;
+    row = x - lastX < 26 ? row + 1 : 0;
+    lastX = x;
     return (
       `<line class="mark" x1="${place(x)}" x2="${place(x)}" y1="${top}" y2="${bottomY}"><title>${name}: ${format(at)}</title></line>` +
-      `<text class="mark-name" x="${place(x - 3)}" y="${top + (isClose ? 20 : 8)}" text-anchor="end">${name}</text>`
+      `<text class="mark-name" x="${place(x - 3)}" y="${top + 8 + 11 * row}" text-anchor="end">${name}</text>`
     );
   });
   const ticks = logTicks(from, to).map((value) => tickX(toX(value), format(value)));
   return svg(`${gridY(y)}${ticks.join('')}${bars.join('')}${lines.join('')}`);
-}
-
-/** A round number not below `value`. */
-export function niceMax(value: number): number {
-  if (!(value > 0)) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  const step = [1, 2, 3, 4, 5, 6, 8, 10].find((candidate) => candidate * power >= value * (1 - 1e-9)) ?? 10;
-  return step * power;
 }
 
 export function formatPlain(value: number): string {
@@ -116,11 +135,9 @@ export function colourClass(index: number): string {
 }
 
 function frame(x: Axis, y: Axis, body: string): string {
-  const count = 4;
-  const ticks = Array.from({ length: count + 1 }, (_, index) => {
-    const share = index / count;
-    const anchor = index === count ? 'end' : 'middle';
-    return tickX(left + share * plotWidth, x.format(x.max * share), anchor);
+  const ticks = ticksOf(x).map((value) => {
+    const at = left + (value / x.max) * plotWidth;
+    return tickX(at, x.format(value), at > chartWidth - 30 ? 'end' : 'middle');
   });
   return svg(`${gridY(y)}${ticks.join('')}${body}`);
 }
@@ -130,12 +147,12 @@ function svg(body: string): string {
 }
 
 function gridY(y: Axis): string {
-  return [0, 0.25, 0.5, 0.75, 1]
-    .map((share) => {
-      const at = toY(share * y.max, y.max);
+  return ticksOf(y)
+    .map((value) => {
+      const at = toY(value, y.max);
       return (
         `<line class="grid" x1="${left}" x2="${chartWidth - right}" y1="${place(at)}" y2="${place(at)}"/>` +
-        `<text class="tick" x="${left - 5}" y="${place(at + 3.5)}" text-anchor="end">${y.format(share * y.max)}</text>`
+        `<text class="tick" x="${left - 5}" y="${place(at + 3.5)}" text-anchor="end">${y.format(value)}</text>`
       );
     })
     .join('');
@@ -145,10 +162,11 @@ function tickX(at: number, text: string, anchor = 'middle'): string {
   return `<text class="tick" x="${place(at)}" y="${chartHeight - 8}" text-anchor="${anchor}">${text}</text>`;
 }
 
+/** Points along the tops of the steps. */
 function outline(values: readonly number[], max: number): string[] {
-  return values.map((value, step) => {
-    const share = values.length === 1 ? 0.5 : step / (values.length - 1);
-    return `${place(left + share * plotWidth)},${place(toY(value, max))}`;
+  return values.flatMap((value, step) => {
+    const y = place(toY(value, max));
+    return [step, step + 1].map((edge) => `${place(left + (edge / values.length) * plotWidth)},${y}`);
   });
 }
 
@@ -164,16 +182,21 @@ function place(at: number): string {
   return String(Math.round(at * 10) / 10);
 }
 
-/** At most five of 1, 2, 5, 10, 20, 50… between two values; the ends where there are none. */
+/** At most five round numbers between two values. */
 function logTicks(from: number, to: number): number[] {
-  const ticks: number[] = [];
-  for (let power = Math.floor(Math.log10(from)); power <= Math.ceil(Math.log10(to)); power++) {
-    for (const step of [1, 2, 5]) {
-      const value = step * 10 ** power;
-      if (value >= from && value <= to) ticks.push(Number(value.toPrecision(1)));
+  for (const steps of [
+    [1, 2, 5],
+    [1, 2, 3, 4, 5, 6, 7, 8, 9],
+  ]) {
+    const ticks: number[] = [];
+    for (let power = Math.floor(Math.log10(from)); power <= Math.ceil(Math.log10(to)); power++) {
+      for (const step of steps) {
+        const value = step * 10 ** power;
+        if (value >= from && value <= to) ticks.push(Number(value.toPrecision(1)));
+      }
     }
+    const every = Math.ceil(ticks.length / 5);
+    if (ticks.length > 1) return ticks.filter((_, index) => index % every === 0);
   }
-  if (ticks.length < 2) return [from, to];
-  const every = Math.ceil(ticks.length / 5);
-  return ticks.filter((_, index) => index % every === 0);
+  return [from];
 }
