@@ -21,7 +21,7 @@ const answerSchema = z.union([
   z.strictObject({ error: z.strictObject({ code: z.string(), message: z.string() }) }),
 ]);
 
-export interface ControlServer {
+interface ControlServer {
   readonly port: number;
   readonly token: string;
   close(): void;

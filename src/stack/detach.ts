@@ -7,7 +7,7 @@ import { stackFolder } from './state.ts';
 /** Set in the process that `up --detach` leaves behind. */
 const detachedVariable = 'SIGNALBOX_DETACHED';
 
-export interface DetachedEnd {
+interface DetachedEnd {
   readonly exitCode: number;
   readonly stderr: string;
 }

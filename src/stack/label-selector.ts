@@ -1,6 +1,6 @@
 import { SignalboxError } from '../base/errors.ts';
 
-export type LabelSelector = (labels: Readonly<Record<string, string>>) => boolean;
+type LabelSelector = (labels: Readonly<Record<string, string>>) => boolean;
 
 const requirement =
   /^\s*(?:(?<key>[^\s=!,()]+)\s*(?:(?<operator>==|=|!=)\s*(?<value>[^\s=!,()]*)|(?<set>in|notin)\s*\((?<values>[^()]*)\))?|!\s*(?<absent>[^\s=!,()]+))\s*(?:,|$)/;

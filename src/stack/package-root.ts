@@ -5,7 +5,7 @@ import { SignalboxError } from '../base/errors.ts';
 /** Where `examples/` and `assets/` are, in a clone as well as in an installed package. */
 const packageRoot = join(import.meta.dirname, '..', '..');
 
-export interface FoundFile {
+interface FoundFile {
   readonly path: string;
   readonly text: string;
 }

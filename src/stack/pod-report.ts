@@ -1,7 +1,7 @@
 import type { PodState } from './state.ts';
 
 /** A pod as `get pods --json` shows it. */
-export interface PodReport {
+interface PodReport {
   readonly name: string;
   /** Ready containers of all, e.g. `2/2`. */
   readonly ready: string;

@@ -14,9 +14,9 @@ import { eppState, modelserviceState, Pod } from './pod.ts';
 import { freePorts } from './ports.ts';
 import { endpointsPath, logPath, logsFolder, writeAtOnce, type PodState } from './state.ts';
 
-export type Role = 'decode' | 'prefill';
+type Role = 'decode' | 'prefill';
 
-export interface SupervisorOptions {
+interface SupervisorOptions {
   readonly namespace: string;
   readonly folder: string;
   readonly workloads: readonly Workload[];

@@ -185,7 +185,7 @@ const notUsedLocally: readonly string[] = [
   'extraDeploy',
 ];
 
-export interface ValuesFile {
+interface ValuesFile {
   readonly values: Values;
   /** Keys that the file sets and a local stack has no use for, dotted. */
   readonly notUsed: readonly string[];
