@@ -11,6 +11,7 @@ import type { SchedulingRequest } from '../scheduler/request.ts';
 import { schedule, type Schedule } from '../scheduler/schedule.ts';
 import type { FleetView } from '../scheduler/view.ts';
 import { Flight } from './flight.ts';
+import { Holding, type Wait } from './holding.ts';
 
 export interface DispatchOptions {
   readonly clock: Clock;
@@ -34,8 +35,19 @@ export interface Ticket {
   cancel(): void;
 }
 
-interface Decided {
-  readonly decision: Decision;
+/** A request with what to do when its place is known. */
+interface Asked {
+  readonly request: SchedulingRequest;
+  readonly key: PrefixKey;
+  readonly handlers: PlaceHandlers;
+}
+
+/** What the scheduler would do now. */
+interface Look {
+  readonly startMs: number;
+  readonly seed: number;
+  readonly view: FleetView;
+  readonly result: Schedule;
   readonly picked: number | null;
 }
 
@@ -51,6 +63,7 @@ export class Dispatch {
   readonly clock: Clock;
   readonly #random: Random;
   readonly #idPrefix: string;
+  readonly #holding: Holding<Asked>;
   #decisions = 0;
   #policy: Policy;
   #states: PolicyStates;
@@ -62,10 +75,16 @@ export class Dispatch {
     this.journal = journal;
     this.#policy = policy;
     this.#states = newStates(policy);
+    this.#holding = new Holding(clock, (asked, arrivedAtMs) => this.#tryToPlace(asked, arrivedAtMs));
     this.#idPrefix = random
       .below(2 ** 32)
       .toString(36)
       .padStart(7, '0');
+  }
+
+  /** Requests held for later. */
+  get held(): number {
+    return this.#holding.size;
   }
 
   get policy(): Policy {
@@ -76,61 +95,100 @@ export class Dispatch {
   setPolicy(policy: Policy): void {
     this.#policy = policy;
     this.#states = newStates(policy);
+    this.#holding.placeHeld(policy.hold);
   }
 
-  /** Places a request, or says why it cannot be. Handlers are called once, perhaps before this returns. */
+  /** Places a request, holds it for later, or says why neither can be. Handlers are called once, perhaps at once. */
   place(request: SchedulingRequest, key: PrefixKey, handlers: PlaceHandlers): Ticket {
     const unknown = this.#unknownModel(request.model);
     if (unknown !== null) {
       handlers.refused(unknown, null);
       return { cancel: () => undefined };
     }
+    const asked: Asked = { request, key, handlers };
+    const { hold } = this.#policy;
+    // While others are held, nobody is placed out of turn.
+    const isFirst = this.#holding.size === 0;
+    if ((isFirst || hold === null) && this.#tryToPlace(asked, this.clock.nowMs()) === null) {
+      return { cancel: () => undefined };
+    }
+    if (hold === null || this.#holding.size >= hold.maxHeld) {
+      const message = `Every endpoint is busy, and ${this.#holding.size} requests wait already.`;
+      handlers.refused(new SignalboxError('saturated', message, { retryAfterSeconds: 5 }), null);
+      return { cancel: () => undefined };
+    }
+    const held = this.#holding.hold(asked, this.#leastPrefillSeconds(asked), hold);
+    this.#holding.placeHeld(hold);
+    return { cancel: () => this.#holding.letGo(held) };
+  }
+
+  /** The decision that would be made now; nothing is counted, kept or sent. */
+  explain(request: SchedulingRequest, key: PrefixKey): Decision {
+    const look = this.#look(request, key);
+    return this.#record(look, request, this.clock.nowMs());
+  }
+
+  /** Null when the request was placed or turned away; else what it has to wait for. */
+  #tryToPlace({ request, key, handlers }: Asked, arrivedAtMs: number): Wait | null {
     const policy = this.#policy;
     const states = this.#states;
-    const { decision, picked } = this.#decide(policy, states, request, key);
+    const look = this.#look(request, key);
+    const { picked } = look;
+    if (picked !== null && policy.hold !== null) {
+      const backlogSeconds = look.view.queuedPrefillSeconds[picked]!;
+      if (backlogSeconds > policy.hold.maxPrefillBacklogSeconds) return { backlogSeconds };
+    }
+    const decision = this.#record(look, request, arrivedAtMs);
     this.journal.record(decision);
     if (picked === null) {
       const error = this.#refusal(request.model, decision);
       decision.outcome = endedUnplaced(error.status);
       this.journal.ended(decision);
       handlers.refused(error, decision);
-    } else {
-      for (const [index, plugin] of policy.stateful.entries()) plugin.commit?.(states[index], decision);
-      handlers.placed(
-        new Flight(decision, request, key, picked, {
-          fleet: this.fleet,
-          journal: this.journal,
-          clock: this.clock,
-          pickAnother: (tried) => this.#another(policy, states, request, key, tried),
-          finished: (outcome) => {
-            for (const [index, plugin] of policy.stateful.entries()) plugin.finish?.(states[index], decision, outcome);
-          },
-        }),
-      );
+      return null;
     }
-    return { cancel: () => undefined };
+    for (const [index, plugin] of policy.stateful.entries()) plugin.commit?.(states[index], decision);
+    handlers.placed(
+      new Flight(decision, request, key, picked, {
+        fleet: this.fleet,
+        journal: this.journal,
+        clock: this.clock,
+        pickAnother: (tried) => this.#another(policy, states, request, key, tried),
+        finished: (outcome) => {
+          for (const [index, plugin] of policy.stateful.entries()) plugin.finish?.(states[index], decision, outcome);
+        },
+        freed: () => this.#holding.placeHeld(this.#policy.hold),
+      }),
+    );
+    return null;
   }
 
-  /** The decision that would be made now; nothing is counted, kept or sent. */
-  explain(request: SchedulingRequest, key: PrefixKey): Decision {
-    return this.#decide(this.#policy, this.#states, request, key).decision;
-  }
-
-  #decide(policy: Policy, states: PolicyStates, request: SchedulingRequest, key: PrefixKey): Decided {
+  #look(request: SchedulingRequest, key: PrefixKey): Look {
     const startMs = this.clock.nowMs();
     const seed = this.#random.below(2 ** 32);
-    const { view, result } = this.#run(policy, states, request, key, seed, noSlots);
-    const picked = result.picked[0] ?? null;
-    const decision = recordDecision(policy, request, view, result, {
+    const { view, result } = this.#run(this.#policy, this.#states, request, key, seed, noSlots);
+    return { startMs, seed, view, result, picked: result.picked[0] ?? null };
+  }
+
+  #record({ startMs, seed, view, result, picked }: Look, request: SchedulingRequest, arrivedAtMs: number): Decision {
+    const queuedSeconds = Math.max(0, startMs - arrivedAtMs) / 1000;
+    return recordDecision(this.#policy, request, view, result, {
       id: `${this.#idPrefix}-${(++this.#decisions).toString(36)}`,
       epochMs: this.clock.epochMs(),
       seed,
-      queuedSeconds: 0,
+      queuedSeconds,
       band: 'default',
       schedulerSeconds: (this.clock.nowMs() - startMs) / 1000,
-      predicted: picked === null ? { ttftSeconds: NaN, e2eSeconds: NaN } : this.#predict(request, view, picked),
+      predicted:
+        picked === null ? { ttftSeconds: NaN, e2eSeconds: NaN } : this.#predict(request, view, picked, queuedSeconds),
     });
-    return { decision, picked };
+  }
+
+  /** The request's own prefill where it would be shortest. */
+  #leastPrefillSeconds({ request, key }: Asked): number {
+    const view = this.fleet.view(request.model, request.promptTokens, key, this.clock.nowMs(), noSlots);
+    const seconds = view.prefillSeconds();
+    return view.eligible.reduce((least, slot) => Math.min(least, seconds[slot]!), Infinity);
   }
 
   #another(
@@ -157,10 +215,15 @@ export class Dispatch {
     return { view, result: schedule(policy, states, request, view, seed) };
   }
 
-  #predict(request: SchedulingRequest, view: FleetView, slot: number): { ttftSeconds: number; e2eSeconds: number } {
+  #predict(
+    request: SchedulingRequest,
+    view: FleetView,
+    slot: number,
+    queuedSeconds: number,
+  ): { ttftSeconds: number; e2eSeconds: number } {
     const { speed } = this.fleet;
     if (Number.isNaN(speed.relative[slot])) return { ttftSeconds: NaN, e2eSeconds: NaN };
-    const ttftSeconds = view.queuedPrefillSeconds[slot]! + view.prefillSeconds()[slot]!;
+    const ttftSeconds = queuedSeconds + view.queuedPrefillSeconds[slot]! + view.prefillSeconds()[slot]!;
     const e2eSeconds = ttftSeconds + (request.maxOutputTokens ?? NaN) * speed.secondsPerOutputToken[slot]!;
     return { ttftSeconds, e2eSeconds };
   }

@@ -30,6 +30,8 @@ interface FlightContext {
   readonly clock: Clock;
   pickAnother(tried: ReadonlySet<number>): { slot: number; cachedTokens: number } | null;
   finished(outcome: Outcome): void;
+  /** An endpoint has less to do than before. */
+  freed(): void;
 }
 
 const attemptLimit = 5;
@@ -52,7 +54,7 @@ export class Flight {
     this.#request = request;
     this.#key = key;
     this.#context = context;
-    this.#startedAtMs = context.clock.nowMs();
+    this.#startedAtMs = context.clock.nowMs() - decision.admission.queuedSeconds * 1000;
     this.#endpoint = context.fleet.endpointAt(slot)!;
     this.#placement = this.#attempt(slot, decision.predicted.cachedTokens, 'picked');
   }
@@ -71,6 +73,7 @@ export class Flight {
     const { slot } = this.#placement;
     this.#mark(status, reason);
     fleet.withdraw(this.#placement, clock.nowMs());
+    this.#context.freed();
     if (failure === 'busy') fleet.suspect(slot);
     else fleet.failed(slot, failure, clock.nowMs());
     const { attempts } = this.decision;
@@ -95,6 +98,7 @@ export class Flight {
     fleet.succeeded(this.#placement.slot);
     if (!this.#request.streaming) return;
     fleet.prefilled(this.#placement, this.#firstTokenAtMs);
+    this.#context.freed();
   }
 
   /** The request has ended. Called once; later calls do nothing. */
@@ -130,6 +134,7 @@ export class Flight {
     this.decision.outcome = outcome;
     this.#context.finished(outcome);
     journal.ended(this.decision);
+    this.#context.freed();
   }
 
   #attempt(slot: number, cachedTokens: number, reason: string): Placement {

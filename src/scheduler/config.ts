@@ -27,6 +27,17 @@ const schema = z.strictObject({
       }),
     )
     .min(1),
+  flowControl: z
+    .strictObject({
+      hold: z
+        .strictObject({
+          maxPrefillBacklogSeconds: z.number().positive().default(1.5),
+          prefillWeight: z.number().min(0).default(5),
+          maxHeld: z.int().min(0).default(10_000),
+        })
+        .optional(),
+    })
+    .optional(),
 });
 
 /** An EndpointPickerConfig as written. */
@@ -109,12 +120,14 @@ function compile(file: YamlFile, name: string): Policy {
   const handler =
     (handlers[0]?.instance as ProfileHandler | undefined) ??
     (pluginByType.get('single-profile-handler')!.create({}, profileNames) as ProfileHandler);
+  const hold = config.flowControl?.hold ?? null;
   return {
     name,
-    hash: hashJson({ plugins: resolved, profiles: config.schedulingProfiles }),
+    hash: hashJson({ plugins: resolved, profiles: config.schedulingProfiles, ...(hold === null ? {} : { hold }) }),
     handler,
     profiles,
     stateful,
+    hold,
     usesSessions: [...profiles.values()].some(({ filters, scorers }) =>
       [...filters, ...scorers].some(({ type }) => type.startsWith('session-affinity-')),
     ),

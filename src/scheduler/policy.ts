@@ -17,6 +17,16 @@ export interface Profile {
   readonly picker: Used<Picker> & { readonly unit: ScoreUnit };
 }
 
+/** When a request is held in the gateway instead of being queued in an engine, and who goes first. */
+export interface HoldRule {
+  /** Held while the endpoint picked has more prefill than this queued. */
+  readonly maxPrefillBacklogSeconds: number;
+  /** The order is arrival + this many times the request's own prefill: short ones first, with ageing. */
+  readonly prefillWeight: number;
+  /** Requests held at most; more are refused. */
+  readonly maxHeld: number;
+}
+
 /** A configuration, compiled: everything resolved, nothing optional. */
 export interface Policy {
   readonly name: string;
@@ -25,6 +35,8 @@ export interface Policy {
   readonly handler: ProfileHandler;
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly stateful: readonly Stateful<unknown>[];
+  /** Null when everything is placed at once. */
+  readonly hold: HoldRule | null;
   /** True when some profile scores session affinity, so that answers carry a session token. */
   readonly usesSessions: boolean;
 }

@@ -99,12 +99,12 @@ export class PrefixIndex {
   }
 
   /** The slot is about to compute these blocks, of `tokensPerBlock` each. */
-  addPending(hashes: BlockHashes, slot: number, tokensPerBlock: number): void {
+  addPending(hashes: BlockHashes, slot: number, tokensPerBlock = 0): void {
     this.#add(hashes, slot, tokensPerBlock, false);
   }
 
   /** The slot has computed these blocks. */
-  confirm(hashes: BlockHashes, slot: number, tokensPerBlock: number): void {
+  confirm(hashes: BlockHashes, slot: number, tokensPerBlock = 0): void {
     this.#add(hashes, slot, tokensPerBlock, true);
   }
 
@@ -157,8 +157,9 @@ export class PrefixIndex {
       const low = hashes.low[depth]!;
       const high = hashes.high[depth]!;
       let block = this.#find(low, high);
+      // A new block has to be used again to be spared: were all fresh ones, the hand would clear the whole table at once.
       if (block < 0) block = this.#insert(low, high);
-      this.#used[block] = 1;
+      else this.#used[block] = 1;
       const word = block * this.#words + (slot >>> 5);
       if ((this.#young[word]! & bit) === 0) newBlocks++;
       this.#young[word]! |= bit;
@@ -213,6 +214,7 @@ export class PrefixIndex {
       this.#unlink(block);
       this.#young.fill(0, first, first + this.#words);
       this.#held.fill(0, first, first + this.#words);
+      this.#used[block] = 0;
       this.#confirmed.fill(0, first, first + this.#words);
       return block;
     }

@@ -1,0 +1,66 @@
+import { HoldQueue, type Held } from '../admission/hold.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { HoldRule } from '../scheduler/policy.ts';
+
+/** Why a request is not placed yet. */
+export interface Wait {
+  /** Prefill queued at the endpoint it would go to. */
+  readonly backlogSeconds: number;
+}
+
+/** How many are tried past one that has to wait: others may suit an endpoint with room. */
+const lookAhead = 32;
+const shortestWaitMs = 5;
+const longestWaitMs = 250;
+
+/**
+ * Requests held in the gateway, tried again in their order whenever an endpoint has less to do, and after the time that
+ * its backlog needs to drain. Bounded; the order and its ageing are `HoldQueue`'s.
+ */
+export class Holding<Asked> {
+  readonly #queue = new HoldQueue<Asked>();
+  readonly #clock: Clock;
+  /** Places it or turns it away, which ends its waiting, or says what it has to wait for. */
+  readonly #tryToPlace: (asked: Asked, arrivedAtMs: number) => Wait | null;
+  #timer: Timer | null = null;
+  #placing = false;
+
+  constructor(clock: Clock, tryToPlace: (asked: Asked, arrivedAtMs: number) => Wait | null) {
+    this.#clock = clock;
+    this.#tryToPlace = tryToPlace;
+  }
+
+  get size(): number {
+    return this.#queue.size;
+  }
+
+  hold(asked: Asked, prefillSeconds: number, rule: HoldRule): Held<Asked> {
+    return this.#queue.add(asked, this.#clock.nowMs(), prefillSeconds, rule.prefillWeight);
+  }
+
+  letGo(held: Held<Asked>): void {
+    this.#queue.remove(held);
+  }
+
+  /** Tries those held in their order; `rule` null lets all of them through. */
+  placeHeld(rule: HoldRule | null): void {
+    if (this.#placing || this.#queue.size === 0) return;
+    this.#placing = true;
+    let soonestMs = Infinity;
+    let waiting = 0;
+    for (let held = this.#queue.at(0); held !== undefined && waiting <= lookAhead; held = this.#queue.at(waiting)) {
+      const wait = this.#tryToPlace(held.item, held.arrivedAtMs);
+      if (wait === null) this.#queue.remove(held);
+      else {
+        waiting += 1;
+        soonestMs = Math.min(soonestMs, (wait.backlogSeconds - (rule?.maxPrefillBacklogSeconds ?? 0)) * 1000);
+      }
+    }
+    this.#placing = false;
+    this.#timer?.cancel();
+    this.#timer = null;
+    if (this.#queue.size === 0) return;
+    const delayMs = Math.min(longestWaitMs, Math.max(shortestWaitMs, soonestMs));
+    this.#timer = this.#clock.after(delayMs, () => this.placeHeld(rule));
+  }
+}
