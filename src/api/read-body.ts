@@ -42,10 +42,13 @@ function tooLarge(limitBytes: number): SignalboxError {
   return new SignalboxError('body_too_large', `The request body is larger than the limit of ${limit}.`);
 }
 
-/** Lets the client see the answer before its connection is cut: one closed with unread bytes would be reset. */
+/**
+ * Throws away what still comes. Cutting the connection at once would reset it before the client has read the answer;
+ * one that has sent everything in time keeps its connection.
+ */
 function discard(request: IncomingMessage): void {
   request.resume();
   const cut = setTimeout(() => request.socket.destroy(), lingerMs);
   cut.unref();
-  request.socket.once('close', () => clearTimeout(cut));
+  request.once('close', () => clearTimeout(cut));
 }

@@ -7,9 +7,7 @@ export type ExtraHeaders = Readonly<Record<string, string>>;
 export function sendError(response: ServerResponse, error: SignalboxError, extra: ExtraHeaders = {}): void {
   if (response.headersSent || response.destroyed) return;
   const { status, headers, body } = errorResponse(error);
-  // Whatever is left of a refused body must not be read as the next request.
-  const close = error.code === 'body_too_large' ? { connection: 'close' } : {};
-  response.writeHead(status, { ...headers, ...extra, ...close });
+  response.writeHead(status, { ...headers, ...extra });
   response.end(body);
 }
 

@@ -118,7 +118,8 @@ export class GatewayMetrics {
     if (outcome.ttftSeconds !== null) this.#ttft.observe([...labels, String(streaming)], outcome.ttftSeconds);
     if (outcome.completionTokens !== null) this.#outputTokens.observe(labels, outcome.completionTokens);
     if (outcome.cachedTokens !== null) this.#cachedTokens.observe(labels, outcome.cachedTokens);
-    if (outcome.promptTokens !== null && outcome.promptTokens !== undefined) this.#inputTokens.observe(labels, outcome.promptTokens);
+    if (outcome.promptTokens !== null && outcome.promptTokens !== undefined)
+      this.#inputTokens.observe(labels, outcome.promptTokens);
   }
 
   #poolFamilies(): Family[] {

@@ -151,6 +151,7 @@ class Relay {
       if (!this.#reader.begun && this.#heldBytes < largestHeldBytes) return;
       const error = this.#reader.firstError();
       if (error !== null && (error.status >= 500 || error.status === 429)) {
+        this.#leaveAttempt();
         this.#controller?.abort(new Error('the first event was an error'));
         const headers = { 'content-type': 'application/json' };
         this.#refused({ status: error.status, headers, chunks: [Buffer.from(error.body)] });
