@@ -6,6 +6,7 @@ import { isObject } from '../../api/prompt.ts';
 import { SseReader } from '../../api/sse.ts';
 import { engineError, usageOf } from '../../api/usage.ts';
 import type { Usage } from '../../api/usage.ts';
+import { withoutNumbers } from './without-numbers.ts';
 
 export type EndpointKind = 'completions' | 'chat';
 
@@ -98,14 +99,14 @@ export async function sendRequest(
     const isStream = String(answer.headers['content-type'] ?? '').startsWith('text/event-stream');
     if (answer.statusCode !== 200) {
       const said = engineError(parseJson(await readText(answer.body, 64 * 1024)))?.message;
-      read.error = `${answer.statusCode}${said === undefined ? '' : ` ${said}`}`;
+      read.error = withoutNumbers(`${answer.statusCode}${said === undefined ? '' : ` ${said}`}`);
     } else if (isStream) {
       await readStream(answer.body, clock, read);
     } else {
       const json = parseJson(await readText(answer.body, maxAnswerBytes));
       const failure = engineError(json);
       read.usage = usageOf(json);
-      read.error = failure?.message ?? null;
+      read.error = failure === null ? null : withoutNumbers(failure.message);
       if (json === undefined) read.error = 'the answer is not JSON';
     }
   } catch (error) {
@@ -135,7 +136,7 @@ async function readStream(body: AsyncIterable<Uint8Array>, clock: Clock, answer:
     }
     const event = parseJson(data);
     const failure = engineError(event);
-    if (failure !== null) answer.error ??= `in the stream: ${failure.message}`;
+    if (failure !== null) answer.error ??= `in the stream: ${withoutNumbers(failure.message)}`;
     answer.usage = usageOf(event) ?? answer.usage;
     if (hasContent(event)) {
       answer.firstTokenMs ??= clock.nowMs();
@@ -189,5 +190,5 @@ function connectionError(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'ECONNREFUSED') return 'connection refused';
   if (code === 'ECONNRESET' || code === 'UND_ERR_SOCKET') return 'connection broken';
-  return messageOf(error);
+  return withoutNumbers(messageOf(error));
 }

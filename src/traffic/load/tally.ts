@@ -3,7 +3,6 @@ import { Histogram } from '../histogram.ts';
 import { TimeSeries } from '../time-series.ts';
 import { Reasons } from './reasons.ts';
 import { aborted } from './send.ts';
-import { withoutNumbers } from './without-numbers.ts';
 import type { RequestResult } from './send.ts';
 
 /** Beyond these many, names are counted together. */
@@ -72,7 +71,7 @@ export class Tally {
     if (result.error === aborted) this.aborted += 1;
     else if (result.error !== null) {
       this.failed += 1;
-      count(this.errors, withoutNumbers(result.error), maxErrors);
+      count(this.errors, result.error, maxErrors);
     } else this.#addCompleted(result);
     if (result.endpoint !== null) this.#addToEndpoint(this.#endpoint(result.endpoint), result);
   }
