@@ -1,9 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
-import { configFromEnvironment } from '../compat/llm-d-environment.ts';
 import { announceReady, isDetached, startDetached } from '../stack/detach.ts';
-import { eppEnvironment } from '../stack/epp-environment.ts';
 import { readUserFile } from '../stack/package-root.ts';
 import { startStack, type Stack, type StackOptions } from '../stack/stack.ts';
 import { runningState, type StackState } from '../stack/state.ts';
@@ -43,8 +41,6 @@ export function upCommand(): Command {
 async function up(flags: Flags): Promise<void> {
   const { path, text } = readUserFile(flags.file);
   const { values, notUsed } = parseValues(text, flags.file);
-  // The gateway would refuse it too, but only after everything was started.
-  configFromEnvironment(eppEnvironment(values));
   if (!isDetached()) {
     print(heading(flags, values));
     if (flags.verbose && notUsed.length > 0) print(`  not used on this machine: ${notUsed.join(', ')}`);

@@ -1,4 +1,4 @@
-import { closeSync, copyFileSync, mkdirSync, openSync, readSync, statSync, truncateSync } from 'node:fs';
+import { closeSync, copyFileSync, mkdirSync, openSync, readSync, renameSync, statSync, truncateSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 /** A log is at most this long, plus as much again in the one file before it. */
@@ -13,11 +13,15 @@ export function openLog(path: string): number {
   return openSync(path, 'a');
 }
 
-/** Keeps a log bounded. It is copied and cut, not renamed, because its writer holds it open. */
+/**
+ * Keeps a log bounded. It is copied and cut, not renamed, because its writer holds it open. The copy gets its name last,
+ * so that a reader who sees a new copy knows that the log was cut.
+ */
 export function rotateIfLarge(path: string): void {
   if (sizeOf(path) <= maxLogBytes) return;
-  copyFileSync(path, previousLog(path));
+  copyFileSync(path, `${path}.cut`);
   truncateSync(path);
+  renameSync(`${path}.cut`, previousLog(path));
 }
 
 /** The last `lines` lines, or all; at most `maxBytes` from the end. Empty for a log that does not exist. */

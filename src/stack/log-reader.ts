@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lastLines, previousLog, readRange, readTail, sizeOf } from './log-file.ts';
 
@@ -13,6 +14,8 @@ export class LogReader {
   readonly #tailLines: number;
   #position = 0;
   #unfinished = '';
+  /** Which copy of the log's front was the last one seen. */
+  #cut: number | undefined;
 
   constructor(path: string, prefix = '', tailLines = Infinity) {
     this.#path = path;
@@ -22,6 +25,7 @@ export class LogReader {
 
   /** What is there now. */
   readAll(): string {
+    this.#cut = this.#lastCut();
     this.#position = sizeOf(this.#path);
     const text = readTail(previousLog(this.#path)) + readRange(this.#path, 0, this.#position).toString('utf8');
     return this.#withPrefix(lastLines(text, this.#tailLines));
@@ -38,20 +42,26 @@ export class LogReader {
   }
 
   #readNew(): string {
-    const size = sizeOf(this.#path);
-    let bytes = Buffer.alloc(0);
-    if (size < this.#position) {
-      // It was cut: what was not read yet is at the end of the copy.
-      bytes = Buffer.from(readRange(previousLog(this.#path), this.#position, sizeOf(previousLog(this.#path))));
+    const cut = this.#lastCut();
+    let missed = Buffer.alloc(0);
+    if (cut !== this.#cut) {
+      // What was not read yet is at the end of the copy.
+      missed = Buffer.from(readRange(previousLog(this.#path), this.#position, sizeOf(previousLog(this.#path))));
       this.#position = 0;
+      this.#cut = cut;
     }
-    const added = readRange(this.#path, this.#position, Math.min(size, this.#position + chunkBytes));
+    const end = Math.min(sizeOf(this.#path), this.#position + chunkBytes);
+    const added = readRange(this.#path, this.#position, end);
     this.#position += added.length;
-    const text = this.#unfinished + Buffer.concat([bytes, added]).toString('utf8');
+    const text = this.#unfinished + Buffer.concat([missed, added]).toString('utf8');
     // Whole lines only, so that no prefix lands within one and no character is cut.
-    const end = text.lastIndexOf('\n') + 1;
-    this.#unfinished = text.slice(end);
-    return this.#withPrefix(text.slice(0, end));
+    const lineEnd = text.lastIndexOf('\n') + 1;
+    this.#unfinished = text.slice(lineEnd);
+    return this.#withPrefix(text.slice(0, lineEnd));
+  }
+
+  #lastCut(): number | undefined {
+    return statSync(previousLog(this.#path), { throwIfNoEntry: false })?.mtimeMs;
   }
 
   #withPrefix(text: string): string {

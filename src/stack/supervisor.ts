@@ -1,5 +1,5 @@
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createLogger, lineFile, type Logger } from '../base/log.ts';
 import { SignalboxError } from '../base/errors.ts';
@@ -152,6 +152,7 @@ export class Supervisor {
     const ports = workload.component === 'gateway' ? [gateway.port] : await freePorts(workload.containers.length);
     if (this.#stopping || pod.isTerminating) return;
     const eppLog = logPath(folder, this.#only('epp').name, 'epp');
+    if (workload.component === 'gateway') announceEpp(eppLog, name);
     const context: PodContext = { podName: name, namespace, ports, gateway: { ...gateway, eppLog } };
     pod.containers = workload.containers.map(
       (template, index) =>
@@ -248,4 +249,15 @@ function startFailure({ name, logPath: path, env }: ContainerOptions): Signalbox
   const tail = readTail(path, 8).trimEnd();
   const lines = tail === '' ? '  (its log is empty)' : tail.replace(/^/gm, '  ');
   return new SignalboxError('environment', `${env['POD_NAME']}/${name} does not start; its last lines:\n${lines}`);
+}
+
+/** The EPP's log says where the EPP is, as nothing else in it would. */
+function announceEpp(eppLog: string, gatewayPod: string): void {
+  const line = {
+    level: 'info',
+    ts: new Date().toISOString(),
+    msg: `This EPP runs in the process of pod ${gatewayPod}`,
+  };
+  mkdirSync(dirname(eppLog), { recursive: true });
+  appendFileSync(eppLog, `${JSON.stringify(line)}\n`);
 }

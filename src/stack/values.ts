@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { messageOf } from '../base/errors.ts';
 import { fileError, readYaml, validate, type FileIssue } from '../base/yaml.ts';
+import { configFromEnvironment } from '../compat/llm-d-environment.ts';
 
 /** The four pod shapes the chart knows. Locally they differ in nothing yet; `basic-gpu-preset` is the walkthrough's. */
 const presets = [
@@ -211,7 +213,7 @@ export function parseValues(text: string, fileName: string): ValuesFile {
   if (!values.modelservice.enabled) {
     wrong(['modelservice', 'enabled'], 'modelservice.enabled: false leaves nothing to start the pods; set it to true');
   }
-  const places: [(string | number)[], readonly { valueFrom?: unknown }[]][] = [
+  const places: [(string | number)[], z.infer<typeof environmentEntries>][] = [
     [['modelservice', 'epp', 'defaultEnvVars'], values.modelservice.epp.defaultEnvVars ?? []],
     [['modelservice', 'epp', 'defaultEnvVarsOverride'], values.modelservice.epp.defaultEnvVarsOverride],
     [['sampleApplication', 'endpointPicker', 'env'], values.sampleApplication.endpointPicker.env],
@@ -220,12 +222,25 @@ export function parseValues(text: string, fileName: string): ValuesFile {
     for (const [index, entry] of entries.entries()) {
       if (entry.valueFrom !== undefined) {
         wrong([...path, index, 'valueFrom'], 'valueFrom needs Kubernetes; write a plain value');
+        continue;
       }
+      const problem = switchProblem(entry.name, entry.value ?? '');
+      if (problem !== null) wrong([...path, index], problem);
     }
   }
   if (issues.length > 0) throw fileError(issues);
   const notUsed = notUsedLocally.filter((path) => holds(given, path.split('.')));
   return { values, notUsed: values.redis.enabled ? notUsed : notUsed.filter((path) => path !== 'redis') };
+}
+
+/** What the scheduler would say about one of its switches at start. */
+function switchProblem(name: string, value: string): string | null {
+  try {
+    configFromEnvironment({ [name]: value });
+    return null;
+  } catch (error) {
+    return messageOf(error).replace(/^environment: /, '');
+  }
 }
 
 function holds(value: unknown, path: readonly string[]): boolean {
