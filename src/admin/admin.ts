@@ -13,7 +13,7 @@ import { checkOrigin } from './origin.ts';
 import { endpointsJson, policiesJson, prefixesJson } from './views.ts';
 
 /** What the admin API needs of the front door it belongs to. */
-export interface AdminOptions {
+interface AdminOptions {
   readonly door: {
     readonly ready: boolean;
     question(
@@ -31,7 +31,7 @@ export interface AdminOptions {
   generation(): number;
 }
 
-export interface Admin {
+interface Admin {
   handle(this: void, request: IncomingMessage, response: ServerResponse): void;
   close(): void;
 }

@@ -38,7 +38,7 @@ const secretNames = new Set([
   'x-session-token',
 ]);
 
-export type Headers = Readonly<Record<string, string | string[] | undefined>>;
+type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 function isControl(name: string): boolean {
   return controlNames.has(name) || controlPrefixes.some((prefix) => name.startsWith(prefix));

@@ -1,7 +1,7 @@
 import { errorTable, messageOf, SignalboxError } from '../base/errors.ts';
 
 /** OpenAI's error shape: `{"error":{message,type,param,code}}`, with our stable code. */
-export function errorBody(error: SignalboxError): string {
+function errorBody(error: SignalboxError): string {
   return JSON.stringify({
     error: { message: error.message, type: error.type, param: error.param, code: error.code },
   });

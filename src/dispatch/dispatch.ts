@@ -13,7 +13,7 @@ import type { FleetView } from '../scheduler/view.ts';
 import { Flight } from './flight.ts';
 import { Holding, type Wait } from './holding.ts';
 
-export interface DispatchOptions {
+interface DispatchOptions {
   readonly clock: Clock;
   /** Seeds of decisions and their ids. */
   readonly random: Random;
@@ -22,7 +22,7 @@ export interface DispatchOptions {
   readonly policy: Policy;
 }
 
-export interface PlaceHandlers {
+interface PlaceHandlers {
   /** An endpoint was picked and counted. */
   placed(flight: Flight): void;
   /** Nothing can take it. The decision says what was seen; null when there was nothing to decide on. */
@@ -30,7 +30,7 @@ export interface PlaceHandlers {
 }
 
 /** A request that may still be waiting for its place. */
-export interface Ticket {
+interface Ticket {
   /** Gives the place up; nothing is called after it. Without effect once placed. */
   cancel(): void;
 }

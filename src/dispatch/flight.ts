@@ -9,10 +9,10 @@ import type { Outcome } from '../scheduler/plugin.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
 
 /** Why an attempt came to nothing. `busy` says nothing against the endpoint. */
-export type AttemptFailure = Failure | 'busy';
+type AttemptFailure = Failure | 'busy';
 
 /** What the door saw in the end; null where it did not see. */
-export interface Ending {
+interface Ending {
   /** HTTP status the client got; 499 when it left. */
   readonly status: number;
   /** True when an endpoint's answer reached its end. */

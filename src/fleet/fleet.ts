@@ -33,13 +33,13 @@ export interface Placement {
   readonly member: object;
 }
 
-export interface PlacedRequest {
+interface PlacedRequest {
   readonly model: string;
   readonly streaming: boolean;
   readonly promptTokens: number;
 }
 
-export interface FleetOptions {
+interface FleetOptions {
   /** Secret start of the prefix chains. */
   readonly prefixSeed: ChainState;
   readonly prefixIndexBytes?: number;

@@ -2,7 +2,7 @@ import { Agent, get } from 'node:http';
 
 const largestBodyBytes = 4 * 1024 * 1024;
 
-export interface HttpAnswer {
+interface HttpAnswer {
   readonly status: number;
   readonly body: string;
 }

@@ -1,5 +1,5 @@
 /** What a request brings to an endpoint. */
-export interface Work {
+interface Work {
   readonly promptTokens: number;
   readonly uncachedTokens: number;
   /** Its own prefill at reference speed. */
@@ -16,7 +16,7 @@ export interface Entry extends Work {
 }
 
 /** Prefill that an endpoint was seen to do: so much work, at reference speed, in so many seconds. */
-export interface SeenPrefill {
+interface SeenPrefill {
   readonly cost: number;
   readonly seconds: number;
 }

@@ -2,7 +2,7 @@ import { lineFile } from '../base/log.ts';
 import { decisionSteps, outcomeSteps, type LogStep } from '../journal/log-steps.ts';
 import type { Journal } from '../journal/journal.ts';
 
-export interface EppLogOptions {
+interface EppLogOptions {
   /** A path, or `-` for stdout. */
   readonly target: string;
   /** Steps above it are left out; 4 shows every step of every decision. */

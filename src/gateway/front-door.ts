@@ -16,7 +16,7 @@ import type { SchedulingRequest } from '../scheduler/request.ts';
 import type { GatewayMetrics } from './metrics.ts';
 import type { SessionTokens } from './session-token.ts';
 
-export interface FrontDoorOptions {
+interface FrontDoorOptions {
   readonly dispatch: Dispatch;
   readonly upstream: Upstream;
   readonly sessions: SessionTokens;
@@ -26,7 +26,7 @@ export interface FrontDoorOptions {
 }
 
 /** What the scheduler is asked about a request. */
-export interface Question {
+interface Question {
   readonly request: SchedulingRequest;
   readonly key: PrefixKey;
 }

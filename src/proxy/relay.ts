@@ -7,7 +7,7 @@ import { JsonAnswerReader, StreamAnswerReader, type AnswerReader } from './answe
 import { sendError } from '../api/respond.ts';
 import { failureOf, type Upstream, type UpstreamController, type UpstreamRequest } from './upstream.ts';
 
-export interface Target {
+interface Target {
   readonly name: string;
   readonly address: string;
 }
@@ -27,7 +27,7 @@ export interface Route {
   finish(ending: { readonly status: number; readonly complete: boolean; readonly reason?: string } & Usage): void;
 }
 
-export interface RelayOptions {
+interface RelayOptions {
   readonly upstream: Upstream;
   readonly request: UpstreamRequest;
   readonly response: ServerResponse;

@@ -1,7 +1,10 @@
+import { createRequire } from 'node:module';
 import type { Dispatcher, Pool as UndiciPool } from 'undici';
-import Pool from 'undici/lib/dispatcher/pool.js';
 
-export type UpstreamHandler = Dispatcher.DispatchHandler;
+/** By its path: the package's own entry loads five times as much, 80 ms of every start. */
+const Pool = createRequire(import.meta.url)('undici/lib/dispatcher/pool.js') as typeof UndiciPool;
+
+type UpstreamHandler = Dispatcher.DispatchHandler;
 export type UpstreamController = Dispatcher.DispatchController;
 
 export interface UpstreamRequest {
@@ -12,7 +15,7 @@ export interface UpstreamRequest {
   readonly body: Buffer | null;
 }
 
-export interface UpstreamLimits {
+interface UpstreamLimits {
   readonly connectMs: number;
   /** Longest silence before the head and between pieces of the body. */
   readonly silenceMs: number;

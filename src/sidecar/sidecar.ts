@@ -9,7 +9,7 @@ import { relay, type Route } from '../proxy/relay.ts';
 import { sendError } from '../api/respond.ts';
 import { Upstream } from '../proxy/upstream.ts';
 
-export interface SidecarOptions {
+interface SidecarOptions {
   readonly host?: string;
   readonly port: number;
   /** The engine's port, on this machine. */
@@ -19,7 +19,7 @@ export interface SidecarOptions {
   readonly log?: Logger;
 }
 
-export interface Sidecar {
+interface Sidecar {
   readonly port: number;
   close(graceMs?: number): Promise<void>;
 }

@@ -7,7 +7,7 @@ export interface PrefixKey {
   readonly promptBytes: number;
 }
 
-export interface KeyedPrompt {
+interface KeyedPrompt {
   readonly model: string;
   readonly cacheSalt: string | null;
   readonly bytes: Uint8Array;
