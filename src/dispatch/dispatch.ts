@@ -11,7 +11,7 @@ import type { SchedulingRequest } from '../scheduler/request.ts';
 import { schedule, type Schedule } from '../scheduler/schedule.ts';
 import type { FleetView } from '../scheduler/view.ts';
 import { Flight } from './flight.ts';
-import { Holding, type Wait } from './holding.ts';
+import { Holding, type Reserved, type Wait } from './holding.ts';
 
 interface DispatchOptions {
   readonly clock: Clock;
@@ -51,6 +51,7 @@ interface Look {
   readonly picked: number | null;
 }
 
+const noneReserved: Reserved = new Map();
 const noSlots: ReadonlySet<number> = new Set();
 
 /**
@@ -75,7 +76,7 @@ export class Dispatch {
     this.journal = journal;
     this.#policy = policy;
     this.#states = newStates(policy);
-    this.#holding = new Holding(clock, (asked, arrivedAtMs) => this.#tryToPlace(asked, arrivedAtMs));
+    this.#holding = new Holding(clock, (...held) => this.#tryToPlace(...held));
     this.#idPrefix = random
       .below(2 ** 32)
       .toString(36)
@@ -109,7 +110,7 @@ export class Dispatch {
     const { hold } = this.#policy;
     // While others are held, nobody is placed out of turn.
     const isFirst = this.#holding.size === 0;
-    if ((isFirst || hold === null) && this.#tryToPlace(asked, this.clock.nowMs()) === null) {
+    if ((isFirst || hold === null) && this.#tryToPlace(asked, this.clock.nowMs(), noneReserved) === null) {
       return { cancel: () => undefined };
     }
     if (hold === null || this.#holding.size >= hold.maxHeld) {
@@ -129,14 +130,16 @@ export class Dispatch {
   }
 
   /** Null when the request was placed or turned away; else what it has to wait for. */
-  #tryToPlace({ request, key, handlers }: Asked, arrivedAtMs: number): Wait | null {
+  #tryToPlace({ request, key, handlers }: Asked, arrivedAtMs: number, reserved: Reserved): Wait | null {
     const policy = this.#policy;
     const states = this.#states;
-    const look = this.#look(request, key);
+    const look = this.#look(request, key, reserved);
     const { picked } = look;
     if (picked !== null && policy.hold !== null) {
       const backlogSeconds = look.view.queuedPrefillSeconds[picked]!;
-      if (backlogSeconds > policy.hold.maxPrefillBacklogSeconds) return { backlogSeconds };
+      if (backlogSeconds > policy.hold.maxPrefillBacklogSeconds) {
+        return { slot: picked, backlogSeconds, prefillSeconds: look.view.prefillSeconds()[picked]! };
+      }
     }
     const decision = this.#record(look, request, arrivedAtMs);
     this.journal.record(decision);
@@ -163,10 +166,10 @@ export class Dispatch {
     return null;
   }
 
-  #look(request: SchedulingRequest, key: PrefixKey): Look {
+  #look(request: SchedulingRequest, key: PrefixKey, reserved: Reserved = noneReserved): Look {
     const startMs = this.clock.nowMs();
     const seed = this.#random.below(2 ** 32);
-    const { view, result } = this.#run(this.#policy, this.#states, request, key, seed, noSlots);
+    const { view, result } = this.#run(this.#policy, this.#states, request, key, seed, noSlots, reserved);
     return { startMs, seed, view, result, picked: result.picked[0] ?? null };
   }
 
@@ -210,8 +213,10 @@ export class Dispatch {
     key: PrefixKey,
     seed: number,
     tried: ReadonlySet<number>,
+    reserved: Reserved = noneReserved,
   ): { view: FleetView; result: Schedule } {
     const view = this.fleet.view(request.model, request.promptTokens, key, this.clock.nowMs(), tried);
+    for (const [slot, seconds] of reserved) view.queuedPrefillSeconds[slot]! += seconds;
     return { view, result: schedule(policy, states, request, view, seed) };
   }
 

@@ -4,9 +4,18 @@ import type { HoldRule } from '../scheduler/policy.ts';
 
 /** Why a request is not placed yet. */
 export interface Wait {
-  /** Prefill queued at the endpoint it would go to. */
+  /** Where it would go. */
+  readonly slot: number;
+  /** Prefill queued there. */
   readonly backlogSeconds: number;
+  /** What it brings itself. */
+  readonly prefillSeconds: number;
 }
+
+/** Prefill by slot that held requests further in front are going to bring. */
+export type Reserved = ReadonlyMap<number, number>;
+
+type TryToPlace<Asked> = (asked: Asked, arrivedAtMs: number, reserved: Reserved) => Wait | null;
 
 /** How many are tried past one that has to wait: others may suit an endpoint with room. */
 const lookAhead = 32;
@@ -21,11 +30,11 @@ export class Holding<Asked> {
   readonly #queue = new HoldQueue<Asked>();
   readonly #clock: Clock;
   /** Places it or turns it away, which ends its waiting, or says what it has to wait for. */
-  readonly #tryToPlace: (asked: Asked, arrivedAtMs: number) => Wait | null;
+  readonly #tryToPlace: TryToPlace<Asked>;
   #timer: Timer | null = null;
   #placing = false;
 
-  constructor(clock: Clock, tryToPlace: (asked: Asked, arrivedAtMs: number) => Wait | null) {
+  constructor(clock: Clock, tryToPlace: TryToPlace<Asked>) {
     this.#clock = clock;
     this.#tryToPlace = tryToPlace;
   }
@@ -42,17 +51,22 @@ export class Holding<Asked> {
     this.#queue.remove(held);
   }
 
-  /** Tries those held in their order; `rule` null lets all of them through. */
+  /**
+   * Tries those held in their order; `rule` null lets all of them through. One that has to wait for an endpoint counts
+   * there for those behind it, or they would all wait for the same one while others stand idle.
+   */
   placeHeld(rule: HoldRule | null): void {
     if (this.#placing || this.#queue.size === 0) return;
     this.#placing = true;
     let soonestMs = Infinity;
     let waiting = 0;
+    const reserved = new Map<number, number>();
     for (let held = this.#queue.at(0); held !== undefined && waiting <= lookAhead; held = this.#queue.at(waiting)) {
-      const wait = this.#tryToPlace(held.item, held.arrivedAtMs);
+      const wait = this.#tryToPlace(held.item, held.arrivedAtMs, reserved);
       if (wait === null) this.#queue.remove(held);
       else {
         waiting += 1;
+        reserved.set(wait.slot, (reserved.get(wait.slot) ?? 0) + wait.prefillSeconds);
         soonestMs = Math.min(soonestMs, (wait.backlogSeconds - (rule?.maxPrefillBacklogSeconds ?? 0)) * 1000);
       }
     }
