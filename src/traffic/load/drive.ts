@@ -25,7 +25,7 @@ export interface DrivePlan {
   readonly seed: number;
 }
 
-export interface Sent {
+interface Sent {
   readonly turn: TraceTurn;
   readonly key: string;
   /** How long after its time it was sent, because all places were taken. */

@@ -24,7 +24,7 @@ const decisions = z.array(decision);
 type DecisionJson = z.infer<typeof decision>;
 
 /** The mean of a score over time is `sum` by `count`. */
-export interface ScoreSeries {
+interface ScoreSeries {
   readonly sum: TimeSeries;
   readonly count: TimeSeries;
 }

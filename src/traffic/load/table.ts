@@ -27,7 +27,7 @@ export function renderTable(summary: LoadSummary): string {
   ];
   if (requests.late > 0) {
     lines.push(
-      `${formatCount(requests.late)} requests were sent late: all places of --concurrency were taken, or this machine was too slow`,
+      `sent late: ${formatCount(requests.late)}; all places of --concurrency were taken, or this machine was too slow`,
     );
   }
   if (summary.errors.length > 0) {
@@ -72,7 +72,7 @@ export function renderTable(summary: LoadSummary): string {
   return `${lines.join('\n')}\n`;
 }
 
-export function latencies(summary: LoadSummary): [string, Summary][] {
+function latencies(summary: LoadSummary): [string, Summary][] {
   return [
     ['TTFT', summary.ttftSeconds],
     ['TPOT', summary.tpotSeconds],

@@ -17,7 +17,7 @@ export interface WorkloadOptions {
   readonly seed: number;
 }
 
-export interface Workload {
+interface Workload {
   readonly title: string;
   readonly sessions: Iterable<TraceSession>;
   readonly pacing: Pacing;

@@ -4,7 +4,7 @@ import type { BlockRuns } from '../trace/trace.ts';
 import type { Vocabulary } from './words.ts';
 
 /** What a prompt has to be like. */
-export interface PromptShape {
+interface PromptShape {
   readonly promptTokens: number;
   readonly blocks: BlockRuns;
   readonly blockTokens: number;

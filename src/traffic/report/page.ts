@@ -98,6 +98,7 @@ figure{margin:0;padding:12px 12px 6px}svg{display:block;width:100%;height:auto;m
 .bar{fill:var(--c0)}.mark{stroke:var(--ink);stroke-width:1;stroke-dasharray:3 3}.mark-name{fill:var(--ink)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13px}
 th,td{padding:7px 10px;text-align:left;vertical-align:top;border-top:1px solid var(--rule);white-space:nowrap}
+td:first-child:not(.number),td:last-child{white-space:normal;overflow-wrap:anywhere;min-width:13em}
 th{border-top:0;color:var(--soft);font-weight:500}.number{text-align:right;font-variant-numeric:tabular-nums}
 ${light.map((_, index) => `.c${index}{--colour:var(--c${index})}`).join('')}
 `;

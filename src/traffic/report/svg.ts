@@ -1,7 +1,7 @@
 /** Small drawing functions for charts in a report: they return SVG text. Colours are CSS variables of the page. */
 
-export const chartWidth = 400;
-export const chartHeight = 210;
+const chartWidth = 400;
+const chartHeight = 210;
 const left = 46;
 const right = 8;
 const top = 10;
