@@ -44,8 +44,11 @@ const tokenizerFile = z.object({
 const wordCacheLimit = 32_768;
 /** Longer words (base64, long identifiers) are not worth remembering. */
 const cachedWordChars = 48;
-/** Merging is quadratic in the length of a word, so an endless one is cut. The cut shows only in the ids. */
-const wordLimitBytes = 1024;
+/** Merging may be quadratic in the length of a word, so an endless one is cut. The cut shows only in the ids. */
+const wordLimitChars = 512;
+
+/** How much longer than a remembered one a long word takes, per character. */
+const longWordCost = 16;
 
 /** GPT-2's printable stand-in for each byte. */
 const charOfByte: string[] = [];
@@ -74,25 +77,35 @@ export function loadTokenizer(path: string): Tokenizer {
 }
 
 function createTokenizer(file: z.infer<typeof tokenizerFile>, split: string): Tokenizer {
-  const idByName = new Map(Object.entries(file.model.vocab));
-  const specialId = new Map(file.added_tokens.map((token) => [token.content, token.id]));
-  for (const [name, id] of specialId) idByName.set(name, id);
+  const idByName = new Map<string, number>();
   const names: string[] = [];
-  for (const [name, id] of idByName) names[id] = name;
+  const specialId = new Map(file.added_tokens.map((token) => [token.content, token.id]));
+  for (const name in file.model.vocab) {
+    const id = file.model.vocab[name]!;
+    idByName.set(name, id);
+    names[id] = name;
+  }
+  for (const [name, id] of specialId) {
+    idByName.set(name, id);
+    names[id] = name;
+  }
   const specialIds = new Set(specialId.values());
 
   // rank and result of merging two neighbours, keyed by both ids
   const size = names.length;
   const merges = new Map<number, number>();
   const mergedId: number[] = [];
+  let expected = -1; // results stand in the vocabulary in the order of the merges, mostly
   for (const merge of file.model.merges) {
     const [left, right] = typeof merge === 'string' ? splitOnce(merge) : merge;
     const leftId = idByName.get(left);
     const rightId = idByName.get(right);
-    const id = idByName.get(left + right);
+    const result = left + right;
+    const id = names[expected] === result ? expected : idByName.get(result);
     if (leftId === undefined || rightId === undefined || id === undefined) continue;
     merges.set(leftId * size + rightId, mergedId.length);
     mergedId.push(id);
+    expected = id + 1;
   }
 
   const words = wordPattern(split);
@@ -118,51 +131,57 @@ function createTokenizer(file: z.infer<typeof tokenizerFile>, split: string): To
     for (const id of ids) out.push(id);
   }
 
+  /** Joins the neighbours of the lowest rank, wherever they are, until none can be joined. */
   function mergeWord(word: string): number[] {
     const bytes = utf8.encode(word);
-    if (bytes.length > wordLimitBytes) {
-      const ids: number[] = [];
-      for (let at = 0; at < bytes.length; at += wordLimitBytes) {
-        ids.push(...mergeBytes(bytes.subarray(at, at + wordLimitBytes)));
-      }
-      return ids;
-    }
-    return mergeBytes(bytes);
-  }
-
-  function mergeBytes(bytes: Uint8Array): number[] {
     let name = '';
     for (const byte of bytes) name += charOfByte[byte];
     const whole = idByName.get(name);
     if (whole !== undefined) return [whole];
     const ids = Array.from(bytes, (byte) => idOfByte[byte]!);
-    while (ids.length > 1) {
-      let bestRank = Infinity;
-      let bestAt = 0;
-      for (let at = 0; at + 1 < ids.length; at++) {
-        const rank = merges.get(ids[at]! * size + ids[at + 1]!);
-        if (rank !== undefined && rank < bestRank) {
-          bestRank = rank;
-          bestAt = at;
-        }
+    const rankAt = (at: number): number => merges.get(ids[at]! * size + ids[at + 1]!) ?? Infinity;
+    const ranks = ids.map((_, at) => (at + 1 < ids.length ? rankAt(at) : Infinity));
+    for (;;) {
+      let best = Infinity;
+      for (const rank of ranks) if (rank < best) best = rank;
+      if (best === Infinity) return ids;
+      let kept = 0;
+      for (let at = 0; at < ids.length; at++, kept++) {
+        const joins = ranks[at] === best;
+        ids[kept] = joins ? mergedId[best]! : ids[at]!;
+        ranks[kept] = ranks[at]!;
+        if (joins) ranks[kept] = NaN; // to be looked up, as that of the one before it
+        if (joins) at += 1;
       }
-      if (bestRank === Infinity) break;
-      ids.splice(bestAt, 2, mergedId[bestRank]!);
+      ids.length = kept;
+      ranks.length = kept;
+      for (let at = 0; at < kept; at++) {
+        if (!Number.isNaN(ranks[at]!)) continue;
+        ranks[at] = at + 1 < kept ? rankAt(at) : Infinity;
+        if (at > 0 && !Number.isNaN(ranks[at - 1]!)) ranks[at - 1] = rankAt(at - 1);
+      }
     }
-    return ids;
   }
 
   function* encodePlain(text: string, sliceChars: number, out: number[]): Generator<void, void> {
-    let sliceEnd = sliceChars;
+    // words that are not remembered cost far more than others
+    let work = 0;
     words.lastIndex = 0;
     for (let match = words.exec(text); match !== null; match = words.exec(text)) {
-      encodeWord(match[0], out);
-      if (match.index >= sliceEnd) {
-        sliceEnd += sliceChars;
-        const at = words.lastIndex; // others may use the pattern meanwhile
-        yield;
-        words.lastIndex = at;
+      const [word] = match;
+      const next = words.lastIndex; // others may use the pattern meanwhile
+      for (let at = 0; at < word.length;) {
+        let end = Math.min(word.length, at + wordLimitChars);
+        if (end < word.length && isHighSurrogate(word.charCodeAt(end - 1))) end -= 1;
+        encodeWord(at === 0 && end === word.length ? word : word.slice(at, end), out);
+        work += end - at > cachedWordChars ? longWordCost * (end - at) : end - at;
+        at = end;
+        if (work >= sliceChars) {
+          work = 0;
+          yield;
+        }
       }
+      words.lastIndex = next;
     }
   }
 
@@ -230,6 +249,10 @@ function wordPattern(split: string): RegExp {
       cause: error,
     });
   }
+}
+
+function isHighSurrogate(code: number): boolean {
+  return code >= 0xd800 && code < 0xdc00;
 }
 
 function splitOnce(merge: string): [string, string] {

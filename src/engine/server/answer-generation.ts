@@ -159,10 +159,14 @@ class Conversation {
       this.#response.end(out + endOfStream);
       return;
     }
-    this.#response.write(out);
     this.#chunks += 1;
-    const limit = this.#engine.failures.stopStreamAfterChunks;
-    if (limit !== null && this.#chunks >= limit) this.#response.destroy();
+    const limit = this.#engine.failures.now.stopStreamAfterChunks;
+    if (limit === null || this.#chunks < limit) {
+      this.#response.write(out);
+    } else {
+      this.abort();
+      this.#response.write(out, () => this.#response.destroy());
+    }
   }
 
   #counts(): Counts {

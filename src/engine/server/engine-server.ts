@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { messageOf } from '../../base/errors.ts';
+import { messageOf, SignalboxError } from '../../base/errors.ts';
 import { answerGeneration } from './answer-generation.ts';
 import { engineVersion } from './answers.ts';
 import { embeddings } from './embeddings.ts';
@@ -28,17 +28,24 @@ export async function startEngineServer(options: EngineServerOptions): Promise<E
   const log = options.log ?? ((): void => {});
   let loaded = (options.startupSeconds ?? 0) === 0;
   let draining = false;
+  const inFlight = new Set<ServerResponse>();
   const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 0 }, (request, response) => {
-    if (engine.failures.mode === 'hang') return; // no answer, not even a refusal
-    const refusal = !loaded ? 'loading' : draining || engine.failures.mode === 'drain' ? 'draining' : null;
-    void handle(engine, request, response, refusal).catch((error: unknown) => sendError(response, error));
+    inFlight.add(response);
+    response.on('close', () => inFlight.delete(response));
     response.on('finish', () => logAccess(log, request, response));
+    const answer = async (): Promise<void> => {
+      if (pathOf(request) === '/sim/failures') return handleFailures(engine, request, response);
+      await engine.failures.untilNotHanging();
+      if (response.destroyed) return;
+      const refusal = !loaded ? 'loading' : draining || engine.failures.now.mode === 'drain' ? 'draining' : null;
+      await handle(engine, request, response, refusal);
+    };
+    answer().catch((error: unknown) => sendError(response, error));
   });
   await listen(server, options.port ?? 8000, options.host ?? '127.0.0.1');
   const { port } = server.address() as AddressInfo;
 
-  const applied = { ...noFailures, ...options.failures };
-  applyFailures(engine, applied);
+  applyFailures(engine, { ...noFailures, ...options.failures });
   const loadTimer = loaded
     ? null
     : setTimeout(
@@ -68,9 +75,8 @@ export async function startEngineServer(options: EngineServerOptions): Promise<E
     async drain() {
       draining = true;
       log('INFO:     Shutting down: finishing running requests');
-      while (engine.generator.load > 0) await new Promise((next) => setTimeout(next, 10));
       server.closeIdleConnections();
-      await new Promise((next) => setTimeout(next, 20)); // the last bytes are on their way
+      while (inFlight.size > 0) await new Promise((next) => setTimeout(next, 10));
       await close();
     },
   };
@@ -92,8 +98,7 @@ async function handle(
   response: ServerResponse,
   refusal: 'loading' | 'draining' | null,
 ): Promise<void> {
-  const path = (request.url ?? '/').split('?', 1)[0]!;
-  if (path === '/sim/failures') return handleFailures(engine, request, response);
+  const path = pathOf(request);
   if (path === '/metrics' && refusal !== 'loading') {
     const [name] = engine.modelNames;
     const text = renderMetrics(
@@ -104,8 +109,8 @@ async function handle(
     );
     return send(response, 200, text, 'text/plain; version=0.0.4; charset=utf-8');
   }
-  if (refusal !== null || engine.failures.status !== null) {
-    const status = engine.failures.status ?? 503;
+  if (refusal !== null || engine.failures.now.status !== null) {
+    const status = engine.failures.now.status ?? 503;
     request.resume();
     if (path === '/health' || path === '/ping') return send(response, status, '', null);
     const why = refusal === null ? 'EngineCore encountered an issue.' : `The engine is ${refusal}.`;
@@ -191,6 +196,10 @@ function modelEntry(engine: Engine, id: string): object {
   };
 }
 
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').split('?', 1)[0]!;
+}
+
 function checkModel(engine: Engine, model: string | null): void {
   if (model !== null && !engine.modelNames.includes(model)) throw unknownModel(model, engine.modelNames);
 }
@@ -219,11 +228,11 @@ async function handleFailures(engine: Engine, request: IncomingMessage, response
     }
     applyFailures(engine, failures);
   }
-  sendJson(response, 200, engine.failures);
+  sendJson(response, 200, engine.failures.now);
 }
 
 function applyFailures(engine: Engine, failures: Failures): void {
-  engine.failures = failures;
+  engine.failures.set(failures);
   engine.generator.model.speed = 1 / failures.slowness;
   if (failures.mode === 'hang') engine.generator.run.pause();
   else engine.generator.run.resume();
@@ -232,9 +241,15 @@ function applyFailures(engine: Engine, failures: Failures): void {
 
 function listen(server: Server, port: number, host: string): Promise<void> {
   return new Promise((done, failed) => {
-    server.once('error', failed);
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const why =
+        error.code === 'EADDRINUSE'
+          ? `port ${port} on ${host} is taken by another program; choose another with --port N`
+          : `cannot listen on ${host}:${port}: ${error.message}`;
+      failed(new SignalboxError('environment', why, { cause: error }));
+    });
     server.listen(port, host, () => {
-      server.off('error', failed);
+      server.removeAllListeners('error');
       done();
     });
   });

@@ -4,7 +4,7 @@ import { wallClock } from '../../base/clock.ts';
 import { EngineModel } from '../model/engine-model.ts';
 import { defaultProfileName, hardwareProfile } from '../model/profiles.ts';
 import { echoModel, wordsModel } from '../model/text.ts';
-import { noFailures, type Failures } from './failures.ts';
+import { FailureSwitch, type Failures } from './failures.ts';
 import { Generator } from './generator.ts';
 import { EngineHistograms } from './metrics.ts';
 
@@ -46,12 +46,12 @@ export interface Engine {
   readonly generator: Generator;
   readonly histograms: EngineHistograms;
   readonly bornSeconds: number;
-  failures: Failures;
+  readonly failures: FailureSwitch;
 }
 
 const tokenizerPath = fileURLToPath(new URL('../../../assets/tokenizer/tokenizer.json', import.meta.url));
 
-const tokenizeSliceChars = 64 * 1024;
+const tokenizeSliceChars = 32 * 1024;
 
 export function createEngine(options: EngineServerOptions): Engine {
   const tokenizer = loadTokenizer(tokenizerPath);
@@ -83,7 +83,7 @@ export function createEngine(options: EngineServerOptions): Engine {
     generator,
     histograms,
     bornSeconds: Math.floor(Date.now() / 1000),
-    failures: noFailures,
+    failures: new FailureSwitch(),
   };
 }
 

@@ -35,3 +35,23 @@ export function parseFailures(text: string): Failures {
   if (parsed.success) return parsed.data;
   throw new SignalboxError('request_invalid', z.prettifyError(parsed.error));
 }
+
+/** The failures in force, and those who wait for a hang to be over. */
+export class FailureSwitch {
+  now: Failures = noFailures;
+  #ended: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
+
+  set(failures: Failures): void {
+    this.now = failures;
+    if (failures.mode === 'hang') {
+      this.#ended ??= Promise.withResolvers<void>();
+    } else {
+      this.#ended?.resolve();
+      this.#ended = null;
+    }
+  }
+
+  async untilNotHanging(): Promise<void> {
+    while (this.#ended !== null) await this.#ended.promise;
+  }
+}

@@ -133,6 +133,7 @@ export class Generator {
       abort: () => {
         if (running.ended) return;
         running.ended = true;
+        this.#histograms.succeeded.abort += 1;
         if (running.sequence === null) {
           timer.cancel();
           this.#arriving -= 1;
