@@ -37,8 +37,8 @@ for (const shell of ['bash', 'zsh']) {
       .replaceAll('./signalbox up', `./signalbox up --port ${port} --admin-port ${adminPort}`)
       .replaceAll('127.0.0.1:8080', `127.0.0.1:${port}`)
       .replaceAll('load.html', join(temporaryFolder(t), 'load.html'));
-    const env = { SIGNALBOX_HOME: temporaryFolder(t) };
-    t.after(() => runCommand('./signalbox', ['down'], { env }));
+    const home = temporaryFolder(t, () => runCommand('./signalbox', ['down'], { env: { SIGNALBOX_HOME: home } }));
+    const env = { SIGNALBOX_HOME: home };
 
     const result = await runCommand(shell, shell === 'zsh' ? ['-f'] : ['--norc'], { env, input: script });
     let rest = result.stdout;

@@ -14,7 +14,7 @@ test('npm pack gives a package whose `npx signalbox up` works', async (t) => {
   assert.ok(archive, packed.stdout);
 
   const stack = await startStack(t, ['npx', '--yes', '--package', join(folder, archive), 'signalbox'], [], {
-    cwd: temporaryFolder(t),
+    cwd: folder,
     env: { npm_config_cache: join(folder, 'npm-cache') },
   });
   assert.equal((await complete(stack.url, walkthroughModel, prompt1, 8)).status, 200);

@@ -36,10 +36,13 @@ export function runCommand(
   });
 }
 
-/** A folder that goes when the test ends. */
-export function temporaryFolder(t: TestContext): string {
+/** A folder that goes when the test ends, after `before` has run (hooks of a test run in the order they were given). */
+export function temporaryFolder(t: TestContext, before: () => Promise<unknown> = () => Promise.resolve()): string {
   const folder = mkdtempSync(join(tmpdir(), 'signalbox-test-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  t.after(async () => {
+    await before();
+    rmSync(folder, { recursive: true, force: true });
+  });
   return folder;
 }
 

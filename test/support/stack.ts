@@ -18,11 +18,11 @@ export async function startStack(
   upArguments: readonly string[],
   options: { cwd?: string; env?: Record<string, string> } = {},
 ): Promise<TestStack> {
-  const [port, adminPort, home] = [await freePort(), await freePort(), temporaryFolder(t)];
+  const [port, adminPort] = [await freePort(), await freePort()];
   const [program, ...first] = launcher;
+  const home = temporaryFolder(t, () => run('down'));
   const run = (...rest: string[]): Promise<CommandResult> =>
     runCommand(program, [...first, ...rest], { ...options, env: { ...options.env, SIGNALBOX_HOME: home } });
-  t.after(() => run('down'));
   const up = await run('up', '--detach', '--port', `${port}`, '--admin-port', `${adminPort}`, ...upArguments);
   assert.equal(up.status, 0, up.stderr + up.stdout);
   return { url: `http://127.0.0.1:${port}`, adminUrl: `http://127.0.0.1:${adminPort}`, up, signalbox: run };

@@ -40,6 +40,7 @@ before(async () => {
         OMP_NUM_THREADS: '1',
       },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true, // its own process group: its workers outlive it
     },
   );
   const output = createWriteStream(log);
@@ -53,7 +54,7 @@ before(async () => {
 });
 
 after(() => {
-  engine?.kill('SIGKILL');
+  if (engine?.pid !== undefined) process.kill(-engine.pid, 'SIGKILL');
 });
 
 test('a real vLLM behind --endpoint serves both prompts, with a hit on the second', async (t) => {
