@@ -3,8 +3,8 @@ import { Command, InvalidArgumentError } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
 import { announceReady, isDetached, startDetached } from '../stack/detach.ts';
 import { readUserFile } from '../stack/package-root.ts';
-import { startStack, type Stack, type StackOptions } from '../stack/stack.ts';
-import { runningState, type StackState } from '../stack/state.ts';
+import { firstModel, startStack, type Stack, type StackOptions } from '../stack/stack.ts';
+import { runningState } from '../stack/state.ts';
 import { parseValues, type Values } from '../stack/values.ts';
 import { portNumber } from './arguments.ts';
 import { print } from './print.ts';
@@ -21,6 +21,9 @@ interface Flags {
   timeScale?: number;
   verbose?: true;
 }
+
+/** After so long without a word, say what is being waited for. */
+const patienceMs = 3000;
 
 export function upCommand(): Command {
   return new Command('up')
@@ -45,8 +48,15 @@ async function up(flags: Flags): Promise<void> {
     print(heading(flags, values));
     if (flags.verbose && notUsed.length > 0) print(`  not used on this machine: ${notUsed.join(', ')}`);
   }
-  if (flags.detach) return upDetached(flags, values, path);
+  const patience = setTimeout(() => print(waiting(flags)), patienceMs);
+  try {
+    await (flags.detach ? upDetached(flags, path) : upHere(flags, values, () => clearTimeout(patience)));
+  } finally {
+    clearTimeout(patience);
+  }
+}
 
+async function upHere(flags: Flags, values: Values, onReady: () => void): Promise<void> {
   const options: StackOptions = {
     namespace: flags.namespace,
     values,
@@ -63,13 +73,14 @@ async function up(flags: Flags): Promise<void> {
   const stack = await startStack(options, (started) => {
     stopOnSignals(started, () => (wasStopped = true));
   });
+  onReady();
   if (wasStopped) return stack.ended;
   if (isDetached()) announceReady();
-  else print(nextSteps(runningState(flags.namespace), flags, values, 'Ctrl-C'));
+  else await printNextSteps(flags, 'Ctrl-C');
   await stack.ended;
 }
 
-async function upDetached(flags: Flags, values: Values, path: string): Promise<void> {
+async function upDetached(flags: Flags, path: string): Promise<void> {
   const { namespace, host, port, adminPort, endpoint, engineProfile, timeScale } = flags;
   const end = await startDetached(
     [
@@ -81,7 +92,7 @@ async function upDetached(flags: Flags, values: Values, path: string): Promise<v
     ],
     namespace,
   );
-  if (end === null) return print(nextSteps(runningState(namespace), flags, values, `${self()} down`));
+  if (end === null) return printNextSteps(flags, `${self()} down`);
   process.stderr.write(end.stderr);
   process.exitCode = end.exitCode;
 }
@@ -110,31 +121,33 @@ function heading(flags: Flags, values: Values): string {
   const { model, decode, prefill } = values.sampleApplication;
   const engines =
     flags.endpoint.length > 0
-      ? `behind ${flags.endpoint.join(', ')}`
-      : `on ${counted(decode.replicas, 'decode')} and ${counted(prefill.replicas, 'prefill')} pods with simulated engines`;
-  return `Starting ${flags.file} in namespace ${flags.namespace}\n  ${model.modelName} ${engines}`;
+      ? `engines at ${flags.endpoint.join(', ')}`
+      : `${model.modelName} on ${counted(decode.replicas, 'decode')} and ${counted(prefill.replicas, 'prefill')} pods with simulated engines`;
+  return `Starting ${flags.file} in namespace ${flags.namespace}\n  ${engines}`;
 }
 
 const counted = (count: number, role: string): string => `${count === 0 ? 'no' : count} ${role}`;
 
-function nextSteps(state: StackState | null, flags: Flags, values: Values, toEnd: string): string {
+function waiting({ endpoint }: Flags): string {
+  return `  still waiting until ${endpoint.length > 0 ? endpoint.join(' or ') : 'an engine'} lists a model that can be asked`;
+}
+
+async function printNextSteps(flags: Flags, toEnd: string): Promise<void> {
+  const state = runningState(flags.namespace);
   if (state === null) throw new SignalboxError('environment', 'the stack ended as soon as it was ready');
+  const { gatewayUrl, adminUrl } = state;
   const namespace = flags.namespace === 'default' ? '' : ` -n ${flags.namespace}`;
-  const body = {
-    model: values.sampleApplication.model.modelName,
-    prompt: 'What does a signal box do?',
-    max_tokens: 50,
-  };
-  return `  gateway ${state.gatewayUrl}   admin ${state.adminUrl}
+  const body = { model: await firstModel(gatewayUrl), prompt: 'What does a signal box do?', max_tokens: 50 };
+  print(`  gateway ${gatewayUrl}   admin ${adminUrl}
 ready
 
 Try, in another terminal:
-  curl ${state.gatewayUrl}/v1/completions -H 'Content-Type: application/json' \\
+  curl ${gatewayUrl}/v1/completions -H 'Content-Type: application/json' \\
     -d '${JSON.stringify(body)}'
   ${self()} explain${namespace}     # why it went where it went
   ${self()} get pods${namespace}
   ${self()} load${namespace}        # the same under traffic
-${toEnd}${toEnd === 'Ctrl-C' ? '' : namespace} ends it.`;
+${toEnd}${toEnd === 'Ctrl-C' ? '' : namespace} ends it.`);
 }
 
 /** How the command was called, for messages that show a command. */

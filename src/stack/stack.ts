@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import { workloads, type EngineOptions } from './components.ts';
 import { startControlServer, type Order } from './control.ts';
 import { lockNamespace } from './namespace-lock.ts';
@@ -121,18 +122,20 @@ async function chosenPort(host: string, port: number, flag: string): Promise<num
 async function untilAnswering(gatewayUrl: string, ended: Promise<void>): Promise<void> {
   let over = false;
   void ended.then(() => (over = true));
-  while (!over && !(await listsModels(gatewayUrl))) await sleep(10);
+  while (!over && (await firstModel(gatewayUrl)) === null) await sleep(10);
 }
 
-async function listsModels(gatewayUrl: string): Promise<boolean> {
+/** The first model that can be asked of a gateway; null while there is none. */
+export async function firstModel(gatewayUrl: string): Promise<string | null> {
   try {
     const answer = await fetch(`${gatewayUrl}/v1/models`, { signal: AbortSignal.timeout(2000) });
-    const body = (await answer.json()) as { data?: unknown };
-    return answer.ok && Array.isArray(body.data) && body.data.length > 0;
+    return modelsSchema.parse(await answer.json()).data[0]?.id ?? null;
   } catch {
-    return false;
+    return null;
   }
 }
+
+const modelsSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
 
 function reachable(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1';

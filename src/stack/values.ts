@@ -207,6 +207,9 @@ export function parseValues(text: string, fileName: string): ValuesFile {
       'sampleApplication.enabled: false leaves no model to serve; set it to true',
     );
   }
+  if (values.sampleApplication.decode.replicas === 0) {
+    wrong(['sampleApplication', 'decode', 'replicas'], 'decode.replicas: 0 leaves no pod that answers; set at least 1');
+  }
   if (!values.gateway.enabled) {
     wrong(['gateway', 'enabled'], 'gateway.enabled: false leaves no way in; set it to true');
   }
