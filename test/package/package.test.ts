@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { repository, runCommand, temporaryFolder } from '../support/command.ts';
+import { repository, runCommand } from '../support/command.ts';
 import { complete, startStack } from '../support/stack.ts';
 import { prompt1, prompt2, walkthroughModel } from '../support/walkthrough-prompts.ts';
 
 test('npm pack gives a package whose `npx signalbox up` works', async (t) => {
-  const folder = temporaryFolder(t);
+  const folder = mkdtempSync(join(tmpdir(), 'signalbox-package-'));
   const packed = await runCommand('npm', ['pack', '--pack-destination', folder], { cwd: repository });
   assert.equal(packed.status, 0, packed.stderr);
   const archive = readdirSync(folder).find((name) => name.endsWith('.tgz'));
@@ -17,6 +18,7 @@ test('npm pack gives a package whose `npx signalbox up` works', async (t) => {
     cwd: folder,
     env: { npm_config_cache: join(folder, 'npm-cache') },
   });
+  t.after(() => rmSync(folder, { recursive: true, force: true })); // after the stack's own end, which needs it
   assert.equal((await complete(stack.url, walkthroughModel, prompt1, 8)).status, 200);
   const second = await complete(stack.url, walkthroughModel, prompt2, 8);
   assert.ok((second.body.usage.prompt_tokens_details?.cached_tokens ?? 0) > 0);
