@@ -3,11 +3,18 @@ import { join } from 'node:path';
 import { SignalboxError } from '../base/errors.ts';
 import { identify, isRunning, type ProcessIdentity } from './process-identity.ts';
 
+/** A namespace that this process supervises. */
+interface NamespaceLock {
+  /** False when the lock was removed, or is another's now: nobody could reach this stack any more. */
+  isHeld(): boolean;
+  release(): void;
+}
+
 /**
- * Makes this process the one supervisor of a namespace. Returns what gives it back. A lock whose owner is dead is taken
- * over. Throws `environment` when another supervisor runs.
+ * Makes this process the one supervisor of a namespace. A lock whose owner is dead is taken over.
+ * Throws `environment` when another supervisor runs.
  */
-export function lockNamespace(folder: string, namespace: string): () => void {
+export function lockNamespace(folder: string, namespace: string): NamespaceLock {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const lock = join(folder, 'lock');
   const mine = `${lock}.${process.pid}`;
@@ -22,7 +29,13 @@ export function lockNamespace(folder: string, namespace: string): () => void {
   } finally {
     rmSync(mine, { force: true });
   }
-  return () => rmSync(lock, { force: true });
+  const isHeld = (): boolean => ownerOf(lock)?.pid === process.pid;
+  return {
+    isHeld,
+    release() {
+      if (isHeld()) rmSync(lock);
+    },
+  };
 }
 
 function links(from: string, to: string): boolean {

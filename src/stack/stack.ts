@@ -31,6 +31,8 @@ export interface Stack {
   kill(): void;
 }
 
+const lockCheckMs = 1000;
+
 /**
  * Brings up a stack on this machine, supervised by this process; resolves when a request would be answered.
  * Throws `environment` when the namespace or a port is taken or a component does not start; nothing is left then.
@@ -39,7 +41,7 @@ export interface Stack {
 export async function startStack(options: StackOptions, onStarted: (stack: Stack) => void): Promise<Stack> {
   const { namespace, host } = options;
   const folder = stackFolder(namespace);
-  const unlock = lockNamespace(folder, namespace);
+  const lock = lockNamespace(folder, namespace);
   try {
     const port = await chosenPort(host, options.port, '--port');
     const adminPort = await chosenPort('127.0.0.1', options.adminPort, '--admin-port');
@@ -63,7 +65,8 @@ export async function startStack(options: StackOptions, onStarted: (stack: Stack
         endpoints: options.endpoints.length > 0 ? { urls: options.endpoints } : { file: endpointsPath(folder) },
       },
       controlPort: control.port,
-      onChange: (pods) =>
+      onChange(pods) {
+        if (!lock.isHeld()) return;
         writeAtOnce(statePath(folder), {
           version: 1,
           namespace,
@@ -72,12 +75,14 @@ export async function startStack(options: StackOptions, onStarted: (stack: Stack
           adminUrl,
           control: { port: control.port, token: control.token },
           pods,
-        }),
+        });
+      },
     });
     const close = (): void => {
+      clearInterval(watch);
       control.close();
-      cleanUp(folder);
-      unlock();
+      if (lock.isHeld()) cleanUp(folder);
+      lock.release();
       end();
     };
     let stopping: Promise<void> | undefined;
@@ -96,6 +101,10 @@ export async function startStack(options: StackOptions, onStarted: (stack: Stack
       if (order.do === 'delete') return supervisor.deletePod(order.pod);
       return stack.stop();
     }
+    // A stack whose folder was deleted could not be found to be ended: it ends itself.
+    const watch = setInterval(() => {
+      if (!lock.isHeld()) void stack.stop();
+    }, lockCheckMs);
     onStarted(stack);
     try {
       await supervisor.start();
@@ -107,7 +116,7 @@ export async function startStack(options: StackOptions, onStarted: (stack: Stack
     }
     return stack;
   } catch (error) {
-    unlock();
+    lock.release();
     throw error;
   }
 }

@@ -209,6 +209,7 @@ export class Supervisor {
     this.#changePending = true;
     queueMicrotask(() => {
       this.#changePending = false;
+      if (this.#stopping) return;
       this.#writeEndpoints();
       this.#options.onChange(this.pods);
     });

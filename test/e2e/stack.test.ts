@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { freePort, eventually, runCommand, temporaryFolder, repository } from '../support/command.ts';
@@ -226,6 +226,13 @@ function linkOf(path: string): string {
     return '';
   }
 }
+
+test('a stack whose folder is deleted ends, since nobody could end it any more', async (t) => {
+  const stack = await startStack(t, main, fast);
+  const all = await pods(stack);
+  rmSync(stack.home, { recursive: true });
+  await eventually('every process has ended', 15_000, async () => (pidsOf(all).some(isAlive) ? null : true));
+});
 
 test('Ctrl-C ends a stack in the foreground, at any time', async (t) => {
   for (const waitFor of ['Starting', 'ready']) {

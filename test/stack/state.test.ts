@@ -25,13 +25,15 @@ test('a process is known by more than its number', async () => {
 
 test('a namespace has one supervisor; the lock of a dead one is taken over', (t) => {
   const folder = temporaryFolder(t);
-  const unlock = lockNamespace(folder, 'here');
+  const lock = lockNamespace(folder, 'here');
+  assert.equal(lock.isHeld(), true);
   assert.throws(() => lockNamespace(folder, 'here'), /already runs in namespace here .*down -n here/);
-  unlock();
+  lock.release();
+  assert.equal(lock.isHeld(), false);
   writeFileSync(join(folder, 'lock'), JSON.stringify({ pid: process.pid, start: 'long ago' }));
-  lockNamespace(folder, 'here')();
+  lockNamespace(folder, 'here').release();
   writeFileSync(join(folder, 'lock'), 'not JSON');
-  lockNamespace(folder, 'here')();
+  lockNamespace(folder, 'here').release();
 });
 
 test('a taken port is named with the flag that changes it', async (t) => {

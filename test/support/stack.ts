@@ -6,6 +6,8 @@ import { type CommandResult, freePort, runCommand, temporaryFolder } from './com
 export interface TestStack {
   url: string;
   adminUrl: string;
+  /** Where it keeps its state and logs. */
+  home: string;
   up: CommandResult;
   /** Runs a further command on this stack. */
   signalbox(...commandArguments: string[]): Promise<CommandResult>;
@@ -25,7 +27,7 @@ export async function startStack(
     runCommand(program, [...first, ...rest], { ...options, env: { ...options.env, SIGNALBOX_HOME: home } });
   const up = await run('up', '--detach', '--port', `${port}`, '--admin-port', `${adminPort}`, ...upArguments);
   assert.equal(up.status, 0, up.stderr + up.stdout);
-  return { url: `http://127.0.0.1:${port}`, adminUrl: `http://127.0.0.1:${adminPort}`, up, signalbox: run };
+  return { url: `http://127.0.0.1:${port}`, adminUrl: `http://127.0.0.1:${adminPort}`, home, up, signalbox: run };
 }
 
 export interface Completion {
