@@ -5,7 +5,7 @@ import { EngineModel } from '../model/engine-model.ts';
 import { defaultProfileName, hardwareProfile } from '../model/profiles.ts';
 import { echoModel, wordsModel } from '../model/text.ts';
 import { FailureSwitch, type Failures } from './failures.ts';
-import { Generator } from './generator.ts';
+import { AnswerGenerator } from './generator.ts';
 import { EngineHistograms } from './metrics.ts';
 
 export interface EngineServerOptions {
@@ -43,7 +43,7 @@ export interface Engine {
   readonly modelNames: readonly string[];
   readonly maxModelLen: number;
   readonly tokenizer: Tokenizer;
-  readonly generator: Generator;
+  readonly generator: AnswerGenerator;
   readonly histograms: EngineHistograms;
   readonly bornSeconds: number;
   readonly failures: FailureSwitch;
@@ -65,7 +65,7 @@ export function createEngine(options: EngineServerOptions): Engine {
   });
   const histograms = new EngineHistograms();
   const seed = options.seed ?? 0;
-  const generator = new Generator({
+  const generator = new AnswerGenerator({
     model,
     clock: wallClock,
     maxWaiting: options.maxQueuedRequests ?? Infinity,

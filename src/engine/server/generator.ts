@@ -32,23 +32,28 @@ export interface Answer {
   abort(): void;
 }
 
-interface Running {
-  readonly order: AnswerOrder;
+interface Composed {
   readonly tokens: readonly number[];
   readonly texts: readonly string[];
   readonly finish: { reason: FinishReason; stopReason: string | null };
+}
+
+interface Running extends Composed {
+  readonly order: AnswerOrder;
   readonly sink: AnswerSink;
   readonly arrivedMs: number;
   lastTokenMs: number;
-  sequence: Sequence | null;
-  ended: boolean;
+  readonly sequence: Sequence;
 }
+
+/** An answer may be as long as the context: it is composed in slices of so many tokens. */
+const composeSliceTokens = 4096;
 
 /**
  * Joins the model of time (when each token comes) and the model of text (what it says): answers are composed when
  * they are ordered and handed out token by token as the engine's steps go by.
  */
-export class Generator {
+export class AnswerGenerator {
   readonly model: EngineModel;
   readonly run: EngineRun;
   readonly #clock: Clock;
@@ -94,47 +99,35 @@ export class Generator {
   start(order: AnswerOrder, sink: AnswerSink): Answer {
     const { model } = this;
     if (model.waiting + this.#arriving >= this.#maxWaiting && model.running >= model.maxNumSeqs) throw queueFull();
-    const composed = this.#compose(order);
+    const composing = this.#compose(order);
+    let composed = composing.next();
+    const arrivedMs = this.#clock.nowMs();
     const id = String(this.#nextId++);
-    const running: Running = {
-      ...composed,
-      order,
-      sink,
-      arrivedMs: this.#clock.nowMs(),
-      lastTokenMs: 0,
-      sequence: null,
-      ended: false,
-    };
-    const { blockSize } = model;
-    const all = [...order.promptTokens, ...composed.tokens];
-    const namespace = Buffer.from(`${this.#namespace}:${order.cacheSalt ?? ''}`);
-    const start = chainBlock(0, namespace, 0, namespace.length);
-    const hashes = chainBlocks(all, blockSize, start);
-    const promptBlocks = Math.floor(order.promptTokens.length / blockSize);
-    this.#arriving += 1;
-    const timer = this.#clock.after(model.profile.apiOverheadMs / this.#timeScale, () => {
+    let running: Running | null = null;
+    let ended = false;
+    const arrive = (): void => {
+      if (!composed.done) {
+        composed = composing.next();
+        timer = this.#clock.after(0, arrive);
+        return;
+      }
       this.#arriving -= 1;
+      const sequence = this.#submit(id, order, composed.value.tokens);
+      running = { ...composed.value, order, sink, arrivedMs, lastTokenMs: 0, sequence };
       this.#running.set(id, running);
-      const request = {
-        id,
-        promptTokens: order.promptTokens.length,
-        maxOutputTokens: composed.tokens.length,
-        blockHashes: hashes.subarray(0, promptBlocks),
-        generatedBlockHash: (index: number) => hashes[index] ?? 0,
-      };
-      running.sequence = model.submit(request, this.#clock.nowMs());
       this.run.wake();
-    });
+    };
+    this.#arriving += 1;
+    let timer = this.#clock.after(model.profile.apiOverheadMs / this.#timeScale, arrive);
     return {
       get cachedTokens() {
-        const { sequence } = running;
-        return sequence === null || Number.isNaN(sequence.scheduledMs) ? null : sequence.cachedTokens;
+        return running === null || Number.isNaN(running.sequence.scheduledMs) ? null : running.sequence.cachedTokens;
       },
       abort: () => {
-        if (running.ended) return;
-        running.ended = true;
+        if (ended || running?.sequence.state === 'ended') return;
+        ended = true;
         this.#histograms.succeeded.abort += 1;
-        if (running.sequence === null) {
+        if (running === null) {
           timer.cancel();
           this.#arriving -= 1;
         } else {
@@ -145,8 +138,23 @@ export class Generator {
     };
   }
 
+  #submit(id: string, { promptTokens, cacheSalt }: AnswerOrder, tokens: readonly number[]): Sequence {
+    const { blockSize } = this.model;
+    const namespace = Buffer.from(`${this.#namespace}:${cacheSalt ?? ''}`);
+    const start = chainBlock(0, namespace, 0, namespace.length);
+    const hashes = chainBlocks([...promptTokens, ...tokens], blockSize, start);
+    const request = {
+      id,
+      promptTokens: promptTokens.length,
+      maxOutputTokens: tokens.length,
+      blockHashes: hashes.subarray(0, Math.floor(promptTokens.length / blockSize)),
+      generatedBlockHash: (index: number) => hashes[index] ?? 0,
+    };
+    return this.model.submit(request, this.#clock.nowMs());
+  }
+
   /** The whole answer, ahead of its time: tokens, their texts, and why it ends. */
-  #compose(order: AnswerOrder): Pick<Running, 'tokens' | 'texts' | 'finish'> {
+  *#compose(order: AnswerOrder): Generator<void, Composed, void> {
     const speaker = this.#text.after(order.promptTokens);
     const decoder = new TextDecoder();
     const tokens: number[] = [];
@@ -154,6 +162,7 @@ export class Generator {
     let tail = '';
     const longestStop = Math.max(0, ...order.stop.map((stop) => stop.length));
     while (tokens.length < order.maxTokens) {
+      if (tokens.length % composeSliceTokens === composeSliceTokens - 1) yield;
       const token = speaker.next(!order.ignoreEos && tokens.length >= Math.max(1, order.minTokens));
       if (token === null) {
         // Even an answer without a word takes a token: the one that ends it.
@@ -194,7 +203,6 @@ export class Generator {
       }
       running.lastTokenMs = nowMs;
       if (isLast) {
-        running.ended = true;
         this.#running.delete(id);
         const e2eSeconds = (nowMs - running.arrivedMs) / 1000;
         histograms.e2e.observe(e2eSeconds);
