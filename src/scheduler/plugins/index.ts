@@ -2,7 +2,9 @@ import type { PluginDefinition } from '../plugin.ts';
 import { decodeFilter } from './filters/decode-filter.ts';
 import { prefillFilter } from './filters/prefill-filter.ts';
 import { prefixCacheAffinityFilter } from './filters/prefix-cache-affinity-filter.ts';
+import { prefixMatchFilter } from './filters/prefix-match-filter.ts';
 import { sessionAffinityFilter } from './filters/session-affinity-filter.ts';
+import { waitingLimitFilter } from './filters/waiting-limit-filter.ts';
 import { maxScorePicker } from './pickers/max-score-picker.ts';
 import { minCostPicker } from './pickers/min-cost-picker.ts';
 import { powerOfTwoPicker } from './pickers/power-of-two-picker.ts';
@@ -10,16 +12,25 @@ import { randomPicker } from './pickers/random-picker.ts';
 import { roundRobinPicker } from './pickers/round-robin-picker.ts';
 import { singleProfileHandler } from './profile-handlers/single-profile-handler.ts';
 import { activeRequestScorer } from './scorers/active-request-scorer.ts';
+import { aibrixPrefixScorer } from './scorers/aibrix-prefix-scorer.ts';
 import { cacheAwareScorer } from './scorers/cache-aware-scorer.ts';
+import { chwblScorer } from './scorers/chwbl-scorer.ts';
 import { delayToOthersCost } from './scorers/delay-to-others-cost.ts';
+import { drainTimeCost } from './scorers/drain-time-cost.ts';
+import { dualmapScorer } from './scorers/dualmap-scorer.ts';
 import { dynamoScorer } from './scorers/dynamo-scorer.ts';
+import { kthenaLeastLatencyScorer } from './scorers/kthena-least-latency-scorer.ts';
+import { kthenaLeastRequestScorer } from './scorers/kthena-least-request-scorer.ts';
 import { kvCacheUtilizationScorer } from './scorers/kv-cache-utilization-scorer.ts';
+import { kvPressureCost } from './scorers/kv-pressure-cost.ts';
 import { lmetricScorer } from './scorers/lmetric-scorer.ts';
 import { loadAwareScorer } from './scorers/load-aware-scorer.ts';
 import { noHitLruScorer } from './scorers/no-hit-lru-scorer.ts';
 import { ownPrefillCost } from './scorers/own-prefill-cost.ts';
+import { prebleScorer } from './scorers/preble-scorer.ts';
 import { prefixAwareScorer } from './scorers/prefix-aware-scorer.ts';
 import { prefixCacheScorer } from './scorers/prefix-cache-scorer.ts';
+import { prefixOverLoadScorer } from './scorers/prefix-over-load-scorer.ts';
 import { queueScorer } from './scorers/queue-scorer.ts';
 import { queuedPrefillCost } from './scorers/queued-prefill-cost.ts';
 import { sessionAffinityScorer } from './scorers/session-affinity-scorer.ts';
@@ -31,18 +42,29 @@ export const plugins: readonly PluginDefinition[] = [
   decodeFilter,
   prefillFilter,
   prefixCacheAffinityFilter,
+  prefixMatchFilter,
   sessionAffinityFilter,
+  waitingLimitFilter,
   activeRequestScorer,
+  aibrixPrefixScorer,
   cacheAwareScorer,
+  chwblScorer,
   delayToOthersCost,
+  drainTimeCost,
+  dualmapScorer,
   dynamoScorer,
+  kthenaLeastLatencyScorer,
+  kthenaLeastRequestScorer,
   kvCacheUtilizationScorer,
+  kvPressureCost,
   lmetricScorer,
   loadAwareScorer,
   noHitLruScorer,
   ownPrefillCost,
+  prebleScorer,
   prefixAwareScorer,
   prefixCacheScorer,
+  prefixOverLoadScorer,
   queueScorer,
   queuedPrefillCost,
   sessionAffinityScorer,

@@ -1,0 +1,21 @@
+import { z } from 'zod';
+import type { FilterDefinition } from '../../plugin.ts';
+
+const parameters = z.strictObject({
+  /** Requests waiting in an engine at which it is left out. */
+  maxWaitingRequests: z.number().min(1).default(10),
+});
+
+export const waitingLimitFilter: FilterDefinition<z.infer<typeof parameters>> = {
+  type: 'waiting-limit-filter',
+  kind: 'filter',
+  summary: 'Leaves out engines with a long waiting queue, unless all have one.',
+  source: 'Kthena, least-request filter; Kthena refuses the request when all are full, this lets it through',
+  parameters,
+  create: ({ maxWaitingRequests }) => ({
+    drop({ candidates, view }, slot) {
+      const isFull = (each: number): boolean => view.waiting[each]! >= maxWaitingRequests;
+      return isFull(slot) && !candidates.every(isFull) ? `${view.waiting[slot]} requests wait` : null;
+    },
+  }),
+};
