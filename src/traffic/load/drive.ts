@@ -48,6 +48,9 @@ export async function drive(
   const endMs = startedMs + plan.maxDurationMs;
   const running = new Set<Promise<void>>();
   let sentCount = 0;
+  // Whoever thinks about a turn that will not be sent need not think to the end.
+  const allSent = new AbortController();
+  const noMore = AbortSignal.any([signal, allSent.signal]);
 
   const isOver = (): boolean => signal.aborted || sentCount >= plan.maxRequests || clock.nowMs() >= endMs;
 
@@ -56,6 +59,7 @@ export async function drive(
     try {
       if (isOver()) return false;
       sentCount += 1;
+      if (sentCount >= plan.maxRequests) allSent.abort();
       await send({ turn, key, lateMs: Math.max(0, clock.nowMs() - dueMs) });
       return true;
     } finally {
@@ -71,7 +75,7 @@ export async function drive(
       if (index > 0) {
         const thinkMs = Math.min(turn.thinkMs, plan.thinkCapMs);
         turnDueMs = clock.nowMs() + thinkMs;
-        await pause(clock, Math.min(thinkMs, endMs - clock.nowMs()), signal);
+        await pause(clock, Math.min(thinkMs, endMs - clock.nowMs()), noMore);
       }
       if (!placed) await slots.acquire();
       placed = false;
@@ -83,14 +87,14 @@ export async function drive(
 
   async function runSpawned(session: TraceSession): Promise<void> {
     const delayMs = Math.min(session.startMs, plan.thinkCapMs);
-    await pause(clock, Math.min(delayMs, endMs - clock.nowMs()), signal);
+    await pause(clock, Math.min(delayMs, endMs - clock.nowMs()), noMore);
     await runSession(session, clock.nowMs(), false);
   }
 
   async function startAtTimes(startOf: (session: TraceSession) => number): Promise<void> {
     for (const session of plan.sessions) {
       const dueMs = startedMs + startOf(session);
-      await pause(clock, Math.min(dueMs, endMs) - clock.nowMs(), signal);
+      await pause(clock, Math.min(dueMs, endMs) - clock.nowMs(), noMore);
       if (isOver()) break;
       // Taking the place here keeps a flood of late sessions in the trace instead of in memory.
       await slots.acquire();
