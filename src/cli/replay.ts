@@ -26,6 +26,7 @@ interface ReplayFlags {
   readonly seed: number;
   readonly sessions?: number;
   readonly maxTurns: number;
+  readonly maxPromptTokens: number;
   readonly thinkTimeCap: number;
   readonly sessionGap: number;
   readonly sloTtft: number;
@@ -54,6 +55,7 @@ export function replayCommand(): Command {
     .option('--seed <n>', 'of everything that chance decides', wholeNumber(0, 2 ** 32 - 1), 1)
     .option('--sessions <n>', 'replay only so many sessions', wholeNumber(1, 1e9))
     .option('--max-turns <n>', 'end a session after so many turns', wholeNumber(1, 1e9), 25)
+    .option('--max-prompt-tokens <n>', 'end a session before a longer prompt', tokenCount, 131_072)
     .option('--think-time-cap <duration>', 'longest pause between turns', duration, 60_000)
     .option('--session-gap <duration>', 'mean time between starts of sessions with no recorded start', duration, 5000)
     .option('--slo-ttft <seconds>', 'TTFT that is in time', positive, 5)
@@ -118,6 +120,7 @@ function scenarioOf(flags: ReplayFlags): Scenario {
     seed: flags.seed,
     sessions: flags.sessions ?? null,
     maxTurns: flags.maxTurns,
+    maxPromptTokens: flags.maxPromptTokens,
     thinkTimeCapMs: flags.thinkTimeCap,
     sessionGapMs: flags.sessionGap,
     stalenessMs: flags.staleness,

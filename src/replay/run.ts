@@ -42,6 +42,8 @@ export interface RunOutcome {
 const model = 'model';
 const network = { requestMs: 10, answerMs: 5 };
 const progressSteps = 200;
+/** With requests under way and none of them ending for so long, none will. */
+const patienceMs = 24 * 3_600_000;
 
 /** Replays the workload on a virtual clock through the same dispatch, fleet and scheduler as a live gateway's. */
 export function runPolicy(options: RunOptions): RunOutcome {
@@ -59,12 +61,15 @@ export function runPolicy(options: RunOptions): RunOutcome {
   const failures = new Map<string, number>();
   const reportEvery = Math.max(1, Math.floor(workload.requestCount / progressSteps));
   let done = 0;
+  let lastEndMs = 0;
 
   const send = (turn: TraceTurn, session: SessionMemory, answered: () => void): void => {
-    const row = samples.arrive(clock.nowMs(), turn.promptTokens, turn.outputTokens);
+    const outputTokens = Math.max(1, turn.outputTokens); // some traces have answers of nothing; no engine has
+    const row = samples.arrive(clock.nowMs(), turn.promptTokens, outputTokens);
     const hashes = blockHashesOf(turn, blockTokens);
     const end = (failure: string | null): void => {
       done += 1;
+      lastEndMs = clock.nowMs();
       if (failure !== null) failures.set(failure, (failures.get(failure) ?? 0) + 1);
       if (done % reportEvery === 0) options.onProgress?.(done);
       answered();
@@ -93,7 +98,7 @@ export function runPolicy(options: RunOptions): RunOutcome {
             complete: true,
             promptTokens: turn.promptTokens,
             cachedTokens: cached,
-            completionTokens: turn.outputTokens,
+            completionTokens: outputTokens,
           });
           end(null);
         },
@@ -108,7 +113,7 @@ export function runPolicy(options: RunOptions): RunOutcome {
         },
       };
       engine.send(
-        { id: `${row}`, promptTokens: turn.promptTokens, blockHashes: hashes, maxOutputTokens: turn.outputTokens },
+        { id: `${row}`, promptTokens: turn.promptTokens, blockHashes: hashes, maxOutputTokens: outputTokens },
         answer,
       );
     };
@@ -130,8 +135,9 @@ export function runPolicy(options: RunOptions): RunOutcome {
 
   play(workload, clock, send);
   fleet.start();
-  clock.run(() => done < workload.requestCount);
-  return { samples, failures, preemptions: fleet.preemptions, spanSeconds: clock.nowMs() / 1000 };
+  clock.run(() => done < workload.requestCount && (samples.count === done || clock.nowMs() - lastEndMs < patienceMs));
+  if (done < workload.requestCount) failures.set('never answered', workload.requestCount - done);
+  return { samples, failures, preemptions: fleet.preemptions, spanSeconds: lastEndMs / 1000 };
 }
 
 const unseen = { promptTokens: null, cachedTokens: null, completionTokens: null };

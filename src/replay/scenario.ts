@@ -18,6 +18,7 @@ export interface Scenario {
   readonly seed: number;
   readonly sessions: number | null;
   readonly maxTurns: number;
+  readonly maxPromptTokens: number;
   readonly thinkTimeCapMs: number;
   readonly sessionGapMs: number;
   readonly stalenessMs: number;

@@ -12,6 +12,8 @@ export interface WorkloadOptions {
   readonly sessions: number | null;
   /** Longer sessions end after this many turns. */
   readonly maxTurns: number;
+  /** A session ends before a prompt that is longer, as it would with an engine that takes no longer ones. */
+  readonly maxPromptTokens: number;
   readonly thinkTimeCapMs: number;
   /** Mean time between starts, for sessions whose starts were not recorded. */
   readonly sessionGapMs: number;
@@ -30,7 +32,7 @@ export interface Workload {
 
 export function workloadOf(trace: Trace, options: WorkloadOptions): Workload {
   const random = seededRandom(options.seed);
-  let chosen = trace.sessions;
+  let chosen = cut(trace.sessions, options);
   if (options.sessions !== null && options.sessions < chosen.length) {
     chosen = trace.hasArrivals ? chosen.slice(0, options.sessions) : drawn(chosen, options.sessions, random);
   }
@@ -38,7 +40,7 @@ export function workloadOf(trace: Trace, options: WorkloadOptions): Workload {
     ? spreadStarts(chosen, random)
     : drawnStarts(chosen.length, options.sessionGapMs, random);
   const sessions = chosen
-    .map((session, at) => ({ ...cut(session, options.maxTurns), startMs: starts[at]! / options.rate }))
+    .map((session, at) => ({ ...session, startMs: starts[at]! / options.rate }))
     .sort((left, right) => left.startMs - right.startMs);
   const requestCount = sessions.reduce((sum, session) => sum + turnCount(session), 0);
   return { sessions, requestCount, thinkTimeCapMs: options.thinkTimeCapMs };
@@ -93,13 +95,18 @@ function drawnStarts(count: number, meanGapMs: number, random: Random): number[]
   return Array.from({ length: count }, () => (startMs -= Math.log(1 - random.next()) * meanGapMs));
 }
 
-function cut(session: TraceSession, maxTurns: number): TraceSession {
-  const turns = session.turns
-    .slice(0, maxTurns)
-    .map((turn) =>
-      turn.spawns.length === 0 ? turn : { ...turn, spawns: turn.spawns.map((spawned) => cut(spawned, maxTurns)) },
-    );
-  return { ...session, turns };
+/** The sessions within the limits; those of which nothing is left are left out. */
+function cut(
+  sessions: readonly TraceSession[],
+  limits: Pick<WorkloadOptions, 'maxTurns' | 'maxPromptTokens'>,
+): TraceSession[] {
+  return sessions
+    .map((session) => {
+      const tooLong = session.turns.findIndex(({ promptTokens }) => promptTokens > limits.maxPromptTokens);
+      const kept = session.turns.slice(0, Math.min(limits.maxTurns, tooLong < 0 ? Infinity : tooLong));
+      return { ...session, turns: kept.map((turn) => ({ ...turn, spawns: cut(turn.spawns, limits) })) };
+    })
+    .filter(({ turns }) => turns.length > 0);
 }
 
 /** `count` of `all` by chance, each at most once. */

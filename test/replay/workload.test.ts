@@ -18,7 +18,15 @@ const trace = (sessions: TraceSession[], hasArrivals = true): Trace => ({
   hasArrivals,
   sessions,
 });
-const options = { rate: 1, sessions: null, maxTurns: 25, thinkTimeCapMs: 60_000, sessionGapMs: 1000, seed: 1 };
+const options = {
+  rate: 1,
+  sessions: null,
+  maxTurns: 25,
+  maxPromptTokens: 1000,
+  thinkTimeCapMs: 60_000,
+  sessionGapMs: 1000,
+  seed: 1,
+};
 
 /** When each turn is sent, where every answer takes `answerMs`. */
 function sendTimes(workload: ReturnType<typeof workloadOf>, answerMs: number): [prompt: number, atMs: number][] {
