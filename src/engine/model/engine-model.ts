@@ -3,7 +3,7 @@ import { KvCache, type BlockListener } from './kv-cache.ts';
 import { stepMs, type HardwareProfile, type StepWork } from './profiles.ts';
 import { Sequence, type EngineRequest } from './sequence.ts';
 
-export interface EngineModelOptions {
+interface EngineModelOptions {
   /** Tokens a KV block holds. */
   readonly blockSize: number;
   readonly prefixCaching?: boolean;

@@ -9,7 +9,7 @@ export interface TextModel {
   after(tokens: ArrayLike<number>): Speaker;
 }
 
-export interface Speaker {
+interface Speaker {
   /** Says the next token; null when the text ends here by itself, which `mayEnd` false forbids. */
   next(mayEnd: boolean): number | null;
 }

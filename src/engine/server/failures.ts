@@ -5,7 +5,7 @@ import { SignalboxError } from '../../base/errors.ts';
  * What is to go wrong, set at run time by `POST /sim/failures` (and read by GET), so that tests and demonstrations can
  * make an engine fail in every way real ones do.
  */
-export const failuresSchema = z.strictObject({
+const failuresSchema = z.strictObject({
   /** `die` ends the process at once, `hang` answers nothing at all, `drain` refuses new requests. */
   mode: z.enum(['none', 'die', 'hang', 'drain']).default('none'),
   /** Answer every request with this status. */

@@ -9,7 +9,7 @@ import { queueFull } from './errors.ts';
 import type { EngineHistograms } from './metrics.ts';
 
 /** What one answer is to be made of. */
-export interface AnswerOrder {
+interface AnswerOrder {
   readonly promptTokens: readonly number[];
   readonly maxTokens: number;
   readonly minTokens: number;
@@ -20,7 +20,7 @@ export interface AnswerOrder {
 
 export type FinishReason = 'stop' | 'length';
 
-export interface AnswerSink {
+interface AnswerSink {
   /** One token has been generated; its text may be empty while a character is incomplete. */
   token(text: string, id: number, finish: { reason: FinishReason; stopReason: string | null } | null): void;
 }
