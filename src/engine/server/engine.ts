@@ -1,4 +1,4 @@
-import { fileURLToPath } from 'node:url';
+import { assetPath } from '../../base/assets.ts';
 import { loadTokenizer, type Tokenizer } from '../../base/bpe.ts';
 import { wallClock } from '../../base/clock.ts';
 import { EngineModel } from '../model/engine-model.ts';
@@ -49,12 +49,10 @@ export interface Engine {
   readonly failures: FailureSwitch;
 }
 
-const tokenizerPath = fileURLToPath(new URL('../../../assets/tokenizer/tokenizer.json', import.meta.url));
-
 const tokenizeSliceChars = 32 * 1024;
 
 export function createEngine(options: EngineServerOptions): Engine {
-  const tokenizer = loadTokenizer(tokenizerPath);
+  const tokenizer = loadTokenizer(assetPath('tokenizer/tokenizer.json'));
   const profile = hardwareProfile(options.profile ?? defaultProfileName);
   const model = new EngineModel(profile, {
     blockSize: options.blockSize ?? 16,

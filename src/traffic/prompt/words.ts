@@ -1,4 +1,4 @@
-import { fileURLToPath } from 'node:url';
+import { assetPath } from '../../base/assets.ts';
 import { loadTokenizer } from '../../base/bpe.ts';
 
 /** What prompts are made of. */
@@ -13,7 +13,7 @@ const wholeWord = /^Ġ[A-Za-z]{3,}$/;
 
 /** The words of the tokenizer that ships with the simulated engine. */
 export function shippedVocabulary(): Vocabulary {
-  const tokenizer = loadTokenizer(fileURLToPath(new URL('../../../assets/tokenizer/tokenizer.json', import.meta.url)));
+  const tokenizer = loadTokenizer(assetPath('tokenizer/tokenizer.json'));
   const words: string[] = [];
   for (let id = 0; id < tokenizer.vocabularySize; id++) {
     const name = tokenizer.nameOf(id);

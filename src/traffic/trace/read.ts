@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { assetPath } from '../../base/assets.ts';
 import { SignalboxError } from '../../base/errors.ts';
 import { didYouMean } from '../../base/suggest.ts';
 import { agentSessions } from './agent-sessions.ts';
@@ -61,7 +61,7 @@ export async function readTrace(nameOrFile: string, options: { maxRequests?: num
 
 function locate(nameOrFile: string): string {
   const file = shipped[nameOrFile];
-  if (file !== undefined) return fileURLToPath(new URL(`../../../assets/traces/${file}`, import.meta.url));
+  if (file !== undefined) return assetPath(`traces/${file}`);
   if (existsSync(nameOrFile)) return nameOrFile;
   throw new SignalboxError(
     'config_invalid',
