@@ -59,6 +59,11 @@ const entries: readonly Entry[] = [
     summary: 'compare policies on recorded traffic',
     load: async () => (await import('./replay.ts')).replayCommand(),
   },
+  {
+    name: 'calibrate',
+    summary: 'measure a real engine and write a hardware profile of it',
+    load: async () => (await import('./calibrate.ts')).calibrateCommand(),
+  },
 ];
 
 /** Runs one command line and sets the exit code: 0 done, 1 failed, 2 wrong usage. The reason is stderr's first line. */
