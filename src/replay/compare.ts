@@ -33,7 +33,7 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   if (breakingShare !== null) {
     jobs.push(...policies.map((policy): Job => ({ kind: 'breaking-load', scenario, policy, share: breakingShare })));
   }
-  const results = await runJobs(jobs, options.processes, options.onProgress);
+  const results = await runJobs(jobs, options.processes, options);
   const runs = results.filter((result) => result.kind === 'run');
   const found = results.filter((result) => result.kind === 'breaking-load');
   const byRate = allRates.map((rate, at) => ({

@@ -13,14 +13,21 @@ export type Reply =
 
 const workerModule = fileURLToPath(new URL(`./worker${extname(import.meta.url)}`, import.meta.url));
 
+interface Listeners {
+  /** Hears how much of all is done, 0 to 1. */
+  readonly onProgress?: (share: number) => void;
+  /** Hears each result when it is there. */
+  readonly onResult?: (job: Job, result: JobResult) => void;
+}
+
 /**
- * Runs jobs in `processes` processes beside each other and gives their results in the jobs' order. `onProgress` hears
- * how much of all is done, 0 to 1. The first job that fails ends all.
+ * Runs jobs in `processes` processes beside each other and gives their results in the jobs' order.
+ * The first job that fails ends all.
  */
 export async function runJobs(
   jobs: readonly Job[],
   processes: number,
-  onProgress: (share: number) => void = () => undefined,
+  { onProgress, onResult }: Listeners = {},
 ): Promise<JobResult[]> {
   const results: JobResult[] = [];
   const shares = new Float64Array(jobs.length);
@@ -28,12 +35,14 @@ export async function runJobs(
   let next = 0;
   const report = (index: number, share: number): void => {
     shares[index] = share;
-    onProgress(shares.reduce((sum, each) => sum + each, 0) / jobs.length);
+    onProgress?.(shares.reduce((sum, each) => sum + each, 0) / jobs.length);
   };
   const serve = async (child: ChildProcess): Promise<void> => {
     while (next < jobs.length) {
       const index = next++;
-      results[index] = await ask(child, jobs[index]!, (share) => report(index, share));
+      const result = await ask(child, jobs[index]!, (share) => report(index, share));
+      results[index] = result;
+      onResult?.(jobs[index]!, result);
       report(index, 1);
     }
   };

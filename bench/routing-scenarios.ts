@@ -1,0 +1,85 @@
+import { hardwareProfile } from '../src/engine/model/profiles.ts';
+import { parseFleetEvent } from '../src/replay/fleet-events.ts';
+import type { Scenario } from '../src/replay/scenario.ts';
+
+export interface BenchScenario {
+  readonly title: string;
+  /** What one cell of its table is, as a command. */
+  readonly flags: string;
+  readonly scenario: Scenario;
+  /** Null for all presets. */
+  readonly policies: readonly string[] | null;
+  /** Counts towards the geometric mean over all. */
+  readonly counts: boolean;
+  /** Whether the full run looks for the load at which it breaks. */
+  readonly findBreaking: boolean;
+}
+
+interface Options {
+  readonly rate?: number;
+  readonly events?: readonly string[];
+  readonly sessions?: number;
+  readonly kvTokens?: number;
+  readonly streaming?: boolean;
+  readonly policies?: readonly string[];
+  readonly findBreaking?: boolean;
+}
+
+function bench(title: string, trace: string, endpoints: number, options: Options = {}): BenchScenario {
+  const { rate = 1, events = [], sessions = null, kvTokens = null, streaming = true } = options;
+  const known = hardwareProfile('qwen3-32b-2xh100');
+  const profile = kvTokens === null ? known : { ...known, kvCacheTokens: kvTokens };
+  const flags = [
+    `--trace ${trace} --endpoints ${endpoints}`,
+    rate === 1 ? '' : `--rate ${rate}`,
+    sessions === null ? '' : `--sessions ${sessions}`,
+    kvTokens === null ? '' : `--kv-tokens ${kvTokens}`,
+    streaming ? '' : '--no-stream',
+    ...events.map((event) => `--event "${event}"`),
+  ];
+  return {
+    title,
+    flags: flags.filter((flag) => flag !== '').join(' '),
+    policies: options.policies ?? null,
+    counts: options.policies === undefined,
+    findBreaking: options.findBreaking ?? false,
+    scenario: {
+      trace,
+      profiles: Array.from({ length: endpoints }, () => profile),
+      events: events.map((event) => parseFleetEvent(event, endpoints)),
+      rate,
+      seed: 1,
+      sessions,
+      maxTurns: 25,
+      maxPromptTokens: 131_072,
+      thinkTimeCapMs: 60_000,
+      sessionGapMs: 5000,
+      stalenessMs: 50,
+      streaming,
+      slo: { ttftSeconds: 5, tpotSeconds: 0.06 },
+    },
+  };
+}
+
+const agents = { kvTokens: 1_500_000 };
+
+export const scenarios: readonly BenchScenario[] = [
+  bench('Conversation, 8 endpoints', 'mooncake-conversation', 8, { findBreaking: true }),
+  bench('Conversation, 6 endpoints', 'mooncake-conversation', 6),
+  bench('Conversation, 5 endpoints (the edge of saturation)', 'mooncake-conversation', 5),
+  bench('Conversation, 8 endpoints, two at half speed', 'mooncake-conversation', 8, {
+    events: ['0s 6 slow 0.5', '0s 7 slow 0.5'],
+  }),
+  bench('Conversation, 8 endpoints, one at a third of its speed for 20 minutes', 'mooncake-conversation', 8, {
+    events: ['1200s 3 slow 0.33', '2400s 3 slow 1'],
+  }),
+  bench('Azure code, 4 endpoints', 'azure2023-code', 4, { findBreaking: true }),
+  bench('Azure code at five times its rate, 4 endpoints (overload)', 'azure2023-code', 4, { rate: 5 }),
+  bench('Agents, 40 sessions, 4 endpoints', 'agent-sessions', 4, { ...agents, sessions: 40 }),
+  bench('Agents, 70 sessions, 4 endpoints', 'agent-sessions', 4, { ...agents, sessions: 70, findBreaking: true }),
+  bench('Agents, 110 sessions, 4 endpoints', 'agent-sessions', 4, { ...agents, sessions: 110 }),
+  bench('Conversation, 8 endpoints, answers not streamed', 'mooncake-conversation', 8, {
+    streaming: false,
+    policies: ['least-added-wait', 'lmetric', 'llm-d-token-aware', 'least-requests'],
+  }),
+];
