@@ -31,7 +31,7 @@ const schema = z.strictObject({
     .strictObject({
       hold: z
         .strictObject({
-          maxPrefillBacklogSeconds: z.number().positive().default(1.5),
+          maxPrefillBacklogSeconds: z.number().positive().default(3),
           prefillWeight: z.number().min(0).default(5),
           maxHeld: z.int().min(0).default(10_000),
         })

@@ -25,7 +25,7 @@ export const noPrefix: PrefixKey = { hashes: { low: new Uint32Array(0), high: ne
 export function prefixHash(key: PrefixKey, promptTokens: number, tokens: number): number | null {
   const { low } = key.hashes;
   if (low.length === 0) return null;
-  const blocks = promptTokens > 0 ? Math.floor((low.length * tokens) / promptTokens) : 1;
+  const blocks = promptTokens > 0 ? Math.round(tokens / tokensPerBlock(key, promptTokens)) : 1;
   return low[Math.min(low.length, Math.max(1, blocks)) - 1]!;
 }
 

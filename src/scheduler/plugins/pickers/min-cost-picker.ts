@@ -1,13 +1,24 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { PickerDefinition } from '../../plugin.ts';
 import { pickBest, pickerParameters } from './pick-best.ts';
 
-export const minCostPicker: PickerDefinition<z.infer<typeof pickerParameters>> = {
+const parameters = pickerParameters.extend({
+  tolerance: z.number().min(0).default(0).describe('costs up to this share above the least count as equal to it'),
+});
+
+export const minCostPicker: PickerDefinition<z.infer<typeof parameters>> = {
   type: 'min-cost-picker',
   kind: 'picker',
   unit: 'seconds',
   summary: 'Picks the least total cost in seconds; equal ones at random.',
   source: 'Signalbox',
-  parameters: pickerParameters,
-  create: ({ maxNumOfEndpoints }) => ({ pick: (cycle, totals) => pickBest(cycle, totals, -1, maxNumOfEndpoints) }),
+  parameters,
+  create: ({ maxNumOfEndpoints, tolerance }) => ({
+    pick(cycle, totals) {
+      if (tolerance === 0) return pickBest(cycle, totals, -1, maxNumOfEndpoints);
+      const least = Math.min(...totals);
+      const levelled = totals.map((total) => (total <= least * (1 + tolerance) ? least : total));
+      return pickBest(cycle, levelled, -1, maxNumOfEndpoints);
+    },
+  }),
 };

@@ -21,7 +21,6 @@ interface Keys {
 const recentKeys = 1000;
 /** A key is hot when it alone has more of the recent requests than this many endpoints' shares. */
 const hotShares = 2;
-const longestKeyTokens = 1 << 20;
 /** Turns a key's first candidate into its independent second. */
 const secondHash = 0x9e3779b9;
 
@@ -44,7 +43,7 @@ export const dualmapScorer: ScorerDefinition<z.infer<typeof parameters>> = {
       for (let i = 0; i < candidates.length; i++) {
         ttft[i] = view.queuedPrefillSeconds[candidates[i]!]! + prefillSeconds[candidates[i]!]!;
       }
-      const keys = keysOf(view, keyTokens, state as Keys, candidates.length);
+      const keys = keysOf(view, cycle.request.promptTokens, keyTokens, state as Keys, candidates.length);
       details.note('keys', keys.join(' '));
       scores.fill(0);
       const key = keys.at(-1) ?? cycle.random.below(2 ** 32);
@@ -81,12 +80,18 @@ export const dualmapScorer: ScorerDefinition<z.infer<typeof parameters>> = {
 };
 
 /** The request's keys, each twice as long as the one before it, up to the first that is not hot. */
-function keysOf(view: FleetView, keyTokens: number, { recent, counts }: Keys, endpoints: number): number[] {
+function keysOf(
+  view: FleetView,
+  promptTokens: number,
+  keyTokens: number,
+  { recent, counts }: Keys,
+  endpoints: number,
+): number[] {
   const keys: number[] = [];
-  for (let tokens = keyTokens; tokens <= longestKeyTokens; tokens *= 2) {
+  for (let tokens = keyTokens; tokens < 2 * promptTokens; tokens *= 2) {
     const key = view.prefixHash?.(tokens) ?? null;
-    if (key === null || key === keys.at(-1)) break;
-    keys.push(key);
+    if (key === null) break;
+    if (key !== keys.at(-1)) keys.push(key);
     const limit = (hotShares * Math.max(recent.length, recentKeys / 10)) / Math.max(1, endpoints);
     if ((counts.get(key) ?? 0) <= limit) break;
   }
