@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { messageOf, SignalboxError } from '../base/errors.ts';
 import { configFromEnvironment } from '../compat/llm-d-environment.ts';
 import { policyFromConfig, readPolicy } from '../scheduler/config.ts';
-import { defaultPolicy } from '../scheduler/default-policy.ts';
+import { defaultPolicyName } from '../scheduler/default-policy.ts';
+import { presetPolicy } from '../scheduler/presets.ts';
 import type { Policy } from '../scheduler/policy.ts';
 
 export interface PolicySource {
@@ -33,5 +34,5 @@ export async function loadPolicy(source: PolicySource): Promise<LoadedPolicy> {
   if (translated !== null) {
     return { policy: policyFromConfig(translated.config, 'environment'), warnings: translated.warnings };
   }
-  return { policy: policyFromConfig(defaultPolicy, 'default'), warnings: [] };
+  return { policy: presetPolicy(defaultPolicyName), warnings: [] };
 }

@@ -1,22 +1,16 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { policyFromConfig, readPolicy } from '../scheduler/config.ts';
-import { defaultPolicy } from '../scheduler/default-policy.ts';
+import { readPolicy } from '../scheduler/config.ts';
+import { defaultPolicyName } from '../scheduler/default-policy.ts';
 import { isPreset, presetNames, presetPolicy } from '../scheduler/presets.ts';
 import type { Policy } from '../scheduler/policy.ts';
 
-/** What decides when nobody configured anything; by its own name where it is a preset. */
-const defaultName = 'default';
-const defaultHash = policyFromConfig(defaultPolicy, defaultName).hash;
-
 /** The policy of a preset's name, or of an EndpointPickerConfig file. */
 export function namedPolicy(nameOrFile: string): { policy: Policy; isDefault: boolean } {
-  const policy = policyOf(nameOrFile);
-  return { policy, isDefault: policy.hash === defaultHash };
+  return { policy: policyOf(nameOrFile), isDefault: nameOrFile === defaultPolicyName };
 }
 
 function policyOf(nameOrFile: string): Policy {
-  if (nameOrFile === defaultName) return policyFromConfig(defaultPolicy, defaultName);
   if (isPreset(nameOrFile) || !existsSync(nameOrFile)) return presetPolicy(nameOrFile);
   return readPolicy(readFileSync(nameOrFile, 'utf8'), nameOrFile, basename(nameOrFile));
 }

@@ -4,11 +4,11 @@ import type { AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { decisionJson } from '../../src/journal/decision-json.ts';
 import { policyFromConfig } from '../../src/scheduler/config.ts';
-import { defaultPolicy } from '../../src/scheduler/default-policy.ts';
+import { walkthroughPolicy } from '../support/walkthrough-policy.ts';
 import { type CommandResult, freePort, runCommand, temporaryFolder } from '../support/command.ts';
 import { decide, requestOf, viewOf } from '../support/scheduling.ts';
 
-const policy = policyFromConfig(defaultPolicy, 'default');
+const policy = policyFromConfig(walkthroughPolicy, 'default');
 const decision = decisionJson(decide(policy, requestOf(), viewOf([{ name: 'a' }]), 1));
 
 /** An admin API that knows `decisions`, as far as `explain` asks. */

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SignalboxError } from '../../src/base/errors.ts';
 import { type EndpointPickerConfig, policyFromConfig, readPolicy } from '../../src/scheduler/config.ts';
-import { defaultPolicy } from '../../src/scheduler/default-policy.ts';
+import { defaultPolicyName } from '../../src/scheduler/default-policy.ts';
+import { presetPolicy } from '../../src/scheduler/presets.ts';
+import { walkthroughPolicy } from '../support/walkthrough-policy.ts';
 
 const valid = `apiVersion: inference.networking.x-k8s.io/v1alpha1
 kind: EndpointPickerConfig
@@ -60,15 +62,18 @@ test('a hash is of what decides: the same when a default is spelt out, another w
   assert.notEqual(hashOf(valid.replace('queueThreshold: 16', 'queueThreshold: 17')), hashOf(valid));
 });
 
-test('what runs when nothing is configured compiles, and scores prefix 2 and load 1', () => {
-  const [profile] = policyFromConfig(defaultPolicy, 'default').profiles.values();
+test('what runs when nothing is configured counts in seconds and holds', () => {
+  const policy = presetPolicy(defaultPolicyName);
+  const [profile] = policy.profiles.values();
   assert.deepEqual(
-    profile!.scorers.map(({ type, weight }) => [type, weight]),
+    profile!.scorers.map(({ type, unit, weight }) => [type, unit, weight]),
     [
-      ['prefix-aware-scorer', 2],
-      ['load-aware-scorer', 1],
+      ['queued-prefill-cost', 'seconds', 1],
+      ['own-prefill-cost', 'seconds', 1],
+      ['delay-to-others-cost', 'seconds', 0.35],
     ],
   );
+  assert.deepEqual(policy.hold, { maxPrefillBacklogSeconds: 3, prefillWeight: 5, maxHeld: 10_000 });
 });
 
 const wrong: [string, [from: string, to: string], string[]][] = [
@@ -146,9 +151,9 @@ test('a picker in another unit than the scorers is refused', () => {
 });
 
 test('two profiles need a handler that knows what to do with them', () => {
-  const [profile] = defaultPolicy.schedulingProfiles;
+  const [profile] = walkthroughPolicy.schedulingProfiles;
   const config: EndpointPickerConfig = {
-    ...defaultPolicy,
+    ...walkthroughPolicy,
     schedulingProfiles: [profile!, { ...profile!, name: 'prefill' }],
   };
   assert.throws(() => policyFromConfig(config, 'two'), /single-profile-handler runs exactly one profile, but 2 are/);
