@@ -3,7 +3,7 @@
  * (`Speed`): attention costs about 5.2e-5 of a token's matrix work per token of context on every GPU and dense model we
  * have profiles of, and reading the weights for one decode step about as much as 300 tokens of prefill.
  */
-export const referenceTokensPerSecond = 8000;
+const referenceTokensPerSecond = 8000;
 const attentionPerContextToken = 5.2e-5;
 /** Fixed cost of a prompt, as tokens: its first step's floor and the way through the engine's API server. */
 const promptOverheadTokens = 400;
