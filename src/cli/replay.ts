@@ -83,8 +83,8 @@ async function run(flags: ReplayFlags): Promise<void> {
     onProgress: (share) => progress.show(share),
   }).finally(() => progress.end());
   if (flags.report !== undefined) {
-    const { reportHtml } = await import('../replay/report/report.ts');
-    writeReport(flags.report, reportHtml(comparison));
+    const { replayReport } = await import('../replay/report/report.ts');
+    writeReport(flags.report, replayReport(comparison));
   }
   process.stdout.write(flags.json ? `${JSON.stringify(comparisonJson(comparison), null, 2)}\n` : textOf(comparison));
 }

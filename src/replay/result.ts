@@ -39,6 +39,8 @@ export interface Drawing {
   readonly e2eSeconds: readonly number[];
   /** Requests by time of arrival (rows) and endpoint that answered (columns). */
   readonly requestsOverTime: readonly (readonly number[])[];
+  /** Where the last of those rows ends. */
+  readonly lastArrivalSeconds: number;
 }
 
 const timeBins = 60;
@@ -99,5 +101,6 @@ export function drawingOf(endpointCount: number, outcome: RunOutcome): Drawing {
     tpotSeconds: quantiles(samples.tpotSeconds, 100),
     e2eSeconds: quantiles(samples.e2eSeconds, 100),
     requestsOverTime,
+    lastArrivalSeconds: lastArrivalMs / 1000,
   };
 }

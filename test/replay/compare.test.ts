@@ -6,7 +6,7 @@ import { after, test } from 'node:test';
 import { hardwareProfile } from '../../src/engine/model/profiles.ts';
 import { compare } from '../../src/replay/compare.ts';
 import { comparisonJson } from '../../src/replay/json.ts';
-import { reportHtml } from '../../src/replay/report/report.ts';
+import { replayReport } from '../../src/replay/report/report.ts';
 import type { Scenario } from '../../src/replay/scenario.ts';
 import { resultTable } from '../../src/replay/table.ts';
 
@@ -68,7 +68,7 @@ test('renderings: JSON for machines, a table, and one page that needs nothing fr
   const json = JSON.parse(JSON.stringify(comparisonJson(comparison))) as Record<string, unknown>;
   assert.deepEqual(Object.keys(json), ['trace', 'endpoints', 'profile', 'rate', 'seed', 'slo', 'results', 'sweep']);
   assert.match(resultTable(comparison.runs.map(({ result }) => result)), /^policy .*\n(.*\n){3}$/);
-  const html = reportHtml(comparison);
+  const html = replayReport(comparison);
   assert.doesNotMatch(html, /(src|href)=|https?:|@import|NaN|undefined|trace<b>/);
   for (const policy of policies) assert.ok(html.includes(policy));
 });
