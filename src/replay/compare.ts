@@ -3,7 +3,7 @@ import type { Job } from './jobs.ts';
 import { runJobs } from './pool.ts';
 import type { Scenario, ScenarioResult } from './scenario.ts';
 
-export interface CompareOptions {
+interface CompareOptions {
   readonly scenario: Scenario;
   readonly policies: readonly string[];
   /** Rates to run at beside the scenario's own. */

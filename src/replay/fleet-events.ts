@@ -10,7 +10,7 @@ export interface FleetEvent {
   readonly action: FleetAction;
 }
 
-export type FleetAction =
+type FleetAction =
   /** From now on `factor` times as fast as its profile says; 1 is recovery. */
   | { readonly kind: 'slow'; readonly factor: number }
   /** The engine dies with everything in it. */

@@ -3,7 +3,7 @@ import type { WriteStream } from 'node:tty';
 const width = 30;
 const lineEveryMs = 5000;
 
-export interface Progress {
+interface Progress {
   /** `share` of all the work is done, 0 to 1. */
   show(share: number): void;
   end(): void;

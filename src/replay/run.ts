@@ -16,7 +16,7 @@ import { play } from './workload.ts';
 import type { SessionMemory, Workload } from './workload.ts';
 
 /** One policy on one fleet under one workload. */
-export interface RunOptions {
+interface RunOptions {
   readonly workload: Workload;
   readonly blockTokens: number;
   readonly policy: Policy;

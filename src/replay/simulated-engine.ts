@@ -18,7 +18,7 @@ export interface Answer {
 }
 
 /** What a scrape of an engine's metrics would say right now. */
-export interface Gauges {
+interface Gauges {
   readonly waiting: number;
   readonly running: number;
   readonly kvUsage: number;

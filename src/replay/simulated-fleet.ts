@@ -6,7 +6,7 @@ import type { FleetEvent } from './fleet-events.ts';
 import { SimulatedEngine } from './simulated-engine.ts';
 import type { NetworkDelays } from './simulated-engine.ts';
 
-export interface SimulatedFleetOptions {
+interface SimulatedFleetOptions {
   readonly clock: Clock;
   /** One per endpoint. */
   readonly profiles: readonly HardwareProfile[];

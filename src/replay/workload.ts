@@ -5,7 +5,7 @@ import { turnCount } from '../traffic/trace/trace.ts';
 import type { Trace, TraceSession, TraceTurn } from '../traffic/trace/trace.ts';
 
 /** Which part of a trace is replayed, and how densely. */
-export interface WorkloadOptions {
+interface WorkloadOptions {
   /** Arrivals this many times as dense as recorded. Think times stay. */
   readonly rate: number;
   /** Sessions to replay, drawn by the seed; null for all, in the trace's order. */

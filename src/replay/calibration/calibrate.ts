@@ -6,7 +6,7 @@ import { fitSteps } from './fit.ts';
 import type { Fit, Observation } from './fit.ts';
 import { EngineProbe } from './probe.ts';
 
-export interface CalibrationOptions {
+interface CalibrationOptions {
   readonly url: string;
   /** Null for the first that the engine names. */
   readonly model: string | null;

@@ -5,7 +5,7 @@ import { messageOf, SignalboxError } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
 
 /** What a streamed answer showed. Milliseconds on the monotonic clock. */
-export interface Streamed {
+interface Streamed {
   readonly startMs: number;
   readonly firstMs: number;
   readonly lastMs: number;
@@ -13,7 +13,7 @@ export interface Streamed {
   readonly tokens: number;
 }
 
-export interface EngineFacts {
+interface EngineFacts {
   readonly model: string;
   /** Null where the engine does not say. */
   readonly maxModelTokens: number | null;

@@ -1,11 +1,11 @@
 import { escapeText } from '../../traffic/report/svg.ts';
 
-export interface Curve {
+interface Curve {
   readonly name: string;
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
-export interface CurveAxis {
+interface CurveAxis {
   readonly from: number;
   readonly to: number;
   /** Equal distances mean equal ratios. */
