@@ -31,8 +31,8 @@ const schema = z.strictObject({
     .strictObject({
       hold: z
         .strictObject({
-          maxPrefillBacklogSeconds: z.number().positive().default(3),
-          prefillWeight: z.number().min(0).default(5),
+          maxPrefillBacklogSeconds: z.number().positive().default(2.5),
+          prefillWeight: z.number().min(0).default(8),
           maxHeld: z.int().min(0).default(10_000),
         })
         .optional(),

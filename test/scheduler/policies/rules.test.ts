@@ -365,6 +365,6 @@ test('least-added-wait: queue + own · (1 + α · requests there), term by term'
       [2, 0],
     ],
   );
-  assert.deepEqual([...profile.totals], [1 + 0.1 + 0.35 * 2, 1.5]);
+  assert.deepEqual([...profile.totals], [1 + 0.1 + 0.25 * 2, 1.5]);
   assert.equal(best('least-added-wait', rows), 'idle');
 });
