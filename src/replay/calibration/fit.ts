@@ -1,5 +1,5 @@
 import { stepMs } from '../../engine/model/profiles.ts';
-import type { HardwareProfile } from '../../engine/model/profiles.ts';
+import type { StepCoefficients } from '../../engine/model/profiles.ts';
 import { levenbergMarquardt } from './levenberg-marquardt.ts';
 
 /** One thing measured at an engine that was otherwise idle. */
@@ -12,7 +12,7 @@ export type Observation =
   | { readonly kind: 'interruption'; readonly promptTokens: number; readonly ms: number };
 
 export interface Fit {
-  readonly step: HardwareProfile['step'];
+  readonly step: StepCoefficients;
   readonly apiOverheadMs: number;
   readonly maxNumBatchedTokens: number;
   /** Relative errors of the fit, over the observations. */
@@ -62,7 +62,7 @@ function fitWithBudget(observations: readonly Observation[], budget: number): { 
   return { fit, cost };
 }
 
-function parametersOf(logs: readonly number[]): { step: HardwareProfile['step']; apiOverheadMs: number } {
+function parametersOf(logs: readonly number[]): { step: StepCoefficients; apiOverheadMs: number } {
   const value = (name: (typeof names)[number]): number => Math.exp(logs[names.indexOf(name)]!);
   const step = {
     weights: value('weights'),
@@ -99,7 +99,7 @@ function firstGuess(observations: readonly Observation[]): number[] {
   ];
 }
 
-function predictedMs(one: Observation, step: HardwareProfile['step'], apiOverheadMs: number, budget: number): number {
+function predictedMs(one: Observation, step: StepCoefficients, apiOverheadMs: number, budget: number): number {
   if (one.kind === 'decode') {
     return stepMs(step, {
       tokens: one.sequences,
