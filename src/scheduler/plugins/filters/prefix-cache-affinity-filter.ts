@@ -4,14 +4,23 @@ import { knownOr0 } from '../scorers/load-release.ts';
 import { oncePerCycle } from './once-per-cycle.ts';
 
 const parameters = z.strictObject({
-  /** Share of the prompt that must be cached for an endpoint to be warm. */
-  affinityThreshold: z.number().min(0).max(1).default(0.8),
-  /** How often affinity is set aside to try others. */
-  explorationProbability: z.number().min(0).max(1).default(0),
-  /** How much longer a request may wait at a warm endpoint than at a cold one. */
-  maxTTFTPenaltyMs: z.number().min(0).default(18_000),
-  /** Prompt tokens an endpoint computes per second at its best; one figure for the pool. */
-  peakPrefillThroughput: z.number().positive().default(15_928),
+  affinityThreshold: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.8)
+    .describe('share of the prompt that must be cached for an endpoint to be warm'),
+  explorationProbability: z.number().min(0).max(1).default(0).describe('how often affinity is set aside to try others'),
+  maxTTFTPenaltyMs: z
+    .number()
+    .min(0)
+    .default(18_000)
+    .describe('how much longer a request may wait at a warm endpoint than at a cold one'),
+  peakPrefillThroughput: z
+    .number()
+    .positive()
+    .default(15_928)
+    .describe('prompt tokens an endpoint computes per second at its best; one figure for the pool'),
 });
 
 type Verdict = 'warm only' | 'all';

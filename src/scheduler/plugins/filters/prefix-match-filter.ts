@@ -5,10 +5,13 @@ import { knownOr0 } from '../scorers/load-release.ts';
 import { oncePerCycle } from './once-per-cycle.ts';
 
 const parameters = z.strictObject({
-  /** Share of the prompt that must match. */
-  matchRateThreshold: z.number().min(0).max(1).default(0.1),
-  /** Beyond this difference between most and least requests prefixes are set aside; null never does. */
-  imbalancedThreshold: z.number().min(0).nullable().default(null),
+  matchRateThreshold: z.number().min(0).max(1).default(0.1).describe('share of the prompt that must match'),
+  imbalancedThreshold: z
+    .number()
+    .min(0)
+    .nullable()
+    .default(null)
+    .describe('beyond this difference between most and least requests prefixes are set aside; null never does'),
 });
 
 /** Tokens of prompts inserted for each endpoint: the size of its part of the tree, which never shrinks. */

@@ -2,8 +2,7 @@ import { z } from 'zod';
 import type { FilterDefinition } from '../../plugin.ts';
 
 const parameters = z.strictObject({
-  /** Requests waiting in an engine at which it is left out. */
-  maxWaitingRequests: z.number().min(1).default(10),
+  maxWaitingRequests: z.number().min(1).default(10).describe('requests waiting in an engine at which it is left out'),
 });
 
 export const waitingLimitFilter: FilterDefinition<z.infer<typeof parameters>> = {

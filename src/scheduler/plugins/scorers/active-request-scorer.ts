@@ -2,10 +2,8 @@ import { z } from 'zod';
 import type { ScorerDefinition } from '../../plugin.ts';
 
 const parameters = z.strictObject({
-  /** Requests up to which an endpoint counts as idle. */
-  idleThreshold: z.int().min(0).default(0),
-  /** Score of the least busy one that is not idle. */
-  maxBusyScore: z.number().min(0).max(1).default(1),
+  idleThreshold: z.int().min(0).default(0).describe('requests up to which an endpoint counts as idle'),
+  maxBusyScore: z.number().min(0).max(1).default(1).describe('score of the least busy one that is not idle'),
 });
 
 export const activeRequestScorer: ScorerDefinition<z.infer<typeof parameters>> = {

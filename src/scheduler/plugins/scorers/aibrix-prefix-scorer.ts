@@ -4,10 +4,16 @@ import { knownOr0 } from './load-release.ts';
 import { shareOfLeast } from './share-of-least.ts';
 
 const parameters = z.strictObject({
-  /** The load counts as uneven when most − least requests is more than this. */
-  imbalanceAbsCount: z.number().min(0).default(8),
-  /** A match is followed up to mean + this many standard deviations of the requests. */
-  standardDeviationFactor: z.number().min(0).default(1),
+  imbalanceAbsCount: z
+    .number()
+    .min(0)
+    .default(8)
+    .describe('the load counts as uneven when most − least requests is more than this'),
+  standardDeviationFactor: z
+    .number()
+    .min(0)
+    .default(1)
+    .describe('a match is followed up to mean + this many standard deviations of the requests'),
 });
 
 export const aibrixPrefixScorer: ScorerDefinition<z.infer<typeof parameters>> = {

@@ -4,12 +4,18 @@ import { knownOr0 } from './load-release.ts';
 import { shareOfLeast } from './share-of-least.ts';
 
 const parameters = z.strictObject({
-  /** Share of the prompt that must match, strictly more, for the match to decide. */
-  cacheThreshold: z.number().min(0).max(1).default(0.3),
-  /** The load counts as uneven when most − least requests is more than this … */
-  balanceAbsThreshold: z.number().min(0).default(64),
-  /** … and most is more than this many times the least. */
-  balanceRelThreshold: z.number().min(0).default(1.5),
+  cacheThreshold: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.3)
+    .describe('share of the prompt that must match, strictly more, for the match to decide'),
+  balanceAbsThreshold: z
+    .number()
+    .min(0)
+    .default(64)
+    .describe('the load counts as uneven when most − least requests is more than this …'),
+  balanceRelThreshold: z.number().min(0).default(1.5).describe('… and most is more than this many times the least'),
 });
 
 export const cacheAwareScorer: ScorerDefinition<z.infer<typeof parameters>> = {

@@ -4,10 +4,12 @@ import { rendezvousOrder } from './rendezvous.ts';
 import { shareOfLeast } from './share-of-least.ts';
 
 const parameters = z.strictObject({
-  /** Tokens at the prompt's start that are its key. */
-  prefixTokens: z.int().min(1).default(25),
-  /** Requests an endpoint may have, in percent of the mean with this one. */
-  meanLoadPercentage: z.number().min(100).default(125),
+  prefixTokens: z.int().min(1).default(25).describe("tokens at the prompt's start that are its key"),
+  meanLoadPercentage: z
+    .number()
+    .min(100)
+    .default(125)
+    .describe('requests an endpoint may have, in percent of the mean with this one'),
 });
 
 export const chwblScorer: ScorerDefinition<z.infer<typeof parameters>> = {

@@ -3,8 +3,7 @@ import type { ScorerDefinition } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
-  /** One figure for every endpoint. */
-  tokensPerSecond: z.number().positive().default(2000),
+  tokensPerSecond: z.number().positive().default(2000).describe('one figure for every endpoint'),
 });
 
 export const drainTimeCost: ScorerDefinition<z.infer<typeof parameters>> = {

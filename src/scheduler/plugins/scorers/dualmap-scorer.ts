@@ -6,10 +6,16 @@ import { knownOr0 } from './load-release.ts';
 import { rendezvousOrder } from './rendezvous.ts';
 
 const parameters = z.strictObject({
-  /** Length of a key where it is not hot; hot ones are lengthened twofold until they are not. */
-  keyTokens: z.int().min(1).default(512),
-  /** Predicted TTFT up to which the cache decides between the two. */
-  sloTtftSeconds: z.number().positive().default(5),
+  keyTokens: z
+    .int()
+    .min(1)
+    .default(512)
+    .describe('length of a key where it is not hot; hot ones are lengthened twofold until they are not'),
+  sloTtftSeconds: z
+    .number()
+    .positive()
+    .default(5)
+    .describe('predicted TTFT up to which the cache decides between the two'),
 });
 
 /** The last keys seen, with how often each. */

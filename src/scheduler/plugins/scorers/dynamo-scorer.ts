@@ -4,8 +4,10 @@ import { knownOr0 } from './load-release.ts';
 import { shareOfLeast } from './share-of-least.ts';
 
 const parameters = z.strictObject({
-  /** `sum`: scale × prefill + decode; `lmetric`: prefill × (decode + 1). */
-  cost: z.enum(['sum', 'lmetric']).default('sum'),
+  cost: z
+    .enum(['sum', 'lmetric'])
+    .default('sum')
+    .describe('`sum`: scale × prefill + decode; `lmetric`: prefill × (decode + 1)'),
   blockTokens: z.int().min(1).default(16),
   overlapScoreCredit: z.number().min(0).default(1),
   prefillLoadScale: z.number().min(0).default(1),

@@ -4,8 +4,7 @@ import type { Decision } from '../../decision.ts';
 import type { Outcome, ScorerDefinition } from '../../plugin.ts';
 
 const parameters = z.strictObject({
-  /** Weight of TTFT; the rest is TPOT's. */
-  ttftTpotWeightFactor: z.number().min(0).max(1).default(0.5),
+  ttftTpotWeightFactor: z.number().min(0).max(1).default(0.5).describe("weight of TTFT; the rest is TPOT's"),
 });
 
 interface Latency {

@@ -3,8 +3,7 @@ import type { ScorerDefinition } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
-  /** Seconds at half use. */
-  pressureSeconds: z.number().min(0).default(0.15),
+  pressureSeconds: z.number().min(0).default(0.15).describe('seconds at half use'),
 });
 
 /** A full cache is no worse than this. */

@@ -4,8 +4,7 @@ import type { ScorerDefinition } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
-  /** Endpoints remembered. */
-  lruSize: z.int().min(1).default(1024),
+  lruSize: z.int().min(1).default(1024).describe('endpoints remembered'),
 });
 
 /** Names of endpoints in the order of their last cold request, the longest ago first. */

@@ -6,10 +6,8 @@ import { knownOr0 } from './load-release.ts';
 import { shareOfLeast } from './share-of-least.ts';
 
 const parameters = z.strictObject({
-  /** How far back an endpoint's load is looked at. */
-  windowSeconds: z.number().positive().default(180),
-  /** Output tokens assumed of a request. */
-  outputTokens: z.number().min(0).default(45),
+  windowSeconds: z.number().positive().default(180).describe("how far back an endpoint's load is looked at"),
+  outputTokens: z.number().min(0).default(45).describe('output tokens assumed of a request'),
 });
 
 interface Load {

@@ -3,8 +3,7 @@ import type { ScorerDefinition } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
-  /** Weight of the load against the match. */
-  beta: z.number().min(0).default(1),
+  beta: z.number().min(0).default(1).describe('weight of the load against the match'),
 });
 
 export const prefixOverLoadScorer: ScorerDefinition<z.infer<typeof parameters>> = {

@@ -3,8 +3,7 @@ import type { ScorerDefinition } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
-  /** Queued tokens at which the score reaches 0. */
-  queueThresholdTokens: z.number().positive().default(4_194_304),
+  queueThresholdTokens: z.number().positive().default(4_194_304).describe('queued tokens at which the score reaches 0'),
 });
 
 export const tokenLoadScorer: ScorerDefinition<z.infer<typeof parameters>> = {
