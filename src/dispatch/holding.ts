@@ -61,16 +61,19 @@ export class Holding<Asked> {
     let soonestMs = Infinity;
     let waiting = 0;
     const reserved = new Map<number, number>();
-    for (let held = this.#queue.at(0); held !== undefined && waiting <= lookAhead; held = this.#queue.at(waiting)) {
-      const wait = this.#tryToPlace(held.item, held.arrivedAtMs, reserved);
-      if (wait === null) this.#queue.remove(held);
-      else {
-        waiting += 1;
-        reserved.set(wait.slot, (reserved.get(wait.slot) ?? 0) + wait.prefillSeconds);
-        soonestMs = Math.min(soonestMs, (wait.backlogSeconds - (rule?.maxPrefillBacklogSeconds ?? 0)) * 1000);
+    try {
+      for (let held = this.#queue.at(0); held !== undefined && waiting <= lookAhead; held = this.#queue.at(waiting)) {
+        const wait = this.#tryToPlace(held.item, held.arrivedAtMs, reserved);
+        if (wait === null) this.#queue.remove(held);
+        else {
+          waiting += 1;
+          reserved.set(wait.slot, (reserved.get(wait.slot) ?? 0) + wait.prefillSeconds);
+          soonestMs = Math.min(soonestMs, (wait.backlogSeconds - (rule?.maxPrefillBacklogSeconds ?? 0)) * 1000);
+        }
       }
+    } finally {
+      this.#placing = false;
     }
-    this.#placing = false;
     this.#timer?.cancel();
     this.#timer = null;
     if (this.#queue.size === 0) return;
