@@ -61,8 +61,9 @@ export class Holding<Asked> {
     let soonestMs = Infinity;
     let waiting = 0;
     const reserved = new Map<number, number>();
+    let held = this.#queue.at(0);
     try {
-      for (let held = this.#queue.at(0); held !== undefined && waiting <= lookAhead; held = this.#queue.at(waiting)) {
+      for (; held !== undefined && waiting <= lookAhead; held = this.#queue.at(waiting)) {
         const wait = this.#tryToPlace(held.item, held.arrivedAtMs, reserved);
         if (wait === null) this.#queue.remove(held);
         else {
@@ -71,6 +72,10 @@ export class Holding<Asked> {
           soonestMs = Math.min(soonestMs, (wait.backlogSeconds - (rule?.maxPrefillBacklogSeconds ?? 0)) * 1000);
         }
       }
+    } catch (error) {
+      // Its handler failed: it had its turn, and the others keep theirs.
+      if (held !== undefined) this.#queue.remove(held);
+      throw error;
     } finally {
       this.#placing = false;
     }
