@@ -45,6 +45,7 @@ function bench(title: string, trace: string, endpoints: number, options: Options
     findBreaking: options.findBreaking ?? false,
     scenario: {
       trace,
+      part: null,
       profiles: Array.from({ length: endpoints }, () => profile),
       events: events.map((event) => parseFleetEvent(event, endpoints)),
       rate,

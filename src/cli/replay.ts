@@ -13,11 +13,15 @@ import { policiesNamed } from '../replay/policies.ts';
 import { profileNamed } from '../replay/profile-file.ts';
 import { comparisonJson } from '../replay/json.ts';
 import { breakingTable, resultTable, sweepTable } from '../replay/table.ts';
+import type { JournalPart } from '../traffic/trace/decisions.ts';
 import type { Scenario } from '../replay/scenario.ts';
 import { progressBar } from '../replay/progress.ts';
 
 interface ReplayFlags {
   readonly trace: string;
+  readonly after?: number;
+  readonly before?: number;
+  readonly model?: string;
   readonly endpoints: number;
   readonly profile: string;
   readonly kvTokens?: number;
@@ -47,6 +51,9 @@ export function replayCommand(): Command {
   return new Command('replay')
     .description('Compare policies on recorded traffic: the live scheduler, simulated engines, a virtual clock.')
     .option('--trace <file|name>', 'a trace file, or a shipped one by name', 'mooncake-conversation')
+    .option('--after <time>', 'of a journal of Decisions, those from then on (as in 2026-08-04T09:00Z)', epochMs)
+    .option('--before <time>', 'of a journal of Decisions, those before', epochMs)
+    .option('--model <name>', 'of a journal of Decisions, those for this model')
     .option('--endpoints <n>', 'endpoints in the fleet', wholeNumber(1, 256), 8)
     .option('--profile <names>', 'hardware profile or profile file; several, by commas, take turns', 'qwen3-32b-2xh100')
     .option('--kv-tokens <n>', "tokens an endpoint's KV cache holds (default: as the profile says)", tokenCount)
@@ -114,6 +121,7 @@ function scenarioOf(flags: ReplayFlags): Scenario {
   );
   return {
     trace: flags.trace,
+    part: partOf(flags),
     profiles: Array.from({ length: flags.endpoints }, (_, number) => kinds[number % kinds.length]!),
     events: events.map((text) => parseFleetEvent(text, flags.endpoints)),
     rate: flags.rate,
@@ -127,6 +135,11 @@ function scenarioOf(flags: ReplayFlags): Scenario {
     streaming: flags.stream,
     slo: { ttftSeconds: flags.sloTtft, tpotSeconds: flags.sloTpot },
   };
+}
+
+function partOf({ after, before, model }: ReplayFlags): JournalPart | null {
+  if (after === undefined && before === undefined && model === undefined) return null;
+  return { afterMs: after ?? null, beforeMs: before ?? null, model: model ?? null };
 }
 
 function withKv(profile: HardwareProfile, kvTokens: number | undefined): HardwareProfile {
@@ -147,6 +160,12 @@ function wholeNumber(least: number, most: number): (text: string) => number {
     if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value;
     throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`);
   };
+}
+
+function epochMs(text: string): number {
+  const ms = Date.parse(text);
+  if (!Number.isNaN(ms)) return ms;
+  throw new InvalidArgumentError('Expected a time, as in 2026-08-04T09:00Z.');
 }
 
 function positive(text: string): number {

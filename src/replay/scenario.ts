@@ -1,4 +1,6 @@
+import { SignalboxError } from '../base/errors.ts';
 import type { HardwareProfile } from '../engine/model/profiles.ts';
+import type { JournalPart } from '../traffic/trace/decisions.ts';
 import type { Trace } from '../traffic/trace/trace.ts';
 import type { FleetEvent } from './fleet-events.ts';
 import { namedPolicy } from './policies.ts';
@@ -11,6 +13,8 @@ import { workloadOf } from './workload.ts';
 export interface Scenario {
   /** A shipped trace's name or a file. */
   readonly trace: string;
+  /** Which of a journal's Decisions; null for all, and for other traces. */
+  readonly part: JournalPart | null;
   /** One per endpoint. */
   readonly profiles: readonly HardwareProfile[];
   readonly events: readonly FleetEvent[];
@@ -39,6 +43,9 @@ export function runScenario(
   onProgress?: (share: number) => void,
 ): ScenarioResult {
   const workload = workloadOf(trace, scenario);
+  if (workload.requestCount === 0) {
+    throw new SignalboxError('config_invalid', `${trace.name}: nothing in it is left to replay within these limits.`);
+  }
   const outcome = runPolicy({
     ...scenario,
     workload,

@@ -16,9 +16,10 @@ process.on('message', (job: Job) => void work(job));
 
 async function work(job: Job): Promise<void> {
   try {
-    const { trace: name } = job.scenario;
-    const reading = traces.get(name) ?? readTrace(name);
-    traces.set(name, reading);
+    const { trace: name, part } = job.scenario;
+    const key = JSON.stringify([name, part]);
+    const reading = traces.get(key) ?? readTrace(name, part === null ? {} : { part });
+    traces.set(key, reading);
     const result = runJob(job, await reading, (share) => reply({ kind: 'progress', share }));
     reply({ kind: 'done', result });
   } catch (error) {

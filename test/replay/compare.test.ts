@@ -26,6 +26,7 @@ writeFileSync(
 );
 const scenario: Scenario = {
   trace,
+  part: null,
   profiles: Array.from({ length: 2 }, () => hardwareProfile('qwen3-32b-2xh100')),
   events: [],
   rate: 1,

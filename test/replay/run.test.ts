@@ -21,6 +21,7 @@ const trace: Trace = {
 };
 const scenario: Scenario = {
   trace: 'test',
+  part: null,
   profiles: Array.from({ length: 4 }, () => hardwareProfile('qwen3-32b-2xh100')),
   events: [],
   rate: 1,

@@ -6,6 +6,8 @@ import { didYouMean } from '../../base/suggest.ts';
 import { agentSessions } from './agent-sessions.ts';
 import { azure } from './azure.ts';
 import { burstGpt } from './burstgpt.ts';
+import { decisionsOf, journalTitle } from './decisions.ts';
+import type { JournalPart } from './decisions.ts';
 import { lineError } from './format.ts';
 import type { TraceFormat, TraceReader } from './format.ts';
 import { readLines } from './lines.ts';
@@ -13,7 +15,7 @@ import { mooncake } from './mooncake.ts';
 import { qwenBailian } from './qwen-bailian.ts';
 import type { Trace } from './trace.ts';
 
-const formats: readonly TraceFormat[] = [mooncake, qwenBailian, agentSessions, azure, burstGpt];
+const publicFormats: readonly TraceFormat[] = [mooncake, qwenBailian, agentSessions, azure, burstGpt];
 
 /** Traces that come with Signalbox, by name; origins and licences: assets/traces/README.md. */
 const shipped: Readonly<Record<string, string>> = {
@@ -25,10 +27,14 @@ export const shippedTraces: readonly string[] = Object.keys(shipped);
 
 /**
  * Reads a trace: the name of a shipped one or a file, plain or gzip; its format is told by its content.
- * Reading stops once at least `maxRequests` are there. Throws `config_invalid` with file and line.
+ * Of a journal of Decisions, only `part` is read. Reading stops once at least `maxRequests` are there. Throws `config_invalid` with file and line.
  */
-export async function readTrace(nameOrFile: string, options: { maxRequests?: number } = {}): Promise<Trace> {
+export async function readTrace(
+  nameOrFile: string,
+  options: { maxRequests?: number; part?: JournalPart } = {},
+): Promise<Trace> {
   const path = locate(nameOrFile);
+  const formats = [...publicFormats, decisionsOf(options.part)];
   const maxRequests = options.maxRequests ?? Infinity;
   let format: TraceFormat | undefined;
   let reader: TraceReader | undefined;
@@ -47,6 +53,10 @@ export async function readTrace(nameOrFile: string, options: { maxRequests?: num
   }
   if (format === undefined || reader === undefined || requests === 0) {
     throw new SignalboxError('config_invalid', `${path}: holds no requests`, { param: path });
+  }
+  if (options.part !== undefined && format.title !== journalTitle) {
+    const message = `${path}: is a ${format.title} trace; only a journal of Decisions has dates and models to choose by`;
+    throw new SignalboxError('config_invalid', message, { param: path });
   }
   const sessions = reader.sessions().sort((a, b) => a.startMs - b.startMs);
   const firstMs = sessions[0]?.startMs ?? 0;
