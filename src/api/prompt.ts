@@ -89,6 +89,11 @@ export function chatPrompt(messages: unknown, tools: unknown): Prompt {
   return { ...prompt, textBytes: Math.max(0, prompt.textBytes - rendering.mediaCharacters) };
 }
 
+/** What an answer adds to a prompt: the bytes that the conversation's next turn has after it. */
+export function answerBytes(kind: 'completions' | 'chat', text: string): Uint8Array {
+  return Buffer.from(kind === 'chat' ? `<|assistant|>\n${text}\n` : text);
+}
+
 export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

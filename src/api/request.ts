@@ -12,6 +12,8 @@ export interface ParsedRequest {
   readonly streaming: boolean;
   readonly prompt: Prompt;
   readonly maxOutputTokens: number | null;
+  /** Whether its next turn is its prompt, its answer and more: one text prompt, one answer that does not repeat it. */
+  readonly continuable: boolean;
   /** Part of an engine's cache key: prompts with different salts share nothing. */
   readonly cacheSalt: string | null;
   /** What goes to the engine: the client's bytes, without members that only routers may set. */
@@ -62,6 +64,12 @@ function outputBound(fields: Record<string, unknown>): number | null {
   return null;
 }
 
+function isContinuable(kind: RequestKind, fields: Record<string, unknown>): boolean {
+  if ((fields['n'] ?? 1) !== 1 || (fields['best_of'] ?? 1) !== 1) return false;
+  if (kind === 'chat') return fields['continue_final_message'] !== true && fields['echo'] !== true;
+  return kind === 'completions' && typeof fields['prompt'] === 'string' && fields['echo'] !== true;
+}
+
 function promptOf(kind: RequestKind, fields: Record<string, unknown>): Prompt {
   if (kind === 'chat') return chatPrompt(fields['messages'], fields['tools']);
   return completionPrompt(kind === 'embeddings' ? fields['input'] : fields['prompt']);
@@ -87,6 +95,7 @@ export function parseRequest(kind: Exclude<RequestKind, 'other'>, body: Buffer):
     streaming: fields['stream'] === true,
     prompt: promptOf(kind, fields),
     maxOutputTokens: outputBound(fields),
+    continuable: isContinuable(kind, fields),
     cacheSalt: typeof salt === 'string' ? salt : null,
     body: clean,
   };
@@ -107,5 +116,14 @@ export function parseOther(body: Buffer, contentType: string): ParsedRequest {
       // Not for us to judge: the engine answers for its own routes.
     }
   }
-  return { kind: 'other', model, streaming, prompt: emptyPrompt, maxOutputTokens: null, cacheSalt: null, body: clean };
+  return {
+    kind: 'other',
+    model,
+    streaming,
+    prompt: emptyPrompt,
+    maxOutputTokens: null,
+    continuable: false,
+    cacheSalt: null,
+    body: clean,
+  };
 }

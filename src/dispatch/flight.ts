@@ -1,3 +1,4 @@
+import type { BlockHashes } from '../base/block-hash.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Fleet, Placement } from '../fleet/fleet.ts';
 import type { Failure } from '../fleet/health.ts';
@@ -20,6 +21,8 @@ interface Ending {
   readonly promptTokens: number | null;
   readonly cachedTokens: number | null;
   readonly completionTokens: number | null;
+  /** The blocks that the answer adds to the prompt's, for the conversation's next turn. */
+  readonly answer?: BlockHashes | null;
   /** In a few words, when something went wrong. */
   readonly reason?: string;
 }
@@ -47,6 +50,8 @@ export class Flight {
   #endpoint: Endpoint;
   #placement: Placement;
   #firstTokenAtMs: number | null = null;
+  /** The head of the answer that began; what came of it stands in the ending. */
+  #answeredStatus: number | null = null;
   #finished = false;
 
   constructor(decision: Decision, request: SchedulingRequest, key: PrefixKey, slot: number, context: FlightContext) {
@@ -93,6 +98,7 @@ export class Flight {
     if (this.#firstTokenAtMs !== null || this.#finished) return;
     const { fleet, clock } = this.#context;
     this.#firstTokenAtMs = clock.nowMs();
+    this.#answeredStatus = status;
     this.#mark(status, 'answered');
     if (status >= 400) return;
     fleet.succeeded(this.#placement.slot);
@@ -108,9 +114,9 @@ export class Flight {
     const { fleet, clock, journal } = this.#context;
     const nowMs = clock.nowMs();
     const placement = this.#placement;
-    const answered = this.#firstTokenAtMs !== null && ending.status < 400;
+    const answered = this.#answeredStatus !== null && this.#answeredStatus < 400;
     const complete = ending.complete && ending.status < 400;
-    if (complete) fleet.answered(placement, ending.completionTokens, nowMs);
+    if (complete) fleet.answered(placement, ending.completionTokens, ending.answer ?? null, nowMs);
     else if (answered && this.#request.streaming) fleet.ledger.close(placement.entry, nowMs);
     else fleet.withdraw(placement, nowMs);
 

@@ -1,4 +1,4 @@
-import type { ChainState } from '../base/block-hash.ts';
+import type { BlockHashes, ChainState } from '../base/block-hash.ts';
 import type { Endpoint } from '../scheduler/endpoint.ts';
 import type { FleetView, PrefixLookup } from '../scheduler/view.ts';
 import type { Gauges } from './gauges/gauges.ts';
@@ -288,25 +288,27 @@ export class Fleet {
   prefilled(placement: Placement, nowMs: number): void {
     const seen = this.ledger.prefilled(placement.entry, nowMs);
     if (seen !== null) this.speed.observePrefill(placement.slot, seen.cost, seen.seconds, nowMs);
-    this.#confirm(placement);
+    this.#confirm(placement, placement.key.hashes);
   }
 
-  /** A request that was answered in full has ended. `completionTokens` of an answer that did not stream, if known. */
-  answered(placement: Placement, completionTokens: number | null, nowMs: number): void {
+  /**
+   * A request that was answered in full has ended. `completionTokens` and `answer`, the blocks that the answer adds to
+   * the prompt's, where known.
+   */
+  answered(placement: Placement, completionTokens: number | null, answer: BlockHashes | null, nowMs: number): void {
     const { slot, entry } = placement;
     if (!entry.streaming && completionTokens !== null) {
       const cost = placement.prefillCost + decodeCost(completionTokens, this.ledger.contextTokens[slot]!);
       this.speed.observeAnswer(slot, cost, (nowMs - placement.placedAtMs) / 1000, nowMs);
     }
     this.ledger.close(entry, nowMs);
-    this.#confirm(placement);
+    this.#confirm(placement, placement.key.hashes);
+    if (answer !== null) this.#confirm(placement, answer);
   }
 
-  #confirm(placement: Placement): void {
-    if (this.#isCurrent(placement)) {
-      const { key, entry, slot } = placement;
-      this.prefixes.confirm(key.hashes, slot, tokensPerBlock(key, entry.promptTokens));
-    }
+  #confirm(placement: Placement, hashes: BlockHashes): void {
+    const { key, entry, slot } = placement;
+    if (this.#isCurrent(placement)) this.prefixes.confirm(hashes, slot, tokensPerBlock(key, entry.promptTokens));
   }
 
   /** The request came to nothing there. */

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { requestHeaders, saneRequestId, visibleHeaders } from '../api/control-headers.ts';
 import { asSignalboxError } from '../api/errors.ts';
+import { answerBytes } from '../api/prompt.ts';
 import { parseOther, parseRequest, type ParsedRequest, type RequestKind } from '../api/request.ts';
+import type { BlockHashes } from '../base/block-hash.ts';
 import type { Logger } from '../base/log.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { Flight } from '../dispatch/flight.ts';
-import { noPrefix, prefixKeyOf, type PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import { continuedHashes, noPrefix, prefixKeyOf, type PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import { readBody } from '../api/read-body.ts';
 import { relay } from '../proxy/relay.ts';
 import { sendError, sendJson, type ExtraHeaders } from '../api/respond.ts';
@@ -103,7 +105,7 @@ export class FrontDoor {
     const { request, key } = this.#question(parsed, requestId, incoming.headers);
     if (response.destroyed) return;
     const ticket = dispatch.place(request, key, {
-      placed: (flight) => this.#relay(incoming, response, parsed, requestId, flight),
+      placed: (flight) => this.#relay(incoming, response, parsed, requestId, key, flight),
       refused: (error, decision) => {
         const id = decision === null ? {} : { 'x-signalbox-decision': decision.id };
         this.#fail(response, error, { 'x-request-id': requestId, ...id });
@@ -117,6 +119,7 @@ export class FrontDoor {
     response: ServerResponse,
     parsed: ParsedRequest,
     requestId: string,
+    key: PrefixKey,
     flight: Flight,
   ): void {
     const { upstream, dispatch, sessions } = this.#options;
@@ -124,6 +127,7 @@ export class FrontDoor {
     relay({
       upstream,
       response,
+      keepText: parsed.continuable,
       explainBreaks: true,
       request: {
         method: incoming.method ?? 'GET',
@@ -131,7 +135,7 @@ export class FrontDoor {
         headers: { ...requestHeaders(incoming.headers), 'x-request-id': requestId },
         body: parsed.body.length > 0 || incoming.method === 'POST' ? parsed.body : null,
       },
-      route: this.#learning(flight, parsed),
+      route: this.#learning(flight, parsed, key),
       unanswered: (last, failure, reason) => {
         const error = unansweredError(last.name, failure, reason);
         this.#options.metrics.refused(error.code);
@@ -147,20 +151,25 @@ export class FrontDoor {
     });
   }
 
-  /** The flight, with what its usage teaches about the model's tokens. */
-  #learning(flight: Flight, parsed: ParsedRequest): Parameters<typeof relay>[0]['route'] {
-    const { bytesPerToken } = this.#options.dispatch.fleet;
+  /** The flight, with what its answer teaches: how long the model's tokens are, and what the next turn will begin with. */
+  #learning(flight: Flight, parsed: ParsedRequest, key: PrefixKey): Parameters<typeof relay>[0]['route'] {
+    const { bytesPerToken, prefixSeed } = this.#options.dispatch.fleet;
+    const { kind, model, cacheSalt, prompt } = parsed;
+    const answerOf = (text: string | null): BlockHashes | null =>
+      text === null || (kind !== 'chat' && kind !== 'completions')
+        ? null
+        : continuedHashes(key, { model, cacheSalt, bytes: prompt.bytes }, answerBytes(kind, text), prefixSeed);
     return {
       get endpoint() {
         return flight.endpoint;
       },
       retry: (status, failure, reason) => flight.retry(status, failure, reason),
       firstToken: (status) => flight.firstToken(status),
-      finish: (ending) => {
+      finish: ({ text, ...ending }) => {
         if (ending.promptTokens !== null && parsed.prompt.tokens === null) {
           bytesPerToken.observe(parsed.model, parsed.prompt.textBytes, ending.promptTokens);
         }
-        flight.finish(ending);
+        flight.finish({ ...ending, answer: ending.complete ? answerOf(text) : null });
         if (ending.status >= 500) this.#options.log.warn({ decision: flight.decision.id, ...ending }, 'request failed');
       },
     };

@@ -1,14 +1,23 @@
+import { AnswerText } from '../api/answer-text.ts';
 import { isObject } from '../api/prompt.ts';
 import { SseReader } from '../api/sse.ts';
 import { engineError, usageOf, type Usage } from '../api/usage.ts';
 
 const largestReadBytes = 1024 * 1024;
 
-/** Looks on while an answer passes, for what it says of itself: usage, and errors where events should be. */
+/** What an answer says of itself. */
+export interface Report extends Usage {
+  /** What it adds to its conversation; null when not kept or not known. */
+  readonly text: string | null;
+}
+
+export const noReport: Report = { promptTokens: null, completionTokens: null, cachedTokens: null, text: null };
+
+/** Looks on while an answer passes, for what it says of itself. */
 export interface AnswerReader {
   push(chunk: Buffer): void;
-  /** Usage as far as seen; call at the end. */
-  usage(): Usage | null;
+  /** What was seen so far; call at the end. */
+  report(): Report;
 }
 
 function parse(text: string): unknown {
@@ -21,8 +30,13 @@ function parse(text: string): unknown {
 
 /** An answer in one JSON document. */
 export class JsonAnswerReader implements AnswerReader {
+  readonly #text: AnswerText | null;
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
+
+  constructor(keepText: boolean) {
+    this.#text = keepText ? new AnswerText() : null;
+  }
 
   push(chunk: Buffer): void {
     this.#bytes += chunk.length;
@@ -30,16 +44,26 @@ export class JsonAnswerReader implements AnswerReader {
     else this.#chunks.length = 0;
   }
 
-  usage(): Usage | null {
-    return this.#bytes > largestReadBytes ? null : usageOf(parse(Buffer.concat(this.#chunks).toString()));
+  report(): Report {
+    if (this.#bytes > largestReadBytes) return noReport;
+    const answer = parse(Buffer.concat(this.#chunks).toString());
+    this.#text?.add(answer);
+    return { ...(usageOf(answer) ?? noReport), text: this.#text?.text ?? null };
   }
 }
 
-/** An answer as a stream of events. */
+/** An answer as a stream of events, with errors where events should be. */
 export class StreamAnswerReader implements AnswerReader {
   readonly #sse = new SseReader((data) => this.#event(data));
-  #first: string | null = null;
+  readonly #text: AnswerText | null;
+  #begun = false;
+  #firstError: { status: number; body: string } | null = null;
+  #errorStatus: number | null = null;
   #usage: Usage | null = null;
+
+  constructor(keepText: boolean) {
+    this.#text = keepText ? new AnswerText() : null;
+  }
 
   push(chunk: Buffer): void {
     this.#sse.push(chunk);
@@ -47,23 +71,33 @@ export class StreamAnswerReader implements AnswerReader {
 
   /** Whether an event has come whole. */
   get begun(): boolean {
-    return this.#first !== null;
+    return this.#begun;
   }
 
   /** What the first event says when it is an error: body and status it should have had. */
-  firstError(): { status: number; body: string } | null {
-    const answer = this.#first === null ? null : parse(this.#first);
-    const error = engineError(answer);
-    if (error === null || !isObject(answer)) return null;
-    return { status: error.status, body: JSON.stringify({ error: answer['error'] }) };
+  get firstError(): { readonly status: number; readonly body: string } | null {
+    return this.#firstError;
   }
 
-  usage(): Usage | null {
-    return this.#usage;
+  /** The status of the last error among the events. */
+  get errorStatus(): number | null {
+    return this.#errorStatus;
+  }
+
+  report(): Report {
+    return { ...(this.#usage ?? noReport), text: this.#text?.text ?? null };
   }
 
   #event(data: string): void {
-    this.#first ??= data;
-    if (data.includes('"usage"') && !data.includes('"usage":null')) this.#usage = usageOf(parse(data)) ?? this.#usage;
+    const isFirst = !this.#begun;
+    this.#begun = true;
+    if (data === '[DONE]') return;
+    const answer = parse(data);
+    this.#usage = usageOf(answer) ?? this.#usage;
+    this.#text?.add(answer);
+    const error = engineError(answer);
+    if (error === null || !isObject(answer)) return;
+    this.#errorStatus = error.status;
+    if (isFirst) this.#firstError = { status: error.status, body: JSON.stringify({ error: answer['error'] }) };
   }
 }

@@ -1,9 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { responseHeaders } from '../api/control-headers.ts';
 import { errorEvent } from '../api/errors.ts';
-import type { Usage } from '../api/usage.ts';
 import { SignalboxError } from '../base/errors.ts';
-import { JsonAnswerReader, StreamAnswerReader, type AnswerReader } from './answer-reader.ts';
+import { JsonAnswerReader, noReport, StreamAnswerReader, type AnswerReader, type Report } from './answer-reader.ts';
 import { sendError } from '../api/respond.ts';
 import { failureOf, type Upstream, type UpstreamController, type UpstreamRequest } from './upstream.ts';
 
@@ -24,7 +23,7 @@ export interface Route {
   /** The answer's body (of a stream: its first event) has begun. */
   firstToken(status: number): void;
   /** It is over. */
-  finish(ending: { readonly status: number; readonly complete: boolean; readonly reason?: string } & Usage): void;
+  finish(ending: { readonly status: number; readonly complete: boolean; readonly reason?: string } & Report): void;
 }
 
 interface RelayOptions {
@@ -34,6 +33,8 @@ interface RelayOptions {
   readonly route: Route;
   /** Our own headers on the answer, given who answers. */
   headers(endpoint: Target): Record<string, string>;
+  /** Whether the answer's text is kept, to be told at the end. */
+  readonly keepText: boolean;
   /** Whether a stream that breaks in the middle is ended with an error event, rather than broken off likewise. */
   readonly explainBreaks: boolean;
   /** What the client is told when no endpoint gave any answer; `last` is the one tried last. */
@@ -49,7 +50,6 @@ interface Refusal {
 
 const largestRefusalBytes = 64 * 1024;
 const largestHeldBytes = 1024 * 1024;
-const noUsage: Usage = { promptTokens: null, completionTokens: null, cachedTokens: null };
 
 /** Sends a request to its endpoint and the answer to the client, trying others until the first byte. */
 export function relay(options: RelayOptions): void {
@@ -135,8 +135,9 @@ class Relay {
   #hold(status: number, headers: Record<string, string | string[]>): void {
     this.#head = { status, headers };
     const type = String(headers['content-type'] ?? '');
-    if (type.startsWith('text/event-stream')) this.#reader = new StreamAnswerReader();
-    else if (type.startsWith('application/json')) this.#reader = new JsonAnswerReader();
+    const { keepText } = this.#options;
+    if (type.startsWith('text/event-stream')) this.#reader = new StreamAnswerReader(keepText);
+    else if (type.startsWith('application/json')) this.#reader = new JsonAnswerReader(keepText);
   }
 
   #data(chunk: Buffer): void {
@@ -149,7 +150,7 @@ class Relay {
     this.#heldBytes += chunk.length;
     if (this.#reader instanceof StreamAnswerReader) {
       if (!this.#reader.begun && this.#heldBytes < largestHeldBytes) return;
-      const error = this.#reader.firstError();
+      const error = this.#reader.firstError;
       if (error !== null && (error.status >= 500 || error.status === 429)) {
         this.#leaveAttempt();
         this.#controller?.abort(new Error('the first event was an error'));
@@ -183,7 +184,9 @@ class Relay {
   #end(): void {
     if (!this.#released) this.#release();
     this.#options.response.end();
-    this.#finish(this.#head!.status, this.#head!.status < 400);
+    const errorStatus = this.#reader instanceof StreamAnswerReader ? this.#reader.errorStatus : null;
+    if (errorStatus === null) this.#finish(this.#head!.status, this.#head!.status < 400);
+    else this.#finish(errorStatus, false, 'an error in mid-answer');
   }
 
   /** The endpoint answered that it cannot: perhaps another can. */
@@ -263,7 +266,7 @@ class Relay {
   #finish(status: number, complete: boolean, reason?: string): void {
     if (this.#over) return;
     this.#over = true;
-    const usage = this.#reader?.usage() ?? noUsage;
-    this.#options.route.finish({ status, complete, ...usage, ...(reason === undefined ? {} : { reason }) });
+    const report = this.#reader?.report() ?? noReport;
+    this.#options.route.finish({ status, complete, ...report, ...(reason === undefined ? {} : { reason }) });
   }
 }

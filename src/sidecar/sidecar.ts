@@ -65,6 +65,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
           },
           route: onlyRoute(engine, seen),
           headers: () => ({}),
+          keepText: false,
           // The gateway in front can go on elsewhere, if it sees the break as it was.
           explainBreaks: false,
           unanswered: (_engine, failure, reason) =>

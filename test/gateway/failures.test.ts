@@ -67,8 +67,10 @@ test('an error as the first event of a stream is tried elsewhere; the head was n
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.end('data: {"choices":[{"text":"a"}]}\n\ndata: [DONE]\n\n');
   });
-  const gateway = await startTestGateway(t, [full.url, good.url]);
-  for (let i = 0; i < 6; i++) {
+  // Both are idle at each request: by load alone, chance decides which is asked first.
+  const policy = { environment: { ENABLE_LOAD_AWARE_SCORER: 'true' } };
+  const gateway = await startTestGateway(t, [full.url, good.url], { policy });
+  for (let i = 0; i < 20; i++) {
     const response = await postJson(`${gateway.url}/v1/completions`, { ...body, stream: true });
     assert.equal(response.headers.get('x-signalbox-endpoint'), good.name);
     assert.equal(await response.text(), 'data: {"choices":[{"text":"a"}]}\n\ndata: [DONE]\n\n');

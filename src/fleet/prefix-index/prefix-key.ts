@@ -13,10 +13,22 @@ interface KeyedPrompt {
   readonly bytes: Uint8Array;
 }
 
-/** Engines keep caches apart by model and salt; so do the chains, by where they start. */
 export function prefixKeyOf(prompt: KeyedPrompt, seed: ChainState): PrefixKey {
-  const start = chainStart(JSON.stringify([prompt.model, prompt.cacheSalt]), seed);
-  return { hashes: hashBlocks(prompt.bytes, start), promptBytes: prompt.bytes.byteLength };
+  return { hashes: hashBlocks(prompt.bytes, promptStart(prompt, seed)), promptBytes: prompt.bytes.byteLength };
+}
+
+/** The hashes of the whole blocks that `more` adds to a prompt; the chain goes on from the prompt's last whole block. */
+export function continuedHashes(key: PrefixKey, prompt: KeyedPrompt, more: Uint8Array, seed: ChainState): BlockHashes {
+  const { low, high } = key.hashes;
+  const whole = low.length;
+  const start = whole === 0 ? promptStart(prompt, seed) : { low: low[whole - 1]!, high: high[whole - 1]! };
+  const rest = prompt.bytes.subarray(bytesOfBlocks(whole));
+  return hashBlocks(Buffer.concat([rest, more]), start);
+}
+
+/** Engines keep caches apart by model and salt; so do the chains, by where they start. */
+function promptStart({ model, cacheSalt }: KeyedPrompt, seed: ChainState): ChainState {
+  return chainStart(JSON.stringify([model, cacheSalt]), seed);
 }
 
 export const noPrefix: PrefixKey = { hashes: { low: new Uint32Array(0), high: new Uint32Array(0) }, promptBytes: 0 };
