@@ -1,12 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setImmediate } from 'node:timers/promises';
 import { asSignalboxError } from '../api/errors.ts';
 import { metricsText, type Family } from '../base/metrics.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import { decisionJson } from '../journal/decision-json.ts';
+import { flipsJson } from '../journal/flips.ts';
 import { readBody } from '../api/read-body.ts';
 import { sendError, sendJson } from '../api/respond.ts';
+import type { Decision } from '../scheduler/decision.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
 import { EventStreams } from './event-streams.ts';
 import { checkOrigin } from './origin.ts';
@@ -48,6 +51,15 @@ export function createAdmin(options: AdminOptions): Admin {
   const { fleet, journal } = dispatch;
   const events = new EventStreams(journal);
 
+  /** With what would have changed it where `?flips=1` asks for that. */
+  const sendDecision = (response: ServerResponse, url: URL, decision: Decision): void => {
+    if (url.searchParams.get('flips') !== '1') return sendJson(response, decisionJson(decision));
+    inSteps(dispatch.counterfactual(decision)).then(
+      (flips) => sendJson(response, { ...decisionJson(decision), flips: flipsJson(decision, flips) }),
+      (error: unknown) => sendError(response, asSignalboxError(error)),
+    );
+  };
+
   const routes = new Map<string, Route>([
     ['GET /', (_request, response) => sendText(response, 'text/html', landingPage)],
     ['GET /healthz', (_request, response) => sendJson(response, { status: 'ok' })],
@@ -86,7 +98,7 @@ export function createAdmin(options: AdminOptions): Admin {
           maxExplainBytes,
           guarded(response, (body: Buffer) => {
             const { request: question, key } = door.question(kindOf(url, body), body, request.headers);
-            sendJson(response, decisionJson(dispatch.explain(question, key)));
+            sendDecision(response, url, dispatch.explain(question, key));
           }),
           (error) => sendError(response, error),
         ),
@@ -116,7 +128,7 @@ export function createAdmin(options: AdminOptions): Admin {
         if (decision === null) {
           throw new SignalboxError('route_unknown', `No decision "${id}" is kept: it is too long ago, or never was.`);
         }
-        sendJson(response, decisionJson(decision));
+        sendDecision(response, url, decision);
       } else if (comesLater.has(url.pathname)) {
         throw new SignalboxError('route_unknown', `${url.pathname} is not built yet.`);
       } else if ([...routes.keys()].some((known) => known.endsWith(` ${url.pathname}`))) {
@@ -127,6 +139,15 @@ export function createAdmin(options: AdminOptions): Admin {
     })();
   };
   return { handle, close: () => events.close() };
+}
+
+/** Runs a search to its end, letting requests through between its steps. */
+async function inSteps<Result>(search: Generator<undefined, Result>): Promise<Result> {
+  for (;;) {
+    const { done, value } = search.next();
+    if (done === true) return value;
+    await setImmediate();
+  }
 }
 
 function guarded<Args extends unknown[]>(response: ServerResponse, step: (...args: Args) => void) {

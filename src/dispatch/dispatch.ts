@@ -2,8 +2,10 @@ import type { Clock } from '../base/clock.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { prefillCost } from '../fleet/prefill-cost.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { Journal } from '../journal/journal.ts';
+import { counterfactual, type Counterfactual } from '../scheduler/counterfactual.ts';
 import type { Decision } from '../scheduler/decision.ts';
 import { newStates, type Policy, type PolicyStates } from '../scheduler/policy.ts';
 import { recordDecision } from '../scheduler/record.ts';
@@ -123,8 +125,15 @@ export class Dispatch {
     return { cancel: () => this.#holding.letGo(held) };
   }
 
-  /** The decision that would be made now; nothing is counted, kept or sent. */
+  /** What would have changed a decision: a search that yields between its steps. */
+  counterfactual(decision: Decision): Generator<undefined, Counterfactual> {
+    return counterfactual(decision, this.#policy, prefillCost);
+  }
+
+  /** The decision that would be made now; nothing is counted, kept or sent. Throws `model_unknown`. */
   explain(request: SchedulingRequest, key: PrefixKey): Decision {
+    const unknown = this.#unknownModel(request.model);
+    if (unknown !== null) throw unknown;
     const look = this.#look(request, key);
     return this.#record(look, request, this.clock.nowMs());
   }

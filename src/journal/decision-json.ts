@@ -1,4 +1,5 @@
 import type { Decision, ProfileRecord } from '../scheduler/decision.ts';
+import type { FlipsJson } from './flips.ts';
 
 /** Version of the JSON form below. */
 const version = 1;
@@ -30,6 +31,8 @@ export interface DecisionJson {
   attempts: { endpoint: string; status: number | null; reason: string }[];
   shadow: { policy: string; picked: string | null }[];
   outcome: OutcomeJson | null;
+  /** Only when asked for. */
+  flips?: FlipsJson;
 }
 
 interface InputsJson {
@@ -40,7 +43,9 @@ interface InputsJson {
   inFlight: number | null;
   queuedPrefillTokens: number | null;
   queuedPrefillSeconds: number | null;
+  contextTokens: number | null;
   cachedTokens: number | null;
+  prefillSeconds: number | null;
   ageMs: number | null;
   speed: number | null;
 }
@@ -99,7 +104,9 @@ export function decisionJson(decision: Decision): DecisionJson {
           inFlight: known(inputs.inFlight[index]),
           queuedPrefillTokens: known(inputs.queuedPrefillTokens[index]),
           queuedPrefillSeconds: known(inputs.queuedPrefillSeconds[index]),
+          contextTokens: known(inputs.contextTokens[index]),
           cachedTokens: known(inputs.cachedTokens[index]),
+          prefillSeconds: known(inputs.prefillSeconds[index]),
           ageMs: known(inputs.ageMs[index]),
           speed: known(inputs.speed[index]),
         },

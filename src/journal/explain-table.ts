@@ -1,24 +1,37 @@
+import { printable } from '../base/printable.ts';
 import type { DecisionJson, ProfileJson } from './decision-json.ts';
+import { flipLines } from './flip-lines.ts';
+import { number, percent, seconds, shortNames, table, type Names } from './text.ts';
 
-/** A Decision as a person reads it in a terminal: what was known, what was dropped, how it scored, what came of it. */
-export function explainTable(decision: DecisionJson): string {
+/**
+ * A Decision as a person reads it in a terminal: what was known, what was dropped, how it scored, what would have
+ * changed it, what came of it. `sent` is false of one that was only asked for.
+ */
+export function explainTable(decision: DecisionJson, sent = true): string {
   const { policy, admission, attempts, shadow } = decision;
   const short = shortNames(Object.keys(decision.inputs));
   const out = [
-    `decision ${decision.id}, request ${decision.requestId}`,
+    sent ? `decision ${decision.id}, request ${decision.requestId}` : 'not sent, only asked where it would go',
     `${decision.time}  ${decision.kind}${decision.streaming ? ', streaming' : ''}  ${decision.model}`,
     `${decision.promptTokens} prompt tokens; policy ${policy.name} (${policy.hash}), seed ${decision.seed}`,
   ];
-  if (admission.queuedSeconds > 0) out.push(`held for ${seconds(admission.queuedSeconds)} before it was placed`);
+  if (admission.queuedSeconds >= 0.001) out.push(`held for ${seconds(admission.queuedSeconds)} before it was placed`);
   out.push('', ...inputLines(decision, short));
   for (const profile of decision.profiles) out.push('', ...profileLines(profile, short));
 
-  out.push('', decision.picked === null ? 'not placed' : `picked ${decision.picked}`, `  because ${decision.reason}`);
+  const picked = sent ? `picked ${decision.picked}` : `would go to ${decision.picked}`;
+  const none = sent ? 'not placed' : 'would not be placed';
+  out.push('', decision.picked === null ? none : picked, `  because ${decision.reason}`);
   if (attempts.length > 1 || attempts.some(({ endpoint }) => endpoint !== decision.picked)) {
     out.push('tried', ...attempts.map(({ endpoint, status, reason }) => `  ${endpoint}  ${status ?? '-'}  ${reason}`));
   }
   for (const { policy: other, picked } of shadow) out.push(`${other} would have picked ${picked ?? 'none'}`);
-  return `${[...out, '', ...outcomeLines(decision)].join('\n')}\n`;
+  if (decision.flips !== undefined) {
+    const lines = flipLines(decision.flips, short, sent);
+    if (lines.length > 0) out.push('', ...lines);
+  }
+  out.push('', ...outcomeLines(decision, sent));
+  return `${out.map(printable).join('\n')}\n`;
 }
 
 function inputLines(decision: DecisionJson, short: Names): string[] {
@@ -29,7 +42,7 @@ function inputLines(decision: DecisionJson, short: Names): string[] {
     number(input.inFlight),
     number(input.running),
     number(input.waiting),
-    input.kvUsage === null ? '-' : `${(100 * input.kvUsage).toFixed(1)}%`,
+    percent(input.kvUsage),
     input.ageMs === null ? '-' : seconds(input.ageMs / 1000),
   ]);
   if (rows.length === 0) return ['no endpoint was ready'];
@@ -78,10 +91,13 @@ function profileLines(profile: ProfileJson, short: Names): string[] {
   return out;
 }
 
-function outcomeLines({ predicted, outcome }: DecisionJson): string[] {
+function outcomeLines({ predicted, outcome }: DecisionJson, sent: boolean): string[] {
   const header = ['', 'cached tokens', 'first token', 'whole answer', 'completion tokens', 'status'];
   const before = [number(predicted.cachedTokens), seconds(predicted.ttftSeconds), seconds(predicted.e2eSeconds)];
-  if (outcome === null) return [...table(header, [['predicted', ...before]]), 'not ended yet'];
+  if (outcome === null) {
+    const columns = header.slice(0, 1 + before.length);
+    return [...table(columns, [['predicted', ...before]]), ...(sent ? ['not ended yet'] : [])];
+  }
   const after = [number(outcome.cachedTokens), seconds(outcome.ttftSeconds), seconds(outcome.e2eSeconds)];
   return table(header, [
     ['predicted', ...before],
@@ -89,41 +105,7 @@ function outcomeLines({ predicted, outcome }: DecisionJson): string[] {
   ]);
 }
 
-interface Names {
-  /** What all names start with, and `of` leaves out. */
-  readonly common: string;
-  of(endpoint: string): string;
-}
-
-/** Pods of one deployment differ only in their last part; a terminal has no room for the rest in every row. */
-function shortNames(endpoints: readonly string[]): Names {
-  const [first = '', ...others] = endpoints;
-  let length = others.length === 0 ? 0 : first.length;
-  while (length > 0 && !others.every((name) => name.startsWith(first.slice(0, length)))) length -= 1;
-  const common = first.slice(0, length).replace(/[^-]*$/, '');
-  return { common, of: (endpoint) => (endpoint.startsWith(common) ? endpoint.slice(common.length) : endpoint) };
-}
-
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = header.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  return [header, ...rows].map((row) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!)))
-      .join('  ')
-      .trimEnd(),
-  );
-}
-
-function number(value: number | null): string {
-  return value === null ? '-' : Number.isInteger(value) ? String(value) : value.toFixed(1);
-}
-
 function score(value: number | null, isCost: boolean): string {
   if (value === null) return '-';
   return isCost ? `${value.toFixed(3)} s` : value.toFixed(3);
-}
-
-function seconds(value: number | null): string {
-  if (value === null) return '-';
-  return value < 1 ? `${(1000 * value).toFixed(value < 0.1 ? 1 : 0)} ms` : `${value.toFixed(2)} s`;
 }

@@ -1,7 +1,7 @@
-import type { Decision } from './decision.ts';
+import type { Decision, DecisionInputs } from './decision.ts';
 import { roleLabel } from './endpoint.ts';
 import { newStates, type Policy } from './policy.ts';
-import { schedule } from './schedule.ts';
+import { schedule, type Schedule } from './schedule.ts';
 import type { FleetView } from './view.ts';
 
 /**
@@ -10,7 +10,19 @@ import type { FleetView } from './view.ts';
  * hashes the prompt.
  */
 export function rerun(decision: Decision, policy: Policy): string | null {
-  const { candidates, inputs } = decision;
+  const [picked] = scheduleAgain(decision, policy).picked;
+  return picked === undefined ? null : decision.candidates[picked]!.endpoint;
+}
+
+interface Again extends Schedule {
+  /** A plugin asked for a hash of the prompt, which no Decision keeps: the pick may be another than it was. */
+  readonly hashedPrompt: boolean;
+}
+
+/** The same in full, on other inputs where given. Slots are positions in `decision.candidates`. */
+export function scheduleAgain(decision: Decision, policy: Policy, inputs: DecisionInputs = decision.inputs): Again {
+  let hashedPrompt = false;
+  const { candidates } = decision;
   const view: FleetView = {
     nowMs: decision.nowMs,
     endpoints: candidates.map(({ endpoint, address, role }) => ({
@@ -31,24 +43,23 @@ export function rerun(decision: Decision, policy: Policy): string | null {
     speed: inputs.speed,
     cachedTokens: () => inputs.cachedTokens,
     prefillSeconds: () => inputs.prefillSeconds,
+    prefixHash: () => {
+      hashedPrompt = true;
+      return null;
+    },
     prefixLookup: () => decision.prefixLookup ?? 'no match',
   };
-  const { picked } = schedule(
-    policy,
-    newStates(policy),
-    {
-      requestId: decision.requestId,
-      model: decision.model,
-      kind: decision.kind as 'other',
-      streaming: decision.streaming,
-      promptTokens: decision.promptTokens,
-      promptCharacters: decision.promptCharacters,
-      maxOutputTokens: decision.maxOutputTokens,
-      sessionEndpoint: decision.sessionEndpoint,
-      headers: {},
-    },
-    view,
-    decision.seed,
-  );
-  return picked[0] === undefined ? null : candidates[picked[0]]!.endpoint;
+  const request = {
+    requestId: decision.requestId,
+    model: decision.model,
+    kind: decision.kind as 'other',
+    streaming: decision.streaming,
+    promptTokens: decision.promptTokens,
+    promptCharacters: decision.promptCharacters,
+    maxOutputTokens: decision.maxOutputTokens,
+    sessionEndpoint: decision.sessionEndpoint,
+    headers: {},
+  };
+  const result = schedule(policy, newStates(policy), request, view, decision.seed);
+  return { ...result, hashedPrompt };
 }

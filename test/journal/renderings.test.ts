@@ -37,7 +37,9 @@ test('the JSON has the shape others rely on, with null for what is not known', (
     inFlight: 0,
     queuedPrefillTokens: 0,
     queuedPrefillSeconds: 0,
+    contextTokens: 0,
     cachedTokens: 32,
+    prefillSeconds: 0.01,
     ageMs: 40,
     speed: 1,
   });
