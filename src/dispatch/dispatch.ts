@@ -42,6 +42,8 @@ interface Asked {
   readonly request: SchedulingRequest;
   readonly key: PrefixKey;
   readonly handlers: PlaceHandlers;
+  /** Slots that it must not go to. */
+  readonly excluded: ReadonlySet<number>;
 }
 
 /** What the scheduler would do now. */
@@ -101,14 +103,22 @@ export class Dispatch {
     this.#holding.placeHeld(policy.hold);
   }
 
-  /** Places a request, holds it for later, or says why neither can be. Handlers are called once, perhaps at once. */
-  place(request: SchedulingRequest, key: PrefixKey, handlers: PlaceHandlers): Ticket {
+  /**
+   * Places a request, holds it for later, or says why neither can be. Handlers are called once, perhaps at once.
+   * It goes to none of the slots in `excluded`, for whoever asks has named a part of the pool.
+   */
+  place(
+    request: SchedulingRequest,
+    key: PrefixKey,
+    handlers: PlaceHandlers,
+    excluded: ReadonlySet<number> = noSlots,
+  ): Ticket {
     const unknown = this.#unknownModel(request.model);
     if (unknown !== null) {
       handlers.refused(unknown, null);
       return { cancel: () => undefined };
     }
-    const asked: Asked = { request, key, handlers };
+    const asked: Asked = { request, key, handlers, excluded };
     const { hold } = this.#policy;
     // While others are held, nobody is placed out of turn.
     const isFirst = this.#holding.size === 0;
@@ -134,15 +144,15 @@ export class Dispatch {
   explain(request: SchedulingRequest, key: PrefixKey): Decision {
     const unknown = this.#unknownModel(request.model);
     if (unknown !== null) throw unknown;
-    const look = this.#look(request, key);
+    const look = this.#look(request, key, noSlots);
     return this.#record(look, request, this.clock.nowMs());
   }
 
   /** Null when the request was placed or turned away; else what it has to wait for. */
-  #tryToPlace({ request, key, handlers }: Asked, arrivedAtMs: number, reserved: Reserved): Wait | null {
+  #tryToPlace({ request, key, handlers, excluded }: Asked, arrivedAtMs: number, reserved: Reserved): Wait | null {
     const policy = this.#policy;
     const states = this.#states;
-    const look = this.#look(request, key, reserved);
+    const look = this.#look(request, key, excluded, reserved);
     const { picked } = look;
     if (picked !== null && policy.hold !== null) {
       const backlogSeconds = look.view.queuedPrefillSeconds[picked]!;
@@ -165,7 +175,7 @@ export class Dispatch {
         fleet: this.fleet,
         journal: this.journal,
         clock: this.clock,
-        pickAnother: (tried) => this.#another(policy, states, request, key, tried),
+        pickAnother: (tried) => this.#another(policy, states, request, key, new Set([...tried, ...excluded])),
         finished: (outcome) => {
           for (const [index, plugin] of policy.stateful.entries()) plugin.finish?.(states[index], decision, outcome);
         },
@@ -175,10 +185,15 @@ export class Dispatch {
     return null;
   }
 
-  #look(request: SchedulingRequest, key: PrefixKey, reserved: Reserved = noneReserved): Look {
+  #look(
+    request: SchedulingRequest,
+    key: PrefixKey,
+    excluded: ReadonlySet<number>,
+    reserved: Reserved = noneReserved,
+  ): Look {
     const startMs = this.clock.nowMs();
     const seed = this.#random.below(2 ** 32);
-    const { view, result } = this.#run(this.#policy, this.#states, request, key, seed, noSlots, reserved);
+    const { view, result } = this.#run(this.#policy, this.#states, request, key, seed, excluded, reserved);
     return { startMs, seed, view, result, picked: result.picked[0] ?? null };
   }
 
@@ -197,8 +212,8 @@ export class Dispatch {
   }
 
   /** The request's own prefill where it would be shortest. */
-  #leastPrefillSeconds({ request, key }: Asked): number {
-    const view = this.fleet.view(request.model, request.promptTokens, key, this.clock.nowMs(), noSlots);
+  #leastPrefillSeconds({ request, key, excluded }: Asked): number {
+    const view = this.fleet.view(request.model, request.promptTokens, key, this.clock.nowMs(), excluded);
     const seconds = view.prefillSeconds();
     return view.eligible.reduce((least, slot) => Math.min(least, seconds[slot]!), Infinity);
   }

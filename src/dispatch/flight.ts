@@ -93,6 +93,20 @@ export class Flight {
     return this.#endpoint;
   }
 
+  /** The endpoint in `slot` answers, not the one picked: whoever sends the request tried elsewhere on its own. */
+  moved(slot: number): void {
+    const { fleet, clock } = this.#context;
+    const left = this.#placement;
+    const endpoint = fleet.endpointAt(slot);
+    if (this.#finished || slot === left.slot || endpoint === undefined) return;
+    this.#mark(null, 'did not answer');
+    fleet.withdraw(left, clock.nowMs());
+    fleet.suspect(left.slot);
+    this.#endpoint = endpoint;
+    this.#placement = this.#attempt(slot, 0, 'tried instead');
+    this.#context.freed();
+  }
+
   /** The first byte of an answer's body (of a stream: its first event). */
   firstToken(status: number): void {
     if (this.#firstTokenAtMs !== null || this.#finished) return;

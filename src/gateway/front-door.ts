@@ -1,43 +1,30 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { requestHeaders, saneRequestId, visibleHeaders } from '../api/control-headers.ts';
+import { requestHeaders, saneRequestId } from '../api/control-headers.ts';
 import { asSignalboxError } from '../api/errors.ts';
-import { answerBytes } from '../api/prompt.ts';
-import { parseOther, parseRequest, type ParsedRequest, type RequestKind } from '../api/request.ts';
-import type { BlockHashes } from '../base/block-hash.ts';
+import { parseRequest, type ParsedRequest, type RequestKind } from '../api/request.ts';
+import { bodyAskingForUsage } from '../api/stream-usage.ts';
 import type { Logger } from '../base/log.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { Flight } from '../dispatch/flight.ts';
-import { continuedHashes, noPrefix, prefixKeyOf, type PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import { decisionHeaders, finishFlight, kindOf, questionOf, readRequest, type Question } from '../door/question.ts';
+import type { DoorMetrics } from '../door/metrics.ts';
+import type { SessionTokens } from '../door/session-token.ts';
+import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import { readBody } from '../api/read-body.ts';
 import { relay } from '../proxy/relay.ts';
 import { sendError, sendJson, type ExtraHeaders } from '../api/respond.ts';
 import type { Upstream } from '../proxy/upstream.ts';
-import type { SchedulingRequest } from '../scheduler/request.ts';
-import type { GatewayMetrics } from './metrics.ts';
-import type { SessionTokens } from './session-token.ts';
 
 interface FrontDoorOptions {
   readonly dispatch: Dispatch;
   readonly upstream: Upstream;
   readonly sessions: SessionTokens;
-  readonly metrics: GatewayMetrics;
+  readonly metrics: DoorMetrics;
   readonly log: Logger;
   readonly maxBodyBytes: number;
 }
-
-/** What the scheduler is asked about a request. */
-interface Question {
-  readonly request: SchedulingRequest;
-  readonly key: PrefixKey;
-}
-
-const kindByPath = new Map<string, Exclude<RequestKind, 'other'>>([
-  ['/v1/completions', 'completions'],
-  ['/v1/chat/completions', 'chat'],
-  ['/v1/embeddings', 'embeddings'],
-]);
 
 /** The OpenAI-compatible HTTP door: routes, reads, asks dispatch, relays. */
 export class FrontDoor {
@@ -74,13 +61,14 @@ export class FrontDoor {
 
   /** Reads a body as the door would and puts the scheduler's question, for those who only want to know. */
   question(kind: Exclude<RequestKind, 'other'>, body: Buffer, headers: IncomingMessage['headers']): Question {
-    return this.#question(parseRequest(kind, body), 'explain', headers);
+    const { dispatch, sessions } = this.#options;
+    return questionOf(parseRequest(kind, body), 'explain', headers, dispatch.fleet, sessions);
   }
 
   #serve(incoming: IncomingMessage, response: ServerResponse, path: string): void {
     const requestId = saneRequestId(incoming.headers) ?? randomUUID();
     const extra = { 'x-request-id': requestId };
-    const kind = kindByPath.get(path) ?? 'other';
+    const kind = kindOf(path);
     if (kind !== 'other' && incoming.method !== 'POST') {
       throw new SignalboxError('method_not_allowed', `${path} takes POST, not ${incoming.method}.`);
     }
@@ -89,9 +77,7 @@ export class FrontDoor {
       this.#options.maxBodyBytes,
       (body) => {
         try {
-          const type = incoming.headers['content-type'] ?? '';
-          const parsed = kind === 'other' ? parseOther(body, type) : parseRequest(kind, body);
-          this.#place(incoming, response, parsed, requestId);
+          this.#place(incoming, response, readRequest(kind, body, incoming.headers), requestId);
         } catch (error) {
           this.#fail(response, error, extra);
         }
@@ -101,8 +87,8 @@ export class FrontDoor {
   }
 
   #place(incoming: IncomingMessage, response: ServerResponse, parsed: ParsedRequest, requestId: string): void {
-    const { dispatch } = this.#options;
-    const { request, key } = this.#question(parsed, requestId, incoming.headers);
+    const { dispatch, sessions } = this.#options;
+    const { request, key } = questionOf(parsed, requestId, incoming.headers, dispatch.fleet, sessions);
     if (response.destroyed) return;
     const ticket = dispatch.place(request, key, {
       placed: (flight) => this.#relay(incoming, response, parsed, requestId, key, flight),
@@ -124,16 +110,19 @@ export class FrontDoor {
   ): void {
     const { upstream, dispatch, sessions } = this.#options;
     const usesSessions = dispatch.policy.usesSessions;
+    const asking = bodyAskingForUsage(parsed);
+    const body = asking ?? parsed.body;
     relay({
       upstream,
       response,
+      hideUsage: asking !== null,
       keepText: parsed.continuable,
       explainBreaks: true,
       request: {
         method: incoming.method ?? 'GET',
         path: incoming.url ?? '/',
         headers: { ...requestHeaders(incoming.headers), 'x-request-id': requestId },
-        body: parsed.body.length > 0 || incoming.method === 'POST' ? parsed.body : null,
+        body: body.length > 0 || incoming.method === 'POST' ? body : null,
       },
       route: this.#learning(flight, parsed, key),
       unanswered: (last, failure, reason) => {
@@ -143,55 +132,26 @@ export class FrontDoor {
       },
       headers: (endpoint) => ({
         'x-request-id': requestId,
-        'x-signalbox-decision': flight.decision.id,
-        'x-signalbox-endpoint': headerText(endpoint.name),
-        'x-signalbox-reason': headerText(reasonOf(flight)),
+        ...decisionHeaders(flight, endpoint.name),
         ...(usesSessions ? { 'x-session-token': sessions.tokenFor(endpoint.name) } : {}),
       }),
     });
   }
 
-  /** The flight, with what its answer teaches: how long the model's tokens are, and what the next turn will begin with. */
+  /** The flight, with what its answer teaches. */
   #learning(flight: Flight, parsed: ParsedRequest, key: PrefixKey): Parameters<typeof relay>[0]['route'] {
-    const { bytesPerToken, prefixSeed } = this.#options.dispatch.fleet;
-    const { kind, model, cacheSalt, prompt } = parsed;
-    const answerOf = (text: string | null): BlockHashes | null =>
-      text === null || (kind !== 'chat' && kind !== 'completions')
-        ? null
-        : continuedHashes(key, { model, cacheSalt, bytes: prompt.bytes }, answerBytes(kind, text), prefixSeed);
+    const { fleet } = this.#options.dispatch;
     return {
       get endpoint() {
         return flight.endpoint;
       },
       retry: (status, failure, reason) => flight.retry(status, failure, reason),
       firstToken: (status) => flight.firstToken(status),
-      finish: ({ text, ...ending }) => {
-        if (ending.promptTokens !== null && parsed.prompt.tokens === null) {
-          bytesPerToken.observe(parsed.model, parsed.prompt.textBytes, ending.promptTokens);
-        }
-        flight.finish({ ...ending, answer: ending.complete ? answerOf(text) : null });
-        if (ending.status >= 500) this.#options.log.warn({ decision: flight.decision.id, ...ending }, 'request failed');
-      },
-    };
-  }
-
-  #question(parsed: ParsedRequest, requestId: string, headers: IncomingMessage['headers']): Question {
-    const { fleet } = this.#options.dispatch;
-    const { prompt, model, cacheSalt } = parsed;
-    const token = headers['x-session-token'];
-    return {
-      key:
-        prompt.bytes.length === 0 ? noPrefix : prefixKeyOf({ model, cacheSalt, bytes: prompt.bytes }, fleet.prefixSeed),
-      request: {
-        requestId,
-        model,
-        kind: parsed.kind,
-        streaming: parsed.streaming,
-        promptTokens: prompt.tokens ?? Math.ceil(prompt.textBytes / fleet.bytesPerToken.of(model)),
-        promptCharacters: prompt.characters,
-        maxOutputTokens: parsed.maxOutputTokens,
-        sessionEndpoint: typeof token === 'string' ? this.#options.sessions.endpointOf(token) : null,
-        headers: visibleHeaders(headers),
+      finish: (ending) => {
+        finishFlight(flight, parsed, key, fleet, ending);
+        if (ending.status < 500) return;
+        const { status, reason } = ending;
+        this.#options.log.warn({ decision: flight.decision.id, status, reason }, 'request failed');
       },
     };
   }
@@ -259,16 +219,4 @@ function unansweredError(last: string, failure: 'connect' | 'reset' | 'timeout',
   const code = { connect: 'no_endpoint', reset: 'endpoint_failed', timeout: 'endpoint_timeout' } as const;
   const message = `No endpoint could answer; the last one tried was ${last}: ${reason}.`;
   return new SignalboxError(code[failure], message, { retryAfterSeconds: 1 });
-}
-
-/** The decision's reason, or, once it was tried elsewhere, why. */
-function reasonOf({ decision }: Flight): string {
-  const failed = decision.attempts.slice(0, -1);
-  if (failed.length === 0) return decision.reason;
-  return `retried after ${failed.map(({ endpoint, reason }) => `${endpoint}: ${reason}`).join(', ')}`;
-}
-
-/** Header values are ASCII; names of endpoints and plugins nearly always are. */
-function headerText(text: string): string {
-  return text.replace(/[^\x20-\x7e]/g, '?');
 }

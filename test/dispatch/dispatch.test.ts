@@ -8,7 +8,7 @@ import type { Flight } from '../../src/dispatch/flight.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';
 import { prefixKeyOf, type PrefixKey } from '../../src/fleet/prefix-index/prefix-key.ts';
 import { Journal } from '../../src/journal/journal.ts';
-import { loadPolicy } from '../../src/gateway/policy-source.ts';
+import { loadPolicy } from '../../src/door/policy-source.ts';
 import type { SchedulingRequest } from '../../src/scheduler/request.ts';
 
 const walkthrough = {

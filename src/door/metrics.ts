@@ -13,8 +13,8 @@ function epp(name: string, older?: string): readonly string[] {
   return [`llm_d_epp_${name}`, ...(older === undefined ? [] : [older])];
 }
 
-/** The gateway's metrics: the field's names where ours mean the same, `signalbox_` for the rest. */
-export class GatewayMetrics {
+/** A door's metrics: the field's names where ours mean the same, `signalbox_` for the rest. */
+export class DoorMetrics {
   readonly #requests = new Counter(epp('request_total', 'inference_model_request_total'), 'Requests.', modelLabels);
   readonly #errors = new Counter(
     epp('request_error_total', 'inference_model_request_error_total'),

@@ -13,7 +13,7 @@ export interface PolicySource {
   readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
-export interface LoadedPolicy {
+interface LoadedPolicy {
   readonly policy: Policy;
   readonly warnings: readonly string[];
 }

@@ -1,0 +1,213 @@
+import { randomBytes, randomInt } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { wallClock } from '../base/clock.ts';
+import { messageOf, SignalboxError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { Family } from '../base/metrics.ts';
+import { seededRandom } from '../base/random.ts';
+import { Dispatch } from '../dispatch/dispatch.ts';
+import { endpointFromUrl } from '../fleet/discovery/endpoint-url.ts';
+import { readEndpointsFile, watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
+import { Fleet } from '../fleet/fleet.ts';
+import { HttpGetter } from '../fleet/http-get.ts';
+import { FleetWatch } from '../fleet/watch.ts';
+import { Journal } from '../journal/journal.ts';
+import { drain, listen } from '../proxy/listen.ts';
+import type { Endpoint } from '../scheduler/endpoint.ts';
+import { writeEppLog } from './epp-log.ts';
+import { DoorMetrics } from './metrics.ts';
+import { loadPolicy, type PolicySource } from './policy-source.ts';
+import { SessionTokens } from './session-token.ts';
+
+/** What every front door that serves requests is told. */
+export interface CoreOptions {
+  readonly host?: string;
+  /** Engines' URLs (`http://host:port`). */
+  readonly endpoints?: readonly string[];
+  /** A file that lists endpoints and is watched. */
+  readonly endpointsFile?: string;
+  readonly policy?: PolicySource;
+  /** Where the EPP's log goes (`-` is stdout), and down to which verbosity. */
+  readonly eppLog?: string;
+  readonly verbosity?: number;
+  /** Pod and namespace names, as they stand in logs and metrics. */
+  readonly name?: string;
+  readonly namespace?: string;
+  readonly sessionKeyFile?: string;
+}
+
+interface AdminPort {
+  /** The front door that the admin API speaks for. */
+  readonly door: Parameters<typeof import('../admin/admin.ts').createAdmin>[0]['door'];
+  readonly port: number;
+  readonly portFlag: string;
+  /** What the door itself has to show at /metrics. */
+  families?(): Family[];
+}
+
+interface CoreEvents {
+  /** The endpoints were replaced; these addresses are what is left. */
+  addresses?(addresses: ReadonlySet<string>): void;
+}
+
+/** Whatever is behind a front door: fleet, journal and dispatch, kept up to date from files and from the engines. */
+export class Core {
+  readonly fleet = new Fleet({ prefixSeed: { low: randomInt(2 ** 32), high: randomInt(2 ** 32) } });
+  readonly journal = new Journal();
+  readonly dispatch: Dispatch;
+  readonly metrics: DoorMetrics;
+  readonly sessions: SessionTokens;
+  readonly #options: CoreOptions;
+  readonly #source: PolicySource;
+  readonly #log: Logger;
+  readonly #events: CoreEvents;
+  readonly #http = new HttpGetter();
+  readonly #watch = new FleetWatch(this.fleet, wallClock, this.#http);
+  readonly #fixed: readonly Endpoint[];
+  readonly #files: FileWatch[] = [];
+  readonly #closing: (() => void | Promise<void>)[] = [];
+  #generation = 1;
+
+  private constructor(
+    options: CoreOptions,
+    source: PolicySource,
+    dispatch: (core: Core) => Dispatch,
+    sessions: SessionTokens,
+    log: Logger,
+    events: CoreEvents,
+  ) {
+    this.#options = options;
+    this.#source = source;
+    this.#log = log;
+    this.#events = events;
+    this.sessions = sessions;
+    this.metrics = new DoorMetrics(this.fleet, this.journal, options.name ?? 'default');
+    this.dispatch = dispatch(this);
+    this.#fixed = (options.endpoints ?? []).map(endpointFromUrl);
+  }
+
+  /** Reads the policy; nothing runs yet. @throws SignalboxError when what it was told is wrong. */
+  static async create(options: CoreOptions, log: Logger, events: CoreEvents = {}): Promise<Core> {
+    const source: PolicySource = options.policy ?? { environment: process.env };
+    const { policy, warnings } = await loadPolicy(source);
+    for (const warning of warnings) log.warn(warning);
+    const random = seededRandom(randomInt(2 ** 32));
+    const sessions = new SessionTokens(await sessionKey(options.sessionKeyFile));
+    const dispatch = ({ fleet, journal }: Core): Dispatch =>
+      new Dispatch({ clock: wallClock, random, fleet, journal, policy });
+    return new Core(options, source, dispatch, sessions, log, events);
+  }
+
+  /** Serves the admin API. Bound before anything is watched, so that a taken port leaves nothing behind. */
+  async serveAdmin({ door, port, portFlag, families }: AdminPort): Promise<Server> {
+    const host = this.#options.host ?? '127.0.0.1';
+    const { createAdmin } = await import('../admin/admin.ts');
+    const metrics = { families: () => [...this.metrics.families(), ...(families?.() ?? [])] };
+    const reload = (): Promise<void> => this.reload();
+    const admin = createAdmin({
+      door,
+      dispatch: this.dispatch,
+      metrics,
+      host,
+      reload,
+      generation: () => this.#generation,
+    });
+    const server = await listen(admin.handle, { host, port, portFlag });
+    this.#closing.push(async () => {
+      admin.close();
+      await drain(server, 0);
+    });
+    return server;
+  }
+
+  /** Begins to watch files and engines, and to write the EPP's log. */
+  start(): void {
+    const { endpointsFile, eppLog, verbosity, namespace } = this.#options;
+    this.#setEndpoints([]);
+    if (endpointsFile !== undefined) {
+      const read = this.#orKeep(() => this.#reloadEndpoints());
+      read();
+      this.#files.push(watchFile(endpointsFile, read));
+    }
+    if (this.#source.configFile !== undefined) {
+      const read = this.#orKeep(() => this.#reloadPolicy());
+      this.#files.push(watchFile(this.#source.configFile, read));
+    }
+    this.#watch.start();
+    if (eppLog === undefined) return;
+    const log = writeEppLog(this.journal, {
+      target: eppLog,
+      verbosity: verbosity ?? 4,
+      namespace: namespace ?? 'default',
+    });
+    this.#closing.push(() => log.close());
+  }
+
+  /** Reads the policy and the endpoints file again; what does not validate changes nothing. @throws SignalboxError */
+  async reload(): Promise<void> {
+    try {
+      await this.#reloadPolicy();
+      await this.#reloadEndpoints();
+    } catch (error) {
+      this.#log.error(`${messageOf(error)} (what was there before stays)`);
+      throw error;
+    }
+  }
+
+  /** What files say from here on is of no interest. */
+  stopWatchingFiles(): void {
+    for (const file of this.#files) file.close();
+  }
+
+  /** Ends all of it. Requests should have ended before. */
+  async close(): Promise<void> {
+    this.stopWatchingFiles();
+    this.#watch.stop();
+    this.#http.close();
+    for (const step of this.#closing) await step();
+  }
+
+  #setEndpoints(listed: readonly (Endpoint & { readonly ready: boolean })[]): void {
+    const { fleet } = this;
+    const all = [...this.#fixed.map((endpoint) => ({ ...endpoint, ready: true })), ...listed];
+    const names = new Set(all.map(({ name }) => name));
+    for (const slot of fleet.slots) {
+      const { name } = fleet.endpointAt(slot)!;
+      if (!names.has(name)) fleet.remove(name);
+    }
+    for (const { ready, ...endpoint } of all) fleet.add(endpoint, ready);
+    this.#events.addresses?.(new Set(all.map(({ address }) => address)));
+    this.#watch.refresh();
+  }
+
+  async #reloadEndpoints(): Promise<void> {
+    const { endpointsFile } = this.#options;
+    if (endpointsFile !== undefined) this.#setEndpoints((await readEndpointsFile(endpointsFile)).endpoints);
+  }
+
+  async #reloadPolicy(): Promise<void> {
+    const { policy } = await loadPolicy(this.#source);
+    if (policy.hash === this.dispatch.policy.hash) return;
+    this.dispatch.setPolicy(policy);
+    this.#generation++;
+    this.#log.info({ policy: policy.name, hash: policy.hash, generation: this.#generation }, 'policy replaced');
+  }
+
+  #orKeep(step: () => Promise<void>): () => void {
+    return () => {
+      step().catch((error: unknown) => this.#log.error(`${messageOf(error)} (what was there before stays)`));
+    };
+  }
+}
+
+async function sessionKey(file: string | undefined): Promise<Buffer> {
+  if (file === undefined) return randomBytes(32);
+  const key = await readFile(file).catch((error: unknown) => {
+    throw new SignalboxError('environment', `--session-key-file ${file}: ${messageOf(error)}`);
+  });
+  if (key.length < 16) {
+    throw new SignalboxError('environment', `--session-key-file ${file}: at least 16 bytes are needed`);
+  }
+  return key;
+}

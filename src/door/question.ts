@@ -1,0 +1,114 @@
+import { visibleHeaders } from '../api/control-headers.ts';
+import { answerBytes } from '../api/prompt.ts';
+import type { ParsedRequest, RequestKind } from '../api/request.ts';
+import { parseOther, parseRequest } from '../api/request.ts';
+import type { BlockHashes } from '../base/block-hash.ts';
+import type { Flight } from '../dispatch/flight.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import { continuedHashes, noPrefix, prefixKeyOf, type PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import type { SchedulingRequest } from '../scheduler/request.ts';
+import type { SessionTokens } from './session-token.ts';
+
+type Headers = Readonly<Record<string, string | string[] | undefined>>;
+
+/** What the scheduler is asked about a request. */
+export interface Question {
+  readonly request: SchedulingRequest;
+  readonly key: PrefixKey;
+}
+
+const kindByPath = new Map<string, Exclude<RequestKind, 'other'>>([
+  ['/v1/completions', 'completions'],
+  ['/v1/chat/completions', 'chat'],
+  ['/v1/embeddings', 'embeddings'],
+]);
+
+/** How a request on this path (without its query) is read. */
+export function kindOf(path: string): RequestKind {
+  return kindByPath.get(path) ?? 'other';
+}
+
+/** @throws SignalboxError in the client's terms. */
+export function readRequest(kind: RequestKind, body: Buffer, headers: Headers): ParsedRequest {
+  if (kind !== 'other') return parseRequest(kind, body);
+  const type = headers['content-type'];
+  return parseOther(body, typeof type === 'string' ? type : '');
+}
+
+/** Puts the scheduler's question. `headers` have lower-case names. */
+export function questionOf(
+  parsed: ParsedRequest,
+  requestId: string,
+  headers: Headers,
+  fleet: Fleet,
+  sessions: SessionTokens,
+): Question {
+  const { prompt, model, cacheSalt } = parsed;
+  const token = headers['x-session-token'];
+  return {
+    key:
+      prompt.bytes.length === 0 ? noPrefix : prefixKeyOf({ model, cacheSalt, bytes: prompt.bytes }, fleet.prefixSeed),
+    request: {
+      requestId,
+      model,
+      kind: parsed.kind,
+      streaming: parsed.streaming,
+      promptTokens: prompt.tokens ?? Math.ceil(prompt.textBytes / fleet.bytesPerToken.of(model)),
+      promptCharacters: prompt.characters,
+      maxOutputTokens: parsed.maxOutputTokens,
+      sessionEndpoint: typeof token === 'string' ? sessions.endpointOf(token) : null,
+      headers: visibleHeaders(headers),
+    },
+  };
+}
+
+interface Ended {
+  readonly status: number;
+  readonly complete: boolean;
+  readonly promptTokens: number | null;
+  readonly completionTokens: number | null;
+  readonly cachedTokens: number | null;
+  /** What the answer adds to its conversation; null when not known. */
+  readonly text: string | null;
+  readonly reason?: string;
+}
+
+/** Ends a flight and learns from its answer: how long the model's tokens are, what the next turn will begin with. */
+export function finishFlight(
+  flight: Flight,
+  parsed: ParsedRequest,
+  key: PrefixKey,
+  fleet: Fleet,
+  { text, ...ending }: Ended,
+): void {
+  const { kind, model, cacheSalt, prompt } = parsed;
+  if (ending.promptTokens !== null && prompt.tokens === null) {
+    fleet.bytesPerToken.observe(model, prompt.textBytes, ending.promptTokens);
+  }
+  let answer: BlockHashes | null = null;
+  if (ending.complete && text !== null && (kind === 'chat' || kind === 'completions')) {
+    const keyed = { model, cacheSalt, bytes: prompt.bytes };
+    answer = continuedHashes(key, keyed, answerBytes(kind, text), fleet.prefixSeed);
+  }
+  flight.finish({ ...ending, answer });
+}
+
+/** The decision's reason, or, once it was tried elsewhere, why. */
+function reasonOf({ decision }: Flight): string {
+  const failed = decision.attempts.slice(0, -1);
+  if (failed.length === 0) return decision.reason;
+  return `retried after ${failed.map(({ endpoint, reason }) => `${endpoint}: ${reason}`).join(', ')}`;
+}
+
+/** Our own headers on an answer. Values are ASCII; names of endpoints and plugins nearly always are. */
+export function decisionHeaders(flight: Flight, endpoint: string): Record<string, string> {
+  return {
+    'x-signalbox-decision': flight.decision.id,
+    'x-signalbox-endpoint': headerText(endpoint),
+    'x-signalbox-reason': headerText(reasonOf(flight)),
+  };
+}
+
+function headerText(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?');
+}
