@@ -10,6 +10,8 @@ export interface ParsedRequest {
   /** Empty for kind `other` when the body names none. */
   readonly model: string;
   readonly streaming: boolean;
+  /** `stream_options` as it was sent. */
+  readonly streamOptions: unknown;
   readonly prompt: Prompt;
   readonly maxOutputTokens: number | null;
   /** Whether its next turn is its prompt, its answer and more: one text prompt, one answer that does not repeat it. */
@@ -93,6 +95,7 @@ export function parseRequest(kind: Exclude<RequestKind, 'other'>, body: Buffer):
     kind,
     model: modelOf(fields),
     streaming: fields['stream'] === true,
+    streamOptions: fields['stream_options'],
     prompt: promptOf(kind, fields),
     maxOutputTokens: outputBound(fields),
     continuable: isContinuable(kind, fields),
@@ -120,6 +123,7 @@ export function parseOther(body: Buffer, contentType: string): ParsedRequest {
     kind: 'other',
     model,
     streaming,
+    streamOptions: undefined,
     prompt: emptyPrompt,
     maxOutputTokens: null,
     continuable: false,

@@ -16,6 +16,13 @@ export function removeMembers(body: Buffer, names: ReadonlySet<string>): Buffer 
   return Buffer.concat(kept);
 }
 
+/** Puts a member, whose value is JSON text, before the others of an object that has some. */
+export function insertMember(body: Buffer, name: string, value: string): Buffer {
+  const start = body.indexOf('{') + 1;
+  const member = Buffer.from(`${JSON.stringify(name)}:${value},`);
+  return Buffer.concat([body.subarray(0, start), member, body.subarray(start)]);
+}
+
 interface Member {
   readonly name: string;
   readonly start: number;

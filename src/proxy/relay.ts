@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { responseHeaders } from '../api/control-headers.ts';
 import { errorEvent } from '../api/errors.ts';
 import { SignalboxError } from '../base/errors.ts';
+import { EventFilter } from './event-filter.ts';
 import { JsonAnswerReader, noReport, StreamAnswerReader, type AnswerReader, type Report } from './answer-reader.ts';
 import { sendError } from '../api/respond.ts';
 import { failureOf, type Upstream, type UpstreamController, type UpstreamRequest } from './upstream.ts';
@@ -33,6 +34,8 @@ interface RelayOptions {
   readonly route: Route;
   /** Our own headers on the answer, given who answers. */
   headers(endpoint: Target): Record<string, string>;
+  /** Whether a stream's usage was asked for by us and is not for the client. */
+  readonly hideUsage: boolean;
   /** Whether the answer's text is kept, to be told at the end. */
   readonly keepText: boolean;
   /** Whether a stream that breaks in the middle is ended with an error event, rather than broken off likewise. */
@@ -65,6 +68,8 @@ class Relay {
   #held: Buffer[] = [];
   #heldBytes = 0;
   #reader: AnswerReader | null = null;
+  #filter: EventFilter | null = null;
+  #paused = false;
   #refusal: Refusal | null = null;
   #released = false;
   #over = false;
@@ -89,6 +94,7 @@ class Relay {
     this.#held = [];
     this.#heldBytes = 0;
     this.#reader = null;
+    this.#filter = null;
     let current = true;
     // What an attempt reports after it was left for another is of no interest.
     const guard = <Args extends unknown[]>(step: (...args: Args) => void) => {
@@ -136,14 +142,19 @@ class Relay {
     this.#head = { status, headers };
     const type = String(headers['content-type'] ?? '');
     const { keepText } = this.#options;
-    if (type.startsWith('text/event-stream')) this.#reader = new StreamAnswerReader(keepText);
-    else if (type.startsWith('application/json')) this.#reader = new JsonAnswerReader(keepText);
+    if (type.startsWith('text/event-stream')) {
+      this.#reader = new StreamAnswerReader(keepText);
+      if (this.#options.explainBreaks) {
+        this.#filter = new EventFilter(this.#options.hideUsage, (bytes) => this.#write(bytes));
+        delete headers['content-length'];
+      }
+    } else if (type.startsWith('application/json')) this.#reader = new JsonAnswerReader(keepText);
   }
 
   #data(chunk: Buffer): void {
     this.#reader?.push(chunk);
     if (this.#released) {
-      this.#write(chunk);
+      this.#pass(chunk);
       return;
     }
     this.#held.push(chunk);
@@ -171,18 +182,28 @@ class Relay {
     response.writeHead(status, { ...headers, ...this.#options.headers(this.#target) });
     const held = this.#held;
     this.#held = [];
-    for (const chunk of held) this.#write(chunk);
+    for (const chunk of held) this.#pass(chunk);
   }
 
-  #write(chunk: Buffer): void {
+  #pass(chunk: Buffer): void {
+    if (this.#filter === null) this.#write(chunk);
+    else this.#filter.push(chunk);
+  }
+
+  #write(bytes: Buffer): void {
     const { response } = this.#options;
-    if (response.write(chunk)) return;
+    if (response.write(bytes) || this.#paused) return;
+    this.#paused = true;
     this.#controller?.pause();
-    response.once('drain', () => this.#controller?.resume());
+    response.once('drain', () => {
+      this.#paused = false;
+      this.#controller?.resume();
+    });
   }
 
   #end(): void {
     if (!this.#released) this.#release();
+    this.#filter?.end();
     this.#options.response.end();
     const errorStatus = this.#reader instanceof StreamAnswerReader ? this.#reader.errorStatus : null;
     if (errorStatus === null) this.#finish(this.#head!.status, this.#head!.status < 400);
@@ -248,6 +269,7 @@ class Relay {
   #cut(reason: string): void {
     const { response } = this.#options;
     if (this.#options.explainBreaks && this.#reader instanceof StreamAnswerReader) {
+      this.#filter?.break();
       const message = `${this.#target.name} was lost in the middle of its answer: ${reason}.`;
       response.end(errorEvent(new SignalboxError('endpoint_failed', message)));
     } else {

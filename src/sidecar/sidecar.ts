@@ -65,6 +65,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
           },
           route: onlyRoute(engine, seen),
           headers: () => ({}),
+          hideUsage: false,
           keepText: false,
           // The gateway in front can go on elsewhere, if it sees the break as it was.
           explainBreaks: false,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import OpenAI from 'openai';
 import { prompt1, prompt2 } from '../support/walkthrough-prompts.ts';
-import { model, postJson, startEngine, startTestGateway } from '../support/fleet-under-test.ts';
+import { model, postJson, startEngine, startTestGateway, until } from '../support/fleet-under-test.ts';
 import type { DecisionJson } from '../../src/journal/decision-json.ts';
 
 test('the official client works unchanged, streaming and not', async (t) => {
@@ -74,5 +74,30 @@ test('the second prompt of the walkthrough follows the first, and the engine agr
     assert.equal(score(first.decision, 'load-aware-scorer'), 0.5);
     assert.equal(score(first.decision, 'prefix-aware-scorer'), 0);
     assert.ok(score(second.decision, 'prefix-aware-scorer') > 0);
+  }
+});
+
+test('a stream teaches what it took, and shows it only to those who asked', async (t) => {
+  const engine = await startEngine(t);
+  const gateway = await startTestGateway(t, [engine.url]);
+  const client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'none', maxRetries: 0 });
+  const messages = [{ role: 'user' as const, content: 'Say something.' }];
+  const common = { model, messages, max_tokens: 8, stream: true as const };
+  for (const asked of [false, true]) {
+    const options = asked ? { stream_options: { include_usage: true } } : {};
+    const { data, response } = await client.chat.completions.create({ ...common, ...options }).withResponse();
+    let usages = 0;
+    let endings = 0;
+    for await (const chunk of data) {
+      if (chunk.usage != null) usages++;
+      if (chunk.choices.length === 0) endings++;
+    }
+    assert.deepEqual([usages, endings], asked ? [1, 1] : [0, 0]);
+    const id = response.headers.get('x-signalbox-decision');
+    const url = `${gateway.adminUrl}/api/decisions/${id}`;
+    await until(async () => ((await (await fetch(url)).json()) as DecisionJson).outcome !== null);
+    const { outcome } = (await (await fetch(url)).json()) as DecisionJson;
+    assert.equal(outcome?.completionTokens, 8);
+    assert.notEqual(outcome.promptTokens, null);
   }
 });

@@ -1,0 +1,118 @@
+import { isObject } from '../api/prompt.ts';
+
+/** Longer events are passed on as they come; one of usage is far shorter. */
+const largestEventBytes = 64 * 1024;
+/** So much may belong to a separator that is cut in two. */
+const separatorBytes = 3;
+const none = Buffer.alloc(0);
+
+/**
+ * Passes the bytes of a `text/event-stream` on event by event: a client has no use for half an event, and where a stream
+ * breaks, what is said instead must not be glued to one.
+ *
+ * With `hidesUsage` the event that `stream_options.include_usage` adds is left out, for clients that did not ask for it.
+ * Engines put what closes an answer (`system_fingerprint`, `timings`) into the last event of all: those members go back to
+ * the event with the finish reason, which therefore waits for the one after it.
+ */
+export class EventFilter {
+  readonly #write: (bytes: Buffer) => void;
+  #hidesUsage: boolean;
+  /** The beginning of an event. */
+  #rest: Buffer = none;
+  /** The rest of an event too long to wait for is passing. */
+  #passing = false;
+  #finishing: Buffer | null = null;
+
+  constructor(hidesUsage: boolean, write: (bytes: Buffer) => void) {
+    this.#hidesUsage = hidesUsage;
+    this.#write = write;
+  }
+
+  push(chunk: Buffer): void {
+    const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+    let passed = 0;
+    let start = 0;
+    for (let end = eventEnd(bytes, start); end >= 0; end = eventEnd(bytes, start)) {
+      if (this.#hidesUsage && !this.#passing && this.#isKept(bytes.subarray(start, end), bytes.subarray(passed, start)))
+        passed = end;
+      this.#passing = false;
+      start = end;
+    }
+    let whole = start;
+    if (this.#passing || bytes.length - start > largestEventBytes) {
+      whole = Math.max(start, bytes.length - separatorBytes);
+      this.#release();
+      this.#passing = true;
+    }
+    this.#pass(bytes.subarray(passed, whole));
+    this.#rest = bytes.subarray(whole);
+  }
+
+  /** The stream has ended: passes on what is left. */
+  end(): void {
+    this.#release();
+    this.#pass(this.#rest);
+    this.#rest = none;
+  }
+
+  /** The stream broke: passes on whole events only. */
+  break(): void {
+    this.#release();
+  }
+
+  /** Whether `event` does not go out with its neighbours; `before` are those of them that must go out first. */
+  #isKept(event: Buffer, before: Buffer): boolean {
+    const finishes = event.includes('"finish_reason":"') || event.includes('"finish_reason": "');
+    const usage = !finishes && event.includes('"usage"') ? usageEvent(event) : null;
+    if (usage !== null && this.#finishing !== null) this.#finishing = withClosingMembers(this.#finishing, usage);
+    this.#release();
+    if (usage === null && !finishes) return false;
+    this.#pass(before);
+    if (finishes) this.#finishing = event;
+    else this.#hidesUsage = false;
+    return true;
+  }
+
+  #release(): void {
+    const finishing = this.#finishing;
+    this.#finishing = null;
+    if (finishing !== null) this.#pass(finishing);
+  }
+
+  #pass(bytes: Buffer): void {
+    if (bytes.length > 0) this.#write(bytes);
+  }
+}
+
+/** Where the event that begins at `start` ends, with its empty line; -1 when it is not whole. */
+function eventEnd(bytes: Buffer, start: number): number {
+  const end = bytes.indexOf('\n\n', start);
+  if (end >= 0) return end + 2;
+  const crlfEnd = bytes.indexOf('\r\n\r\n', start);
+  return crlfEnd < 0 ? -1 : crlfEnd + 4;
+}
+
+function dataOf(event: Buffer): unknown {
+  const text = event.toString();
+  try {
+    return text.startsWith('data:') ? JSON.parse(text.slice(5)) : null;
+  } catch {
+    return null;
+  }
+}
+
+function usageEvent(event: Buffer): Record<string, unknown> | null {
+  const data = dataOf(event);
+  if (!isObject(data) || !isObject(data['usage'])) return null;
+  const { choices } = data;
+  return Array.isArray(choices) && choices.length === 0 ? data : null;
+}
+
+function withClosingMembers(event: Buffer, usage: Record<string, unknown>): Buffer {
+  const data = dataOf(event);
+  if (!isObject(data)) return event;
+  const closing = Object.entries(usage).filter(([name]) => name !== 'usage' && !(name in data));
+  const members = closing.map(([name, value]) => `,${JSON.stringify(name)}:${JSON.stringify(value)}`).join('');
+  const end = event.lastIndexOf('}');
+  return Buffer.concat([event.subarray(0, end), Buffer.from(members), event.subarray(end)]);
+}
