@@ -11,3 +11,9 @@ export function portNumber(text: string): number {
   if (port <= 65535) return port;
   throw new InvalidArgumentError('expected a port from 0 to 65535.');
 }
+
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value > 0 && Number.isFinite(value)) return value;
+  throw new InvalidArgumentError('expected a number above 0.');
+}

@@ -40,6 +40,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./explain.ts')).explainCommand(),
   },
   {
+    name: 'top',
+    summary: 'watch endpoints and decisions live in the terminal',
+    load: async () => (await import('./top.ts')).topCommand(),
+  },
+  {
     name: 'gateway',
     summary: 'run the OpenAI-compatible gateway with the scheduler in it',
     load: async () => (await import('./gateway.ts')).gatewayCommand(),
