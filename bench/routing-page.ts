@@ -91,19 +91,17 @@ ${markdownTable(heads, rows)}${aheadOfOurs(cells)}`;
 function aheadOfOurs(cells: readonly Measured[]): string {
   const own = cells.find(({ policy }) => policy === ours);
   if (own === undefined) return '';
-  const measures: [string, (result: PolicyResult) => number, 1 | -1][] = [
-    ['mean E2E', e2eMean, 1],
-    ['in time', ({ inSlo }) => inSlo, -1],
-    ['p99 TTFT', ({ ttftSeconds }) => ttftSeconds.p99 ?? NaN, 1],
+  const measures: [string, (result: PolicyResult) => number, 1 | -1, (value: number) => string][] = [
+    ['mean E2E', e2eMean, 1, digits],
+    ['in time', ({ inSlo }) => inSlo, -1, (share) => share.toFixed(3)],
+    ['p99 TTFT', ({ ttftSeconds }) => ttftSeconds.p99 ?? NaN, 1, digits],
   ];
-  const lines = measures.flatMap(([name, measure, sign]) => {
+  const lines = measures.flatMap(([name, measure, sign, show]) => {
     const best = cells.reduce((leader, cell) =>
       sign * (meanOf(cell.runs, measure) - meanOf(leader.runs, measure)) < 0 ? cell : leader,
     );
     if (best === own) return [];
-    return [
-      `${name}: ${best.policy} ${digits(meanOf(best.runs, measure))} to our ${digits(meanOf(own.runs, measure))}`,
-    ];
+    return [`${name}: ${best.policy} ${show(meanOf(best.runs, measure))} to our ${show(meanOf(own.runs, measure))}`];
   });
   return lines.length === 0 ? '' : `\nAhead of ours here: ${lines.join('; ')}.\n`;
 }
