@@ -97,6 +97,7 @@ export class Fleet {
     if (known !== undefined && member?.endpoint.address === endpoint.address) {
       this.#members[known] = Object.assign(member, { endpoint });
       this.#endpoints[known] = endpoint;
+      this.#eligible.clear();
       this.setDeclaredReady(known, ready);
       return known;
     }

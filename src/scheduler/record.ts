@@ -25,7 +25,11 @@ export function recordDecision(
   context: RecordContext,
 ): Decision {
   const slots = view.eligible;
-  const copy = (column: Float64Array): Float64Array => Float64Array.from(slots, (slot) => column[slot] ?? NaN);
+  const copy = (column: Float64Array): Float64Array => {
+    const copied = new Float64Array(slots.length);
+    for (let i = 0; i < copied.length; i++) copied[i] = column[slots[i]!] ?? NaN;
+    return copied;
+  };
   const inputs: DecisionInputs = {
     waiting: copy(view.waiting),
     running: copy(view.running),
@@ -40,10 +44,7 @@ export function recordDecision(
     ageMs: copy(view.gaugeAgeMs),
     speed: copy(view.speed),
   };
-  const candidates: Candidate[] = Array.from(slots, (slot) => {
-    const endpoint = view.endpoints[slot]!;
-    return { endpoint: endpoint.name, address: endpoint.address, role: roleOf(endpoint) };
-  });
+  const candidates = candidatesOf(view);
   const winner = result.picked[0];
   const picked = winner === undefined ? -1 : slots.indexOf(winner);
   return {
@@ -79,6 +80,21 @@ export function recordDecision(
     shadow: [],
     outcome: null,
   };
+}
+
+/** By the list of slots, which stays the same one until the fleet changes. */
+const candidatesBySlots = new WeakMap<Int32Array, readonly Candidate[]>();
+
+function candidatesOf({ eligible, endpoints }: FleetView): readonly Candidate[] {
+  let candidates = candidatesBySlots.get(eligible);
+  if (candidates === undefined) {
+    candidates = Array.from(eligible, (slot) => {
+      const endpoint = endpoints[slot]!;
+      return { endpoint: endpoint.name, address: endpoint.address, role: roleOf(endpoint) };
+    });
+    candidatesBySlots.set(eligible, candidates);
+  }
+  return candidates;
 }
 
 /** A few words: what made the total of the one picked, or why there is none. */

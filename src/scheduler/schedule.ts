@@ -50,7 +50,11 @@ function runProfile(
   random: Random,
   positions: Int32Array,
 ): { record: ProfileRecord; picked: readonly number[] } {
-  const positionsIn = (slots: Iterable<number>): Int32Array => Int32Array.from(slots, (slot) => positions[slot]!);
+  const positionsIn = (slots: ArrayLike<number>): Int32Array => {
+    const found = new Int32Array(slots.length);
+    for (let i = 0; i < found.length; i++) found[i] = positions[slots[i]!]!;
+    return found;
+  };
   let candidates = view.eligible;
 
   const filters = profile.filters.map(({ plugin, type, instance, stateIndex }) => {

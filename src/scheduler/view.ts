@@ -11,7 +11,10 @@ export interface FleetView {
   readonly nowMs: number;
   /** Endpoint by slot; undefined where a slot is free. */
   readonly endpoints: readonly (Endpoint | undefined)[];
-  /** Slots that may be chosen for this request: they serve its model, are ready, and were not excluded. */
+  /**
+   * Slots that may be chosen for this request: they serve its model, are ready, and were not excluded. Never changed:
+   * where slots or what stands in them change, there is another array.
+   */
   readonly eligible: Int32Array;
 
   /* Own counts (ledger): exact for what this router sent, never stale. */
