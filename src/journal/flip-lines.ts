@@ -7,7 +7,7 @@ const words: Readonly<Record<FlipJson['input'], string>> = {
   queuedPrefillTokens: 'queued prefill tokens',
   queuedPrefillSeconds: 'queued prefill',
   contextTokens: 'tokens in use',
-  prefillSeconds: "time for this prompt's prefill",
+  prefillSeconds: 'own prefill',
   inFlight: 'requests in flight',
   othersInFlight: 'requests from elsewhere',
   waiting: 'waiting requests',
@@ -23,17 +23,22 @@ export function flipLines({ unknown, profiles }: FlipsJson, short: Names, sent: 
   return profiles.flatMap(({ profile, flips }) => {
     const where = profiles.length > 1 ? ` (profile ${profile})` : '';
     if (flips.length === 0) return [`no number known of the candidates decided this${where}`];
-    const possible = flips
-      .filter(({ to }) => to !== null)
-      .map((flip) => {
-        const to = flip.picks === null ? 'nowhere' : `to ${short.of(flip.picks)}`;
-        return `  ${to} if ${short.of(flip.endpoint)} ${sent ? 'had had' : 'had'} ${change(flip)}`;
-      });
+    const byTarget = Map.groupBy(
+      flips.filter(({ to }) => to !== null),
+      ({ picks }) => (picks === null ? 'nowhere' : `to ${short.of(picks)}`),
+    );
+    const possible = [...byTarget].flatMap(([target, group]) => [
+      `it would ${sent ? 'have gone' : 'go'} ${target}${where}`,
+      ...group.map((flip) => {
+        const who = flip.endpoint === flip.picks ? 'it' : short.of(flip.endpoint);
+        return `  if ${who} ${sent ? 'had had' : 'had'} ${change(flip)}`;
+      }),
+    ]);
     const never = flips
       .filter(({ to }) => to === null)
       .map(({ endpoint, input }) => `  ${words[input]} at ${short.of(endpoint)}`);
     return [
-      ...(possible.length === 0 ? [] : [`it would ${sent ? 'have gone' : 'go'}${where}`, ...possible]),
+      ...possible,
       ...(never.length === 0 ? [] : [`no value of these alone ${would} put it elsewhere${where}`, ...never]),
     ];
   });

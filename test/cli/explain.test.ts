@@ -79,7 +79,7 @@ test('a hypothetical request is placed by the gateway, not sent, and told what w
   assert.equal(asked.status, 0, asked.stderr);
   assert.match(asked.stdout, /^not sent, only asked where it would go\n/);
   assert.match(asked.stdout, new RegExp(`would go to ${holder}\n`));
-  assert.match(asked.stdout, /it would go\n {2}to \S+ if \S+ had .* (more|less|fewer) .*: .* instead of .*\n/);
+  assert.match(asked.stdout, /it would go to \S+\n {2}if \S+ had .* (more|less|fewer) .*: .* instead of .*\n/);
   assert.doesNotMatch(asked.stdout, /not ended yet|not known/);
 
   const body = join(temporaryFolder(t), 'chat.json');

@@ -2,8 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decisionJson } from '../../src/journal/decision-json.ts';
 import { explainTable } from '../../src/journal/explain-table.ts';
+import { flipLines } from '../../src/journal/flip-lines.ts';
+import { flipsJson, type FlipJson } from '../../src/journal/flips.ts';
 import { responseHeaders } from '../../src/journal/response-headers.ts';
 import { policyFromConfig } from '../../src/scheduler/config.ts';
+import { shortNames } from '../../src/journal/text.ts';
+import { counterfactual } from '../../src/scheduler/counterfactual.ts';
 import { decide, requestOf, viewOf } from '../support/scheduling.ts';
 import { shareTestConfig } from '../scheduler/arbitraries.ts';
 
@@ -124,4 +128,41 @@ test('headers hold what HTTP can carry', () => {
   assert.match(headers['x-signalbox-reason']!, /^n\?me\?\?x: y-+$/);
   assert.equal(headers['x-signalbox-reason']!.length, 200);
   assert.ok(!('x-signalbox-endpoint' in responseHeaders(decision, null)));
+});
+
+test('what would have changed it stands in the table, in its own units, and fits a terminal', () => {
+  const decision = hit();
+  const search = counterfactual(decision, policy, (uncached, cached) => uncached + cached / 10);
+  let step = search.next();
+  while (!step.done) step = search.next();
+  const flips = flipsJson(decision, step.value);
+  const json = { ...decisionJson(decision), flips };
+  const text = explainTable(json);
+  assert.match(
+    text,
+    /it would have gone to decode-7d4f959d99-52l4h\n {2}if it had had 34 more cached tokens: 34 instead of 0\n/,
+  );
+  assert.match(text, / {2}if decode-7d4f959d99-4h8bc had had 76 more requests in flight: 76 instead of 0\n/);
+  assert.match(text, /no value of these alone would have put it elsewhere\n( {2}.* at .*\n)+\n/);
+  for (const line of text.split('\n')) assert.ok(line.length <= 100, `${line.length}: ${line}`);
+
+  const asked = explainTable(json, false);
+  assert.match(asked, /^not sent, only asked where it would go\n/);
+  assert.match(asked, /would go to .*4h8bc\n[^]*it would go to .*52l4h\n {2}if it had 34 more cached tokens/);
+  const unknown = explainTable({ ...json, flips: { unknown: 'the policy has been replaced since', profiles: [] } });
+  assert.match(unknown, /what would have put it elsewhere is not known: the policy has been replaced since\n/);
+});
+
+test('each kind of number has its unit; one is one', () => {
+  const shown = (input: FlipJson['input'], unit: FlipJson['unit'], from: number | null, to: number): string => {
+    const flip: FlipJson = { endpoint: 'a', input, unit, from, to, picks: null, size: 1 };
+    const profiles = [{ profile: 'decode', picked: 'a', runnerUp: null, flips: [flip] }];
+    return flipLines({ unknown: null, profiles }, shortNames(['a']), true)[1]!;
+  };
+  assert.equal(shown('inFlight', 'requests', 0, 1), '  if a had had 1 more request in flight: 1 instead of 0');
+  assert.equal(shown('cachedTokens', 'tokens', 3, 2), '  if a had had 1 fewer cached token: 2 instead of 3');
+  assert.match(shown('kvUsage', 'share', 0.5, 0.625), /12\.5% more KV cache use: 62\.5% instead of 50%$/);
+  assert.match(shown('queuedPrefillSeconds', 'seconds', 1.5, 1.499), /0\.001 s less queued prefill: 1\.499 s instead/);
+  assert.match(shown('ageMs', 'milliseconds', 40.2, 5000), /4960 ms more gauge age: 5000 ms instead of 40 ms$/);
+  assert.match(shown('waiting', 'requests', null, 5), /5 more waiting requests: 5 instead of unknown$/);
 });
