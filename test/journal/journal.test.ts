@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Journal } from '../../src/journal/journal.ts';
 import type { Decision } from '../../src/scheduler/decision.ts';
 import { policyFromConfig } from '../../src/scheduler/config.ts';
@@ -69,4 +71,21 @@ test('watchers hear of decisions and ends until they leave', () => {
   leave();
   journal.record(decision(2));
   assert.deepEqual(heard, ['decided decision-1', 'ended decision-1']);
+});
+
+test('what it says it takes is about what it takes', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const heldBytes = (): number => {
+    collect();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+  // Shapes and code that come with the first ones are not theirs.
+  filled(50);
+  const before = heldBytes();
+  const journal = filled(2000);
+  const takenBytes = heldBytes() - before;
+  const ratio = journal.sizes.bytes / takenBytes;
+  assert.ok(ratio > 0.8 && ratio < 1.4, `says ${journal.sizes.bytes}, takes ${takenBytes}`);
 });
