@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { Journal } from '../../src/journal/journal.ts';
 import type { Decision } from '../../src/scheduler/decision.ts';
 import { policyFromConfig } from '../../src/scheduler/config.ts';
+import { heldBytes } from '../support/memory.ts';
 import { decide, requestOf, viewOf } from '../support/scheduling.ts';
 import { shareTestConfig } from '../scheduler/arbitraries.ts';
 
@@ -74,13 +73,6 @@ test('watchers hear of decisions and ends until they leave', () => {
 });
 
 test('what it says it takes is about what it takes', () => {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  const heldBytes = (): number => {
-    collect();
-    const { heapUsed, external } = process.memoryUsage();
-    return heapUsed + external;
-  };
   // Shapes and code that come with the first ones are not theirs.
   filled(50);
   const before = heldBytes();
