@@ -56,6 +56,7 @@ function bench(title: string, trace: string, endpoints: number, options: Options
       thinkTimeCapMs: 60_000,
       sessionGapMs: 5000,
       stalenessMs: 50,
+      knowledge: 'router',
       streaming,
       slo: { ttftSeconds: 5, tpotSeconds: 0.06 },
     },

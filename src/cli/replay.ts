@@ -132,6 +132,7 @@ function scenarioOf(flags: ReplayFlags): Scenario {
     thinkTimeCapMs: flags.thinkTimeCap,
     sessionGapMs: flags.sessionGap,
     stalenessMs: flags.staleness,
+    knowledge: 'router',
     streaming: flags.stream,
     slo: { ttftSeconds: flags.sloTtft, tpotSeconds: flags.sloTpot },
   };

@@ -28,3 +28,8 @@ export function prefixKeyOfBlocks(hashes: Float64Array, promptTokens: number, bl
   }
   return { hashes: { low, high }, promptBytes: (promptTokens / blockTokens) * blockBytes };
 }
+
+/** The blocks' hashes again, from a key of them. */
+export function blocksOfPrefixKey({ hashes: { low, high } }: PrefixKey): Float64Array {
+  return Float64Array.from(low, (bits, at) => high[at]! * 2 ** 32 + bits);
+}

@@ -9,6 +9,7 @@ import type { Policy } from '../scheduler/policy.ts';
 import type { TraceTurn } from '../traffic/trace/trace.ts';
 import { blockHashesOf, prefixKeyOfBlocks } from './blocks.ts';
 import type { FleetEvent } from './fleet-events.ts';
+import type { Knowledge } from './informed-fleet.ts';
 import { Samples } from './samples.ts';
 import { SimulatedFleet } from './simulated-fleet.ts';
 import type { Answer } from './simulated-engine.ts';
@@ -25,6 +26,7 @@ interface RunOptions {
   readonly events: readonly FleetEvent[];
   /** Time between two scrapes of an engine's gauges. */
   readonly stalenessMs: number;
+  readonly knowledge: Knowledge;
   readonly streaming: boolean;
   readonly seed: number;
   readonly onProgress?: (done: number) => void;

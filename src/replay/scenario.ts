@@ -3,6 +3,7 @@ import type { HardwareProfile } from '../engine/model/profiles.ts';
 import type { JournalPart } from '../traffic/trace/decisions.ts';
 import type { Trace } from '../traffic/trace/trace.ts';
 import type { FleetEvent } from './fleet-events.ts';
+import type { Knowledge } from './informed-fleet.ts';
 import { namedPolicy } from './policies.ts';
 import { drawingOf, resultOf } from './result.ts';
 import type { Drawing, PolicyResult, Slo } from './result.ts';
@@ -26,6 +27,8 @@ export interface Scenario {
   readonly thinkTimeCapMs: number;
   readonly sessionGapMs: number;
   readonly stalenessMs: number;
+  /** Other than `router`, it is what no router can know: for measuring what that is worth. */
+  readonly knowledge: Knowledge;
   readonly streaming: boolean;
   readonly slo: Slo;
 }

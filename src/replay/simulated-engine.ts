@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { EngineModel } from '../engine/model/engine-model.ts';
 import type { HardwareProfile } from '../engine/model/profiles.ts';
 import type { EngineRequest, Sequence } from '../engine/model/sequence.ts';
+import { commonBlocks, isPrefilling, prefillMs } from './prefill-left.ts';
 
 /** How long things are on their way between the router and an engine. */
 export interface NetworkDelays {
@@ -32,9 +33,12 @@ export class SimulatedEngine {
   readonly #blockTokens: number;
   readonly #network: NetworkDelays;
   readonly #answers = new Map<Sequence, Answer>();
+  /** Requests sent that have not reached the engine. */
+  readonly #onTheWay = new Set<EngineRequest>();
   #model: EngineModel;
   #alive = true;
   #step: Timer | null = null;
+  #stepEndMs = 0;
 
   constructor(clock: Clock, profile: HardwareProfile, blockTokens: number, network: NetworkDelays) {
     this.#clock = clock;
@@ -59,10 +63,51 @@ export class SimulatedEngine {
     return this.#model.totals.preemptions;
   }
 
+  /** As a multiple of the profile's. */
+  get speed(): number {
+    return this.#model.speed;
+  }
+
+  /** Leading blocks of a prompt sent now that will be in the cache when its turn comes, if nothing is evicted till then. */
+  cachedBlocks(hashes: ArrayLike<number>): number {
+    return this.#blocksAhead(hashes, [...this.#prefilling(), ...this.#onTheWay]);
+  }
+
+  /** Seconds until a prompt sent now would be begun: the rest of this step, and every prompt before it. */
+  queuedPrefillSeconds(nowMs: number): number {
+    let ms = Math.max(0, this.#stepEndMs - nowMs);
+    const ahead: EngineRequest[] = [];
+    for (const sequence of this.#model.sequences) {
+      if (!isPrefilling(sequence)) continue;
+      const { request, totalTokens } = sequence;
+      const isRunning = sequence.state === 'running';
+      const computed = isRunning
+        ? sequence.computed + sequence.scheduled
+        : this.#blocksAhead(request.blockHashes, ahead) * this.#blockTokens;
+      ms += prefillMs(this.#model, totalTokens - computed, computed);
+      ahead.push(request);
+    }
+    for (const request of this.#onTheWay) {
+      const cached = this.#blocksAhead(request.blockHashes, ahead) * this.#blockTokens;
+      ms += prefillMs(this.#model, request.promptTokens - cached, cached);
+      ahead.push(request);
+    }
+    return ms / 1000;
+  }
+
+  /** Seconds that `uncached` tokens behind `cached` ones take here beside the answers under way. */
+  prefillSeconds(uncached: number, cached: number): number {
+    return prefillMs(this.#model, uncached, cached) / 1000;
+  }
+
   send(request: EngineRequest, answer: Answer): void {
+    this.#onTheWay.add(request);
     this.#clock.after(this.#network.requestMs, () => {
-      if (!this.#alive) this.#fail(answer, null, 'connection refused');
-      else this.#clock.after(this.#profile.apiOverheadMs, () => this.#submit(request, answer));
+      if (this.#alive) this.#clock.after(this.#profile.apiOverheadMs, () => this.#submit(request, answer));
+      else {
+        this.#onTheWay.delete(request);
+        this.#fail(answer, null, 'connection refused');
+      }
     });
   }
 
@@ -90,6 +135,7 @@ export class SimulatedEngine {
   }
 
   #submit(request: EngineRequest, answer: Answer): void {
+    this.#onTheWay.delete(request);
     if (!this.#alive) {
       this.#fail(answer, null, 'connection reset');
       return;
@@ -104,6 +150,7 @@ export class SimulatedEngine {
 
   #startStep(): void {
     const durationMs = this.#model.startStep(this.#clock.nowMs());
+    this.#stepEndMs = this.#clock.nowMs() + (durationMs ?? 0);
     this.#step = durationMs === null ? null : this.#clock.after(durationMs, this.#finishStep);
   }
 
@@ -123,6 +170,16 @@ export class SimulatedEngine {
     }
     this.#startStep();
   };
+
+  *#prefilling(): Generator<EngineRequest> {
+    for (const sequence of this.#model.sequences) if (isPrefilling(sequence)) yield sequence.request;
+  }
+
+  /** Leading blocks that are cached, or will be once the requests ahead are computed. */
+  #blocksAhead(hashes: ArrayLike<number>, ahead: readonly EngineRequest[]): number {
+    const cached = this.#model.cache.match((index) => hashes[index]!, hashes.length);
+    return ahead.reduce((most, { blockHashes }) => Math.max(most, commonBlocks(hashes, blockHashes)), cached);
+  }
 
   #fail(answer: Answer, status: number | null, reason: string): void {
     this.#clock.after(this.#network.answerMs, () => answer.failed(status, reason));

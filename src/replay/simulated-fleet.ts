@@ -1,8 +1,10 @@
 import type { Clock } from '../base/clock.ts';
 import type { HardwareProfile } from '../engine/model/profiles.ts';
-import { Fleet } from '../fleet/fleet.ts';
+import type { Fleet } from '../fleet/fleet.ts';
 import type { Endpoint } from '../scheduler/endpoint.ts';
 import type { FleetEvent } from './fleet-events.ts';
+import { fleetOf } from './informed-fleet.ts';
+import type { Knowledge } from './informed-fleet.ts';
 import { SimulatedEngine } from './simulated-engine.ts';
 import type { NetworkDelays } from './simulated-engine.ts';
 
@@ -15,6 +17,7 @@ interface SimulatedFleetOptions {
   readonly network: NetworkDelays;
   readonly stalenessMs: number;
   readonly events: readonly FleetEvent[];
+  readonly knowledge: Knowledge;
 }
 
 interface Simulated {
@@ -26,22 +29,23 @@ interface Simulated {
 /** Simulated engines, and beside them what a router knows of them. */
 export class SimulatedFleet {
   /** What the router knows: its own picks, the answers it sees, and gauges as they were at the last scrape. */
-  readonly known = new Fleet({ prefixSeed: { low: 0, high: 0 } });
+  readonly known: Fleet;
   readonly #byName = new Map<string, Simulated>();
   readonly #options: SimulatedFleetOptions;
 
   constructor(options: SimulatedFleetOptions) {
     this.#options = options;
-    const { clock, network, blockTokens } = options;
+    const { clock, network, blockTokens, knowledge } = options;
+    const engines: SimulatedEngine[] = [];
+    const slots = options.profiles.length;
+    this.known = fleetOf(knowledge, { slots, engineAt: (slot) => engines[slot]!, blockTokens });
     options.profiles.forEach((profile, number) => {
       const endpoint = { name: `endpoint-${number}`, address: `endpoint-${number}:8000`, labels: {} };
       const slot = this.known.add(endpoint);
       this.known.setModels(slot, [options.model]);
-      this.#byName.set(endpoint.name, {
-        number,
-        slot,
-        engine: new SimulatedEngine(clock, profile, blockTokens, network),
-      });
+      const engine = new SimulatedEngine(clock, profile, blockTokens, network);
+      engines[slot] = engine;
+      this.#byName.set(endpoint.name, { number, slot, engine });
     });
   }
 

@@ -37,6 +37,7 @@ const scenario: Scenario = {
   thinkTimeCapMs: 60_000,
   sessionGapMs: 1000,
   stalenessMs: 50,
+  knowledge: 'router',
   streaming: true,
   slo: { ttftSeconds: 5, tpotSeconds: 0.06 },
 };

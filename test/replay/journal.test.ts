@@ -106,6 +106,7 @@ test('what another policy would have done', async () => {
     thinkTimeCapMs: 60_000,
     sessionGapMs: 1000,
     stalenessMs: 50,
+    knowledge: 'router',
     streaming: true,
     slo: { ttftSeconds: 5, tpotSeconds: 0.06 },
   };

@@ -64,6 +64,11 @@ export class EngineModel {
     return this.#waiting.length;
   }
 
+  /** Running and waiting, in the order in which they came. */
+  get sequences(): Iterable<Sequence> {
+    return this.#sequences.values();
+  }
+
   /** Share of the KV cache held by running requests, 0..1. */
   get kvUsage(): number {
     return this.cache.usage;

@@ -11,6 +11,7 @@ export interface EngineRequest {
 
 /** A request inside the engine. Times are the caller's; NaN until they have come. */
 export class Sequence {
+  readonly request: EngineRequest;
   readonly id: string;
   readonly promptTokens: number;
   state: 'waiting' | 'running' | 'ended' = 'waiting';
@@ -31,14 +32,13 @@ export class Sequence {
   sealed = 0;
   readonly blocks: number[] = [];
   readonly hashAt: (index: number) => number;
-  readonly #request: EngineRequest;
   readonly #generatedHashes: number[] = [];
 
   constructor(request: EngineRequest, submittedMs: number) {
     this.id = request.id;
     this.promptTokens = request.promptTokens;
     this.submittedMs = submittedMs;
-    this.#request = request;
+    this.request = request;
     const { blockHashes } = request;
     this.hashAt = (index) =>
       index < blockHashes.length ? blockHashes[index]! : (this.#generatedHashes[index - blockHashes.length] ?? 0);
@@ -49,14 +49,14 @@ export class Sequence {
   }
 
   get finished(): boolean {
-    return this.generated >= this.#request.maxOutputTokens;
+    return this.generated >= this.request.maxOutputTokens;
   }
 
   /** Hash of a block that has just become full; generated ones are asked for once. */
   sealAt(index: number): number {
-    const generatedIndex = index - this.#request.blockHashes.length;
+    const generatedIndex = index - this.request.blockHashes.length;
     if (generatedIndex >= this.#generatedHashes.length) {
-      this.#generatedHashes.push(this.#request.generatedBlockHash?.(index) ?? 0);
+      this.#generatedHashes.push(this.request.generatedBlockHash?.(index) ?? 0);
     }
     return this.hashAt(index);
   }
