@@ -40,7 +40,8 @@ const secretNames = new Set([
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
-function isControl(name: string): boolean {
+/** Whether a header (lower-case name) is one by which routers talk to each other. */
+export function isControl(name: string): boolean {
   return controlNames.has(name) || controlPrefixes.some((prefix) => name.startsWith(prefix));
 }
 

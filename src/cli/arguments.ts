@@ -5,6 +5,12 @@ export function wholeNumber(text: string): number {
   throw new InvalidArgumentError('expected a whole number.');
 }
 
+export function positiveWholeNumber(text: string): number {
+  const value = wholeNumber(text);
+  if (value > 0) return value;
+  throw new InvalidArgumentError('must be more than 0.');
+}
+
 /** 0 lets the system choose. */
 export function portNumber(text: string): number {
   const port = wholeNumber(text);

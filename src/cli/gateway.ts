@@ -1,7 +1,7 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
 import type { GatewayOptions } from '../gateway/gateway.ts';
-import { portNumber, wholeNumber } from './arguments.ts';
+import { portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
 import { untilSignalled } from './signals.ts';
 
 interface Flags {
@@ -44,7 +44,7 @@ export function gatewayCommand(): Command {
     .option('--epp-log <file>', "write the EPP's log there; - is stdout")
     .option('--name <pod>', "this gateway's name in logs and metrics", 'signalbox')
     .option('--namespace <namespace>', 'namespace of the pods, for logs', 'default')
-    .option('--max-body-bytes <bytes>', 'largest request body taken', positive, 32 * 1024 * 1024)
+    .option('--max-body-bytes <bytes>', 'largest request body taken', positiveWholeNumber, 32 * 1024 * 1024)
     .option('--session-key-file <file>', 'key that signs session tokens, when several gateways share them')
     .action(async (flags: Flags) => {
       if (flags.endpoint === undefined && flags.endpointsFile === undefined) {
@@ -71,10 +71,4 @@ function optionsOf(flags: Flags): GatewayOptions {
       ...(configText === undefined ? {} : { configText }),
     },
   };
-}
-
-function positive(text: string): number {
-  const value = wholeNumber(text);
-  if (value === 0) throw new InvalidArgumentError('must be more than 0.');
-  return value;
 }

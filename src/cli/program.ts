@@ -50,6 +50,16 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./gateway.ts')).gatewayCommand(),
   },
   {
+    name: 'epp',
+    summary: 'run the endpoint picker behind Envoy or any Gateway API gateway',
+    load: async () => (await import('./epp.ts')).eppCommand(),
+  },
+  {
+    name: 'envoy-config',
+    summary: 'print an Envoy configuration for the endpoint picker',
+    load: async () => (await import('./envoy-config.ts')).envoyConfigCommand(),
+  },
+  {
     name: 'sidecar',
     summary: 'run the routing proxy that stands in front of a decode engine',
     load: async () => (await import('./sidecar.ts')).sidecarCommand(),

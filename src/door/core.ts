@@ -1,6 +1,7 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Server } from 'node:http';
+import type { createAdmin } from '../admin/admin.ts';
 import { wallClock } from '../base/clock.ts';
 import { messageOf, SignalboxError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -39,7 +40,7 @@ export interface CoreOptions {
 
 interface AdminPort {
   /** The front door that the admin API speaks for. */
-  readonly door: Parameters<typeof import('../admin/admin.ts').createAdmin>[0]['door'];
+  readonly door: Parameters<typeof createAdmin>[0]['door'];
   readonly port: number;
   readonly portFlag: string;
   /** What the door itself has to show at /metrics. */

@@ -49,7 +49,8 @@ export async function drain(server: Server, graceMs: number): Promise<void> {
   clearTimeout(cut);
 }
 
-function listenError(error: NodeJS.ErrnoException, { host, port, portFlag }: ListenOptions): SignalboxError {
+/** Why a server cannot listen, in the terms of whoever started it. */
+export function listenError(error: NodeJS.ErrnoException, { host, port, portFlag }: ListenOptions): SignalboxError {
   if (error.code === 'EADDRINUSE') {
     return new SignalboxError('environment', `port ${port} is taken on ${host}; use ${portFlag} to choose another`);
   }

@@ -1,0 +1,47 @@
+import { Command } from 'commander';
+import { SignalboxError } from '../base/errors.ts';
+import { endpointFromUrl } from '../fleet/discovery/endpoint-url.ts';
+import { portNumber } from './arguments.ts';
+
+interface Flags {
+  host: string;
+  port: number;
+  adminPort?: number;
+  epp: string;
+  secureServing: boolean;
+  endpoint?: string[];
+  failOpen: boolean;
+}
+
+export function envoyConfigCommand(): Command {
+  return new Command('envoy-config')
+    .description('Print a bootstrap for Envoy (1.33 or newer) that asks `signalbox epp` where each request goes.')
+    .option('--host <host>', 'address that Envoy listens on', '127.0.0.1')
+    .option('--port <port>', 'port that Envoy listens on', portNumber, 8080)
+    .option('--admin-port <port>', "port of Envoy's own admin pages; none without it", portNumber)
+    .option('--epp <host:port>', 'where the EPP is', '127.0.0.1:9002')
+    .option('--no-secure-serving', 'the EPP serves without TLS')
+    .option('--endpoint <url...>', 'the engines, for retries on the fallbacks; without, run the EPP with --fallbacks 0')
+    .option('--fail-open', 'spread requests on the engines while the EPP is gone, instead of failing them', false)
+    .action(async (flags: Flags) => {
+      const endpoints = flags.endpoint ?? [];
+      if (flags.failOpen && endpoints.length === 0) {
+        throw new SignalboxError('usage', '--fail-open needs to know the engines: --endpoint URL…');
+      }
+      const { envoyBootstrap } = await import('../epp/envoy-bootstrap.ts');
+      const bootstrap = envoyBootstrap({
+        listen: { host: flags.host, port: flags.port },
+        adminPort: flags.adminPort ?? null,
+        epp: { ...hostAndPort(flags.epp, '--epp'), tls: flags.secureServing },
+        endpoints: endpoints.map((url) => hostAndPort(endpointFromUrl(url).address, '--endpoint')),
+        failOpen: flags.failOpen,
+      });
+      process.stdout.write(bootstrap);
+    });
+}
+
+function hostAndPort(text: string, flag: string): { host: string; port: number } {
+  const match = /^\[?([^[\]]+)\]?:(\d{1,5})$/.exec(text);
+  if (match === null) throw new SignalboxError('usage', `${flag} ${text}: write it as host:port`);
+  return { host: match[1]!, port: portNumber(match[2]!) };
+}

@@ -1,0 +1,143 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { SignalboxError } from '../base/errors.ts';
+import { foreignFlags, goBoolean, goDurationMs } from '../compat/llm-d-flags.ts';
+import type { EppOptions } from '../epp/epp.ts';
+import { portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
+import { untilSignalled } from './signals.ts';
+
+interface Flags {
+  host: string;
+  grpcPort: number;
+  grpcHealthPort: number;
+  metricsPort: number;
+  endpoint?: string[];
+  endpointsFile?: string;
+  configFile?: string;
+  configText?: string;
+  poolName: string;
+  namespace: string;
+  secureServing: boolean;
+  certPath?: string;
+  observeStreams: number;
+  maxBodyBytes: number;
+  fallbacks: number;
+  drainTimeout: number;
+  verbosity: number;
+  v?: number;
+  eppLog?: string;
+  sessionKeyFile?: string;
+  haEnableLeaderElection: boolean;
+}
+
+export function eppCommand(): Command {
+  const command = new Command('epp')
+    .description(
+      "Run the endpoint picker behind Envoy or any Gateway API gateway (ext_proc), with llm-d's flags. " +
+        '`signalbox envoy-config` prints an Envoy for it.',
+    )
+    .option('--host <host>', 'address to listen on', '0.0.0.0')
+    .option('--grpc-port <port>', 'port of ext_proc', portNumber, 9002)
+    .option('--grpc-health-port <port>', 'port of the health service, without TLS', portNumber, 9003)
+    .option('--metrics-port <port>', 'port of the admin API and metrics', portNumber, 9090)
+    .option('--endpoint <url...>', 'engines of the pool, as http://host:port')
+    .option('--endpoints-file <file>', 'file that lists endpoints; watched')
+    .addOption(
+      new Option(
+        '--config-file <file>',
+        "policy, as an EndpointPickerConfig; watched. Without one llm-d's environment switches count",
+      ).conflicts('configText'),
+    )
+    .option('--config-text <yaml>', 'the same as text')
+    .option('--pool-name <name>', "the pool's name in metrics", 'default')
+    .option('--namespace <namespace>', 'namespace of the pods, for logs', 'default')
+    .addOption(
+      new Option('--secure-serving [bool]', 'TLS on the ext_proc port').default(true).preset(true).argParser(switched),
+    )
+    .option('--cert-path <folder>', 'folder with tls.crt and tls.key, reloaded; without it a self-signed certificate')
+    .option('--observe-streams <n>', 'read usage from one streamed answer in n; 1 is all', positiveWholeNumber, 16)
+    .option(
+      '--fallbacks <n>',
+      "addresses named after the one picked, for retries; Envoy's ORIGINAL_DST takes none",
+      wholeNumber,
+      4,
+    )
+    .option('--max-body-bytes <bytes>', 'largest request body taken', positiveWholeNumber, 32 * 1024 * 1024)
+    .option('--drain-timeout <duration>', 'how long streams may go on after SIGTERM, e.g. 30s', duration, 30_000)
+    .option('-v, --verbosity <level>', "verbosity of the EPP's log: 4 shows every step of each decision", level, 2)
+    .addOption(new Option('--v <level>').argParser(level).hideHelp())
+    .option('--epp-log <file>', "write the EPP's log there; - is stdout")
+    .option('--session-key-file <file>', 'key that signs session tokens, when several EPPs share them')
+    .addOption(
+      new Option('--ha-enable-leader-election [bool]').default(false).preset(true).argParser(switched).hideHelp(),
+    );
+  for (const { name } of foreignFlags) command.addOption(new Option(`--${name} [value]`).hideHelp());
+  return command.action((flags: Flags, self: Command) => runEpp(flags, self));
+}
+
+async function runEpp(flags: Flags, command: Command): Promise<void> {
+  if (flags.endpoint === undefined && flags.endpointsFile === undefined) {
+    throw new SignalboxError('usage', 'name the engines: --endpoint URL… or --endpoints-file FILE');
+  }
+  if (flags.haEnableLeaderElection) {
+    throw new SignalboxError('usage', '--ha-enable-leader-election is not supported: run one EPP for each gateway');
+  }
+  const { startEpp } = await import('../epp/epp.ts');
+  const { createLogger } = await import('../base/log.ts');
+  const log = createLogger('epp');
+  for (const option of command.options) {
+    const foreign = foreignFlags.find(({ name }) => `--${name}` === option.long);
+    if (foreign === undefined || foreign.reason === null) continue;
+    if (command.getOptionValueSource(option.attributeName()) === 'cli') {
+      log.warn(`${option.long} has no effect: ${foreign.reason}`);
+    }
+  }
+  const epp = await startEpp({ ...optionsOf(flags), log });
+  // What does not validate is in the log, and changes nothing.
+  process.on('SIGHUP', () => void epp.reload().catch(() => undefined));
+  await untilSignalled();
+  await epp.close(flags.drainTimeout);
+}
+
+function optionsOf(flags: Flags): EppOptions {
+  const { endpoint, endpointsFile, configFile, configText, certPath, eppLog, sessionKeyFile } = flags;
+  return {
+    host: flags.host,
+    grpcPort: flags.grpcPort,
+    healthPort: flags.grpcHealthPort,
+    adminPort: flags.metricsPort,
+    name: flags.poolName,
+    namespace: flags.namespace,
+    secureServing: flags.secureServing,
+    observeStreams: flags.observeStreams,
+    fallbacks: flags.fallbacks,
+    maxBodyBytes: flags.maxBodyBytes,
+    verbosity: flags.v ?? flags.verbosity,
+    ...(endpoint === undefined ? {} : { endpoints: endpoint }),
+    ...(endpointsFile === undefined ? {} : { endpointsFile }),
+    ...(certPath === undefined ? {} : { certPath }),
+    ...(eppLog === undefined ? {} : { eppLog }),
+    ...(sessionKeyFile === undefined ? {} : { sessionKeyFile }),
+    policy: {
+      environment: process.env,
+      ...(configFile === undefined ? {} : { configFile }),
+      ...(configText === undefined ? {} : { configText }),
+    },
+  };
+}
+
+/** Go's flags take `-v=4` too. */
+function level(text: string): number {
+  return wholeNumber(text.replace(/^=/, ''));
+}
+
+function switched(text: string): boolean {
+  const value = goBoolean(text);
+  if (value === null) throw new InvalidArgumentError('expected true or false.');
+  return value;
+}
+
+function duration(text: string): number {
+  const ms = goDurationMs(text);
+  if (ms === null) throw new InvalidArgumentError('expected a duration, e.g. 30s or 1m30s.');
+  return ms;
+}

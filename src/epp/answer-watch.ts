@@ -1,0 +1,37 @@
+import { JsonAnswerReader, noReport, StreamAnswerReader, type Report } from '../proxy/answer-reader.ts';
+
+/** Looks on while an answer passes. Of streams that are not observed it sees only that they begin. */
+export class AnswerWatch {
+  static readonly nothing: Report = noReport;
+  /** HTTP status of the answer's head. */
+  readonly status: number;
+  readonly #reader: JsonAnswerReader | StreamAnswerReader | null;
+  #begun = false;
+
+  constructor(status: number, contentType: string, keepText: boolean, observeStream: () => boolean) {
+    this.status = status;
+    if (contentType.startsWith('application/json')) this.#reader = new JsonAnswerReader(keepText);
+    else if (contentType.startsWith('text/event-stream') && observeStream()) {
+      this.#reader = new StreamAnswerReader(keepText);
+    } else {
+      this.#reader = null;
+    }
+  }
+
+  /** True when the answer (of a stream: its first event) begins with this chunk. */
+  push(chunk: Buffer): boolean {
+    this.#reader?.push(chunk);
+    if (this.#begun || (this.#reader instanceof StreamAnswerReader && !this.#reader.begun)) return false;
+    this.#begun = true;
+    return true;
+  }
+
+  /** The status of an error among a stream's events. */
+  get errorStatus(): number | null {
+    return this.#reader instanceof StreamAnswerReader ? this.#reader.errorStatus : null;
+  }
+
+  report(): Report {
+    return this.#reader?.report() ?? noReport;
+  }
+}

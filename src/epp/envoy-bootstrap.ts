@@ -1,0 +1,178 @@
+import { stringify } from 'yaml';
+import { subsetNamespace } from './candidates.ts';
+import { destinationName, destinationNamespace, servedName } from './wire/ext-proc.ts';
+
+interface EnvoyBootstrapOptions {
+  /** Where clients connect. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly adminPort: number | null;
+  readonly epp: { readonly host: string; readonly port: number; readonly tls: boolean };
+  /** The pool, where Envoy is to know it: it can then retry on the EPP's fallbacks. Empty: it goes wherever the EPP says. */
+  readonly endpoints: readonly { readonly host: string; readonly port: number }[];
+  /** Whether requests go on, spread by load, when the EPP is gone. Needs `endpoints`. */
+  readonly failOpen: boolean;
+}
+
+/** How long a request may wait for its place, at most. */
+const placeLimit = '600s';
+
+/**
+ * An Envoy for a pool: ext_proc asks the EPP, the request goes to the address in the header that it sets. No timeouts on
+ * the way: streams last as long as they last.
+ *
+ * With endpoints the header's list is followed by the `override_host` policy, and a retry takes its next address. Without
+ * them the cluster is an ORIGINAL_DST, which takes one address and no list (run `signalbox epp --fallbacks 0`).
+ */
+export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
+  const { listen, adminPort, epp, endpoints, failOpen } = options;
+  const bootstrap = {
+    ...(adminPort === null ? {} : { admin: { address: socketAddress('127.0.0.1', adminPort) } }),
+    static_resources: {
+      listeners: [
+        {
+          name: 'requests',
+          address: socketAddress(listen.host, listen.port),
+          // ext_proc streams bodies of any length; this is what may wait in between.
+          per_connection_buffer_limit_bytes: 1048576,
+          filter_chains: [{ filters: [connectionManager(failOpen)] }],
+        },
+      ],
+      clusters: [endpoints.length > 0 ? knownEndpoints(endpoints) : originalDestination(), eppCluster(epp)],
+    },
+  };
+  return stringify(bootstrap, { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+function socketAddress(address: string, port: number): object {
+  return { socket_address: { address, port_value: port } };
+}
+
+function typed(type: string, config: object): object {
+  return { '@type': `type.googleapis.com/${type}`, ...config };
+}
+
+function connectionManager(failOpen: boolean): object {
+  const manager = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+  const route = {
+    cluster: 'endpoints',
+    timeout: '0s',
+    idle_timeout: '0s',
+    retry_policy: { retry_on: 'connect-failure,refused-stream', num_retries: 3 },
+  };
+  return {
+    name: 'envoy.filters.network.http_connection_manager',
+    typed_config: typed(manager, {
+      stat_prefix: 'requests',
+      codec_type: 'AUTO',
+      stream_idle_timeout: '0s',
+      request_timeout: '0s',
+      route_config: {
+        name: 'pool',
+        virtual_hosts: [{ name: 'pool', domains: ['*'], routes: [{ match: { prefix: '/' }, route }] }],
+      },
+      http_filters: [externalProcessing(failOpen), router()],
+    }),
+  };
+}
+
+function externalProcessing(failOpen: boolean): object {
+  return {
+    name: 'envoy.filters.http.ext_proc',
+    typed_config: typed('envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor', {
+      grpc_service: { envoy_grpc: { cluster_name: 'epp' }, timeout: placeLimit },
+      processing_mode: {
+        request_header_mode: 'SEND',
+        response_header_mode: 'SEND',
+        request_body_mode: 'FULL_DUPLEX_STREAMED',
+        response_body_mode: 'FULL_DUPLEX_STREAMED',
+        request_trailer_mode: 'SEND',
+        response_trailer_mode: 'SEND',
+      },
+      message_timeout: placeLimit,
+      failure_mode_allow: failOpen,
+      metadata_options: {
+        forwarding_namespaces: { untyped: [destinationNamespace, subsetNamespace] },
+        receiving_namespaces: { untyped: [destinationNamespace] },
+      },
+    }),
+  };
+}
+
+function router(): object {
+  return {
+    name: 'envoy.filters.http.router',
+    typed_config: typed('envoy.extensions.filters.http.router.v3.Router', {}),
+  };
+}
+
+function originalDestination(): object {
+  return {
+    name: 'endpoints',
+    type: 'ORIGINAL_DST',
+    lb_policy: 'CLUSTER_PROVIDED',
+    connect_timeout: '2s',
+    original_dst_lb_config: { use_http_header: true, http_header_name: destinationName },
+    circuit_breakers: unlimited(),
+  };
+}
+
+/** Admission is the EPP's; Envoy's own limit of 1,024 requests would only hide it. */
+function unlimited(): object {
+  const limit = 4294967295;
+  return {
+    thresholds: [{ max_connections: limit, max_pending_requests: limit, max_requests: limit, max_retries: 1024 }],
+  };
+}
+
+function http2Options(): object {
+  const options = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+  return { [options]: typed(options, { explicit_http_config: { http2_protocol_options: {} } }) };
+}
+
+function eppCluster({ host, port, tls }: EnvoyBootstrapOptions['epp']): object {
+  const tlsContext = {
+    name: 'envoy.transport_sockets.tls',
+    // The EPP's certificate is its own unless told otherwise; give a validation_context with yours.
+    typed_config: typed('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
+      common_tls_context: { alpn_protocols: ['h2'] },
+    }),
+  };
+  return {
+    name: 'epp',
+    type: 'STRICT_DNS',
+    connect_timeout: '1s',
+    load_assignment: assignment('epp', [{ host, port }]),
+    typed_extension_protocol_options: http2Options(),
+    circuit_breakers: unlimited(),
+    ...(tls ? { transport_socket: tlsContext } : {}),
+  };
+}
+
+function knownEndpoints(endpoints: EnvoyBootstrapOptions['endpoints']): object {
+  const overrideHost = {
+    override_host_sources: [{ header: destinationName }],
+    // Tells the EPP who answered in the end.
+    selected_host_key: { key: destinationNamespace, path: [{ key: servedName }] },
+    fallback_policy: { policies: [policy('least_request', 'LeastRequest', {})] },
+  };
+  return {
+    name: 'endpoints',
+    type: 'STRICT_DNS',
+    connect_timeout: '2s',
+    load_assignment: assignment('endpoints', endpoints),
+    load_balancing_policy: {
+      policies: [policy('override_host', 'OverrideHost', overrideHost)],
+    },
+    circuit_breakers: unlimited(),
+  };
+}
+
+function policy(name: string, message: string, config: object): object {
+  const typedConfig = typed(`envoy.extensions.load_balancing_policies.${name}.v3.${message}`, config);
+  return { typed_extension_config: { name, typed_config: typedConfig } };
+}
+
+function assignment(cluster: string, endpoints: EnvoyBootstrapOptions['endpoints']): object {
+  const each = endpoints.map(({ host, port }) => ({ endpoint: { address: socketAddress(host, port) } }));
+  return { cluster_name: cluster, endpoints: [{ lb_endpoints: each }] };
+}

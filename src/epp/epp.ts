@@ -1,0 +1,152 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseRequest } from '../api/request.ts';
+import { messageOf, SignalboxError } from '../base/errors.ts';
+import { createLogger, type Logger } from '../base/log.ts';
+import { readAtScrape } from '../base/metrics.ts';
+import { Core, type CoreOptions } from '../door/core.ts';
+import { questionOf } from '../door/question.ts';
+import { watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
+import { portOf } from '../proxy/listen.ts';
+import { selfSignedCertificate } from './certificate.ts';
+import { Exchange } from './exchange.ts';
+import { GrpcServer, type Method } from './grpc-server.ts';
+import { healthMethods } from './health.ts';
+
+export interface EppOptions extends CoreOptions {
+  readonly grpcPort?: number;
+  readonly healthPort?: number;
+  readonly adminPort?: number;
+  /** False for plain HTTP/2. */
+  readonly secureServing?: boolean;
+  /** A folder with `tls.crt` and `tls.key`, read again when they change; without one a certificate of its own. */
+  readonly certPath?: string;
+  readonly maxBodyBytes?: number;
+  /** Usage and text are read of one streamed answer in so many. */
+  readonly observeStreams?: number;
+  /** How many addresses are named after the one picked. */
+  readonly fallbacks?: number;
+  readonly log?: Logger;
+}
+
+export interface Epp {
+  readonly grpcPort: number;
+  readonly healthPort: number;
+  readonly adminPort: number;
+  /** Streams under way. */
+  readonly openStreams: number;
+  /** Reads the policy and the endpoints file again. @throws SignalboxError */
+  reload(): Promise<void>;
+  /** Ends: not ready from now on, callers are sent elsewhere, streams under way end within `graceMs`. */
+  close(graceMs?: number): Promise<void>;
+}
+
+const processMethod = '/envoy.service.ext_proc.v3.ExternalProcessor/Process';
+const defaultMaxBodyBytes = 32 * 1024 * 1024;
+const defaultObserveStreams = 16;
+const defaultFallbacks = 4;
+const defaultGraceMs = 30_000;
+/** Chunks of a body come in messages of at most the data plane's buffer. */
+const largestMessageBytes = 8 * 1024 * 1024;
+const largestHealthMessageBytes = 4096;
+
+/** Starts an endpoint picker in this process. Resolves when its ports listen. */
+export async function startEpp(options: EppOptions): Promise<Epp> {
+  const log = options.log ?? createLogger('epp');
+  const host = options.host ?? '127.0.0.1';
+  const core = await Core.create(options, log);
+  const { dispatch, sessions, metrics, fleet } = core;
+  let draining = false;
+  const ready = (): boolean => !draining && fleet.anyReady;
+
+  const every = options.observeStreams ?? defaultObserveStreams;
+  let streams = 0;
+  const exchange: Method = (call) =>
+    new Exchange(call, {
+      dispatch,
+      sessions,
+      metrics,
+      log,
+      maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
+      fallbacks: options.fallbacks ?? defaultFallbacks,
+      observeNextStream: () => streams++ % every === 0,
+    });
+  const health = healthMethods({ ready });
+  const methods = new Map([...health, [processMethod, exchange] as const]);
+
+  const tls = options.secureServing === false ? null : await certificate(options.certPath);
+  const server = await GrpcServer.listen({
+    ...{ host, port: options.grpcPort ?? 9002, portFlag: '--grpc-port' },
+    ...{ methods, largestMessageBytes, tls, log },
+  });
+  const started: { close(): unknown }[] = [{ close: () => server.close(0) }];
+  try {
+    // Kubernetes' gRPC probes speak no TLS.
+    const healthServer = await GrpcServer.listen({
+      ...{ host, port: options.healthPort ?? 9003, portFlag: '--grpc-health-port' },
+      ...{ methods: health, largestMessageBytes: largestHealthMessageBytes, tls: null, log },
+    });
+    started.push({ close: () => healthServer.close(0) });
+    const adminServer = await core.serveAdmin({
+      door: {
+        get ready() {
+          return ready();
+        },
+        question: (kind, body, headers) => questionOf(parseRequest(kind, body), 'explain', headers, fleet, sessions),
+      },
+      port: options.adminPort ?? 9090,
+      portFlag: '--metrics-port',
+      families: () => [
+        readAtScrape(['llm_d_epp_extproc_streams_inflight'], 'Streams of the data plane under way.', () => [
+          { labels: {}, value: server.openCalls },
+        ]),
+      ],
+    });
+    core.start();
+    const files = tls === null ? [] : watchCertificate(options.certPath, server, log);
+    const ports = { grpcPort: server.port, healthPort: healthServer.port, adminPort: portOf(adminServer) };
+    log.info({ ...ports, policy: dispatch.policy.name, secure: tls !== null }, 'listening');
+    return {
+      ...ports,
+      get openStreams() {
+        return server.openCalls;
+      },
+      reload: () => core.reload(),
+      async close(graceMs = defaultGraceMs) {
+        draining = true;
+        for (const file of files) file.close();
+        core.stopWatchingFiles();
+        await server.close(graceMs);
+        await healthServer.close(0);
+        await core.close();
+      },
+    };
+  } catch (error) {
+    for (const each of started) each.close();
+    throw error;
+  }
+}
+
+async function certificate(folder: string | undefined): Promise<{ key: string; cert: string }> {
+  if (folder === undefined) return selfSignedCertificate(Date.now());
+  try {
+    const [cert, key] = await Promise.all(certificateFiles(folder).map((path) => readFile(path, 'utf8')));
+    return { cert: cert!, key: key! };
+  } catch (error) {
+    throw new SignalboxError('environment', `--cert-path ${folder}: ${messageOf(error)}`);
+  }
+}
+
+function certificateFiles(folder: string): string[] {
+  return [join(folder, 'tls.crt'), join(folder, 'tls.key')];
+}
+
+function watchCertificate(folder: string | undefined, server: GrpcServer, log: Logger): FileWatch[] {
+  if (folder === undefined) return [];
+  const replace = (): void => {
+    certificate(folder)
+      .then((tls) => server.setCertificate(tls))
+      .catch((error: unknown) => log.error(`${messageOf(error)} (what was there before stays)`));
+  };
+  return certificateFiles(folder).map((path) => watchFile(path, replace));
+}

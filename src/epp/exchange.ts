@@ -1,0 +1,300 @@
+import { randomUUID } from 'node:crypto';
+import { isControl, saneRequestId } from '../api/control-headers.ts';
+import { asSignalboxError, errorResponse } from '../api/errors.ts';
+import type { ParsedRequest } from '../api/request.ts';
+import { SignalboxError } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import type { Dispatch } from '../dispatch/dispatch.ts';
+import type { Flight } from '../dispatch/flight.ts';
+import type { DoorMetrics } from '../door/metrics.ts';
+import { decisionHeaders, finishFlight, kindOf, questionOf, readRequest } from '../door/question.ts';
+import type { SessionTokens } from '../door/session-token.ts';
+import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import type { Decision } from '../scheduler/decision.ts';
+import { AnswerWatch } from './answer-watch.ts';
+import { excludedBy, selectionHeader, subsetName, subsetNamespace, subsetOf } from './candidates.ts';
+import { destinationOf } from './destination.ts';
+import type { Call, CallHandler } from './grpc-server.ts';
+import { GrpcError } from './wire/grpc-frames.ts';
+import {
+  bodyResponse,
+  destinationNamespace,
+  fullDuplexStreamed,
+  immediateResponse,
+  readProcessingRequest,
+  requestHeadersResponse,
+  responseHeadersResponse,
+  servedName,
+  trailersResponse,
+  type HeaderMap,
+  type ProcessingRequest,
+} from './wire/ext-proc.ts';
+import type { Part } from './wire/protobuf.ts';
+
+interface ExchangeOptions {
+  readonly dispatch: Dispatch;
+  readonly sessions: SessionTokens;
+  readonly metrics: DoorMetrics;
+  readonly log: Logger;
+  readonly maxBodyBytes: number;
+  /** How many addresses are named after the one picked. */
+  readonly fallbacks: number;
+  /** Whether what the next streamed answer says is read. */
+  readonly observeNextStream: () => boolean;
+}
+
+/** Envoy takes no chunk of a streamed body above 64 KiB. */
+const largestChunkBytes = 62_000;
+const servedHeader = 'x-conformance-test-served-endpoint';
+const droppedReasonHeader = 'x-llm-d-request-dropped-reason';
+
+/** As llm-d's EPP words them. */
+const droppedReasons: Readonly<Record<string, string>> = {
+  saturated: 'rejected-saturated',
+  no_endpoint: 'rejected-no-endpoints',
+  shutting_down: 'rejected-shutting-down',
+};
+
+const noHeaders: HeaderMap = {};
+
+/** A request that has its endpoint. */
+interface Placed {
+  readonly flight: Flight;
+  readonly parsed: ParsedRequest;
+  readonly key: PrefixKey;
+}
+
+/** One HTTP request's way through the endpoint picker: a stream of ext_proc (endpoint-picker protocol 1.0). */
+export class Exchange implements CallHandler {
+  readonly #call: Call;
+  readonly #options: ExchangeOptions;
+  #headers: HeaderMap = noHeaders;
+  #requestId = '';
+  #subset: readonly string[] | null = null;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  /** Headers alone, a body, or a body with trailers after it; null until all of it has come. */
+  #shape: 'headers' | 'body' | 'trailers' | null = null;
+  #cancel: (() => void) | null = null;
+  #placed: Placed | null = null;
+  #answer: AnswerWatch | null = null;
+  #answerEnded = false;
+  /** False when the data plane said that it does not send the answer's body. */
+  #seesBody = true;
+  #finished = false;
+
+  constructor(call: Call, options: ExchangeOptions) {
+    this.#call = call;
+    this.#options = options;
+  }
+
+  message(message: Buffer): void {
+    const request = readProcessingRequest(message);
+    const { event, bodyModes } = request;
+    if (bodyModes !== null) this.#checkModes(bodyModes);
+    switch (event?.type) {
+      case 'request-headers':
+        this.#begin(event.headers, request);
+        if (event.ends) this.#ask('headers');
+        break;
+      case 'request-body':
+        this.#requestBody(event.body, event.ends);
+        break;
+      case 'request-trailers':
+        this.#ask('trailers');
+        break;
+      case 'response-headers':
+        this.#answerHeaders(event.headers, event.ends, request);
+        break;
+      case 'response-body':
+        this.#answerBody(event.body, event.ends);
+        break;
+      case 'response-trailers':
+        this.#call.send(trailersResponse('response'));
+        this.#answerEnds();
+        break;
+      case undefined:
+        break;
+    }
+  }
+
+  halfClosed(): void {
+    this.#call.end();
+  }
+
+  closed(): void {
+    this.#cancel?.();
+    if (this.#answer !== null && !this.#seesBody) this.#answerEnds();
+    else this.#finish(499, false, 'the client or its endpoint left before the end');
+  }
+
+  #checkModes({ request, response }: { readonly request: number; readonly response: number }): void {
+    this.#seesBody = response !== 0;
+    if (request === fullDuplexStreamed && (response === fullDuplexStreamed || response === 0)) return;
+    const message = 'processing_mode must have request_body_mode and response_body_mode FULL_DUPLEX_STREAMED';
+    this.#options.log.error(message);
+    throw new GrpcError('failedPrecondition', message);
+  }
+
+  #begin(headers: HeaderMap, request: ProcessingRequest): void {
+    this.#headers = headers;
+    this.#requestId = saneRequestId(headers) ?? randomUUID();
+    this.#subset = subsetOf(request.metadata(subsetNamespace, subsetName));
+  }
+
+  #requestBody(body: Buffer, ends: boolean): void {
+    // Envoy may send the end of a large body twice; after a refusal nothing more counts.
+    if (this.#shape !== null) return;
+    this.#bytes += body.length;
+    if (this.#bytes > this.#options.maxBodyBytes) {
+      this.#shape = 'body';
+      this.#chunks = [];
+      const limit = `${Math.floor(this.#options.maxBodyBytes / 2 ** 20)} MiB`;
+      this.#refuse(
+        new SignalboxError('body_too_large', `The request body is larger than the limit of ${limit}.`),
+        null,
+      );
+      return;
+    }
+    if (body.length > 0) this.#chunks.push(body);
+    if (ends) this.#ask('body');
+  }
+
+  /** The request is here whole. */
+  #ask(shape: 'headers' | 'body' | 'trailers'): void {
+    if (this.#shape !== null) return;
+    this.#shape = shape;
+    const { dispatch, sessions } = this.#options;
+    try {
+      const body = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#bytes);
+      this.#chunks = [];
+      const headers = this.#headers;
+      const path = (headers[':path'] ?? '/').replace(/\?.*$/s, '');
+      const kind = kindOf(path);
+      const method = headers[':method'] ?? 'GET';
+      if (kind !== 'other' && method !== 'POST') {
+        throw new SignalboxError('method_not_allowed', `${path} takes POST, not ${method}.`);
+      }
+      const parsed = readRequest(kind, body, headers);
+      const { request, key } = questionOf(parsed, this.#requestId, headers, dispatch.fleet, sessions);
+      const tested = headers[selectionHeader];
+      const excluded = excludedBy([this.#subset, tested === undefined ? null : subsetOf(tested)], dispatch.fleet);
+      const handlers = {
+        placed: (flight: Flight) => this.#place({ flight, parsed, key }),
+        refused: (error: SignalboxError, decision: Decision | null) => this.#refuse(error, decision),
+      };
+      const ticket = dispatch.place(request, key, handlers, excluded);
+      this.#cancel = () => ticket.cancel();
+    } catch (error) {
+      this.#refuse(asSignalboxError(error), null);
+    }
+  }
+
+  #place(placed: Placed): void {
+    this.#placed = placed;
+    const { flight, parsed } = placed;
+    const { body } = parsed;
+    const set: Record<string, string> = {};
+    if (this.#headers['x-request-id'] !== this.#requestId) set['x-request-id'] = this.#requestId;
+    if (this.#shape !== 'headers') set['content-length'] = String(body.length);
+    const remove = Object.keys(this.#headers).filter(
+      // Answers must be readable on their way, for usage and errors.
+      (name) => isControl(name) || name === 'accept-encoding' || name === selectionHeader,
+    );
+    const destination = destinationOf(flight.decision, flight.endpoint.address, this.#options.fallbacks);
+    const messages = [requestHeadersResponse({ set, remove }, destination)];
+    if (this.#shape !== 'headers') pushChunks(messages, 'request', body, this.#shape === 'body');
+    if (this.#shape === 'trailers') messages.push(trailersResponse('request'));
+    this.#call.send(...messages);
+  }
+
+  #refuse(error: SignalboxError, decision: Decision | null): void {
+    this.#options.metrics.refused(error.code);
+    if (error.code === 'internal') this.#options.log.error({ err: error.cause }, error.message);
+    const { status, headers, body } = errorResponse(error);
+    const own = { ...headers };
+    delete own['content-length']; // Envoy sets it
+    const reason = droppedReasons[error.code];
+    if (reason !== undefined) own[droppedReasonHeader] = reason;
+    if (decision !== null) own['x-signalbox-decision'] = decision.id;
+    own['x-request-id'] = this.#requestId;
+    this.#call.send(immediateResponse(status, own, body, `signalbox_${error.code}`));
+  }
+
+  #answerHeaders(headers: HeaderMap, ends: boolean, request: ProcessingRequest): void {
+    const placed = this.#placed;
+    if (placed === null) {
+      // Another filter's own answer passes by.
+      this.#call.send(responseHeadersResponse({ set: {} }));
+      return;
+    }
+    const { flight, parsed } = placed;
+    const { dispatch, sessions, observeNextStream } = this.#options;
+    const served = request.metadata(destinationNamespace, servedName);
+    if (typeof served === 'string') this.#servedBy(served, flight);
+    const status = Number(headers[':status'] ?? 0);
+    const { name } = flight.endpoint;
+    if (status >= 500) this.#suspect(name);
+    this.#answer = new AnswerWatch(status, headers['content-type'] ?? '', parsed.continuable, observeNextStream);
+    const set: Record<string, string> = {
+      'x-request-id': this.#requestId,
+      ...decisionHeaders(flight, name),
+      ...(dispatch.policy.usesSessions ? { 'x-session-token': sessions.tokenFor(name) } : {}),
+    };
+    if (typeof served === 'string' && selectionHeader in this.#headers) set[servedHeader] = served;
+    const remove = Object.keys(headers).filter((header) => isControl(header) && !(header in set));
+    this.#call.send(responseHeadersResponse({ set, remove }));
+    if (ends) this.#answerEnds();
+  }
+
+  #answerBody(body: Buffer, ends: boolean): void {
+    if (this.#answerEnded) return;
+    const messages: Part[] = [];
+    pushChunks(messages, 'response', body, ends);
+    this.#call.send(...messages);
+    const answer = this.#answer;
+    if (answer !== null && body.length > 0 && answer.push(body)) this.#placed?.flight.firstToken(answer.status);
+    if (ends) this.#answerEnds();
+  }
+
+  #answerEnds(): void {
+    if (this.#answerEnded || this.#answer === null) return;
+    this.#answerEnded = true;
+    const { status, errorStatus } = this.#answer;
+    this.#placed?.flight.firstToken(status);
+    if (errorStatus === null) this.#finish(status, status < 400);
+    else this.#finish(errorStatus, false, 'an error in mid-answer');
+  }
+
+  #finish(status: number, complete: boolean, reason?: string): void {
+    const placed = this.#placed;
+    if (this.#finished || placed === null) return;
+    this.#finished = true;
+    const report = this.#answer?.report() ?? AnswerWatch.nothing;
+    const ending = { status, complete, ...report, ...(reason === undefined ? {} : { reason }) };
+    finishFlight(placed.flight, placed.parsed, placed.key, this.#options.dispatch.fleet, ending);
+  }
+
+  /** Who answered in the end, after the data plane's own retries. */
+  #servedBy(address: string, flight: Flight): void {
+    const { fleet } = this.#options.dispatch;
+    const slot = fleet.slots.find((each) => fleet.endpointAt(each)!.address === address);
+    if (slot !== undefined) flight.moved(slot);
+  }
+
+  #suspect(name: string): void {
+    const { fleet } = this.#options.dispatch;
+    const slot = fleet.slots.find((each) => fleet.endpointAt(each)!.name === name);
+    if (slot !== undefined) fleet.suspect(slot);
+  }
+}
+
+/** A body in chunks that Envoy takes; an empty one is one empty chunk. */
+function pushChunks(messages: Part[], side: 'request' | 'response', body: Buffer, ends: boolean): void {
+  let at = 0;
+  do {
+    const next = Math.min(at + largestChunkBytes, body.length);
+    messages.push(bodyResponse(side, body.subarray(at, next), ends && next === body.length));
+    at = next;
+  } while (at < body.length);
+}

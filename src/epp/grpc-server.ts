@@ -1,0 +1,185 @@
+import {
+  createSecureServer,
+  createServer,
+  constants,
+  type Http2SecureServer,
+  type Http2Server,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import { messageOf } from '../base/errors.ts';
+import type { Logger } from '../base/log.ts';
+import { listenError } from '../proxy/listen.ts';
+import { framed, FrameReader, GrpcError } from './wire/grpc-frames.ts';
+import { MalformedMessage, type Part } from './wire/protobuf.ts';
+
+/** A call as its method sees it. */
+export interface Call {
+  /** Writes messages; does nothing once the call is over. */
+  send(...messages: readonly Part[]): void;
+  /** Ends the call with status OK, or with an error. */
+  end(error?: GrpcError): void;
+}
+
+/** What a method does with its caller's messages. */
+export interface CallHandler {
+  message(message: Buffer): void;
+  /** The caller has sent its last message; the call may still be answered. */
+  halfClosed(): void;
+  /** The call is over, however it ended. Called once. */
+  closed(): void;
+}
+
+/** A method, called once for each call. */
+export type Method = (call: Call) => CallHandler;
+
+interface GrpcServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly portFlag: string;
+  readonly methods: ReadonlyMap<string, Method>;
+  readonly largestMessageBytes: number;
+  readonly tls: { readonly key: string; readonly cert: string } | null;
+  readonly log: Logger;
+}
+
+const concurrentStreams = 100_000;
+/** What a stream may have under way before it waits for us; a body of usual length fits. */
+const streamWindowBytes = 1024 * 1024;
+const connectionWindowBytes = 16 * 1024 * 1024;
+
+/**
+ * A gRPC server (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md) on node:http2: uncompressed messages,
+ * streams of them both ways.
+ */
+export class GrpcServer {
+  readonly #server: Http2Server | Http2SecureServer;
+  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #options: GrpcServerOptions;
+  #open = 0;
+
+  private constructor(options: GrpcServerOptions) {
+    this.#options = options;
+    const settings = {
+      settings: { maxConcurrentStreams: concurrentStreams, initialWindowSize: streamWindowBytes },
+    };
+    this.#server =
+      options.tls === null
+        ? createServer(settings)
+        : createSecureServer({ ...settings, ...options.tls, allowHTTP1: false });
+    this.#server.on('session', (session: ServerHttp2Session) => {
+      session.setLocalWindowSize(connectionWindowBytes);
+      this.#sessions.add(session);
+      session.on('close', () => this.#sessions.delete(session));
+      // A peer that speaks no HTTP/2, or leaves: its streams hear of it.
+      session.on('error', () => session.destroy());
+    });
+    this.#server.on('stream', (stream: ServerHttp2Stream, headers) => this.#call(stream, headers));
+  }
+
+  static async listen(options: GrpcServerOptions): Promise<GrpcServer> {
+    const server = new GrpcServer(options);
+    const { host, port } = options;
+    await new Promise<void>((resolve, reject) => {
+      server.#server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, options)));
+      server.#server.listen(port, host, resolve);
+    });
+    return server;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Calls under way. */
+  get openCalls(): number {
+    return this.#open;
+  }
+
+  /** New connections use this certificate. */
+  setCertificate(tls: { readonly key: string; readonly cert: string }): void {
+    if ('setSecureContext' in this.#server) this.#server.setSecureContext(tls);
+  }
+
+  /** Sends callers elsewhere (GOAWAY); calls under way end by themselves, at the latest after `graceMs`. */
+  async close(graceMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const session of this.#sessions) session.close();
+    const cut = setTimeout(() => {
+      for (const session of this.#sessions) session.destroy();
+    }, graceMs);
+    await closed;
+    clearTimeout(cut);
+  }
+
+  #call(stream: ServerHttp2Stream, headers: Record<string, string | string[] | undefined>): void {
+    // Resets and lost connections end in 'close'.
+    stream.on('error', () => undefined);
+    const method = this.#options.methods.get(String(headers[constants.HTTP2_HEADER_PATH]));
+    if (!String(headers['content-type']).startsWith('application/grpc')) {
+      stream.respond({ ':status': 415 }, { endStream: true });
+      return;
+    }
+    if (method === undefined) {
+      const status = { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '12' };
+      stream.respond({ ...status, 'grpc-message': 'unknown method' }, { endStream: true });
+      return;
+    }
+    this.#serve(stream, method);
+  }
+
+  #serve(stream: ServerHttp2Stream, method: Method): void {
+    let over = false;
+    let trailers: Record<string, string> = { 'grpc-status': '0' };
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => stream.sendTrailers(trailers));
+    const call: Call = {
+      send: (...messages) => {
+        if (over || stream.destroyed || stream.writableEnded) return;
+        if (stream.write(framed(messages))) return;
+        stream.pause();
+        stream.once('drain', () => stream.resume());
+      },
+      end: (error) => {
+        if (over || stream.destroyed || stream.writableEnded) return;
+        if (error !== undefined) {
+          trailers = { 'grpc-status': String(error.code), 'grpc-message': encodeURIComponent(error.message) };
+        }
+        stream.end();
+        // What the caller still sends is of no interest.
+        stream.resume();
+      },
+    };
+    this.#open++;
+    const handler = method(call);
+    const guarded = (step: () => void): void => {
+      try {
+        step();
+      } catch (error) {
+        call.end(this.#asGrpcError(error));
+      }
+    };
+    const frames = new FrameReader(this.#options.largestMessageBytes, (message) => handler.message(message));
+    stream.on('data', (chunk: Buffer) => {
+      if (!stream.writableEnded) guarded(() => frames.push(chunk));
+    });
+    stream.on('end', () => guarded(() => handler.halfClosed()));
+    stream.on('close', () => {
+      over = true;
+      this.#open--;
+      try {
+        handler.closed();
+      } catch (error) {
+        this.#asGrpcError(error);
+      }
+    });
+  }
+
+  #asGrpcError(error: unknown): GrpcError {
+    if (error instanceof GrpcError) return error;
+    if (error instanceof MalformedMessage) return new GrpcError('invalidArgument', error.message);
+    this.#options.log.error({ err: error }, 'a call failed');
+    return new GrpcError('internal', messageOf(error));
+  }
+}
