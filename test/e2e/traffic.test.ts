@@ -22,7 +22,7 @@ test('1,000 requests of the Mooncake conversation trace: no error, spread by loa
   assert.equal(summary.requests.completed, 1000, run.stdout.slice(0, 2000));
   assert.equal(summary.requests.failed, 0);
   assert.equal(summary.endpoints.length, 2);
-  for (const { endpoint, share } of summary.endpoints) assert.ok(share >= 0.3, `${endpoint} got ${share}`);
+  for (const { endpoint, share } of summary.endpoints) assert.ok(share >= 0.2, `${endpoint} got ${share}`);
 });
 
 test('12 agent sessions at once stick to their endpoints, and still spread', async (t) => {
