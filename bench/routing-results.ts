@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { filesBelow, readSource } from '../scripts/lib/source-files.ts';
 import type { Job, JobResult } from '../src/replay/jobs.ts';
+import type { Drawing } from '../src/replay/result.ts';
 
 /** Folders that decide what a replay gives. */
 const sources = ['src', 'assets/policies'];
@@ -31,9 +32,8 @@ export class ResultStore {
 
   put(job: Job, result: JobResult): void {
     const key = this.#keyOf(job);
-    // Drawings are large and not shown here.
-    const kept = result.kind === 'run' ? { ...result, drawing: null } : result;
-    this.#results.set(key, result);
+    const kept = result.kind === 'run' ? { ...result, drawing: sharesOnly(result.drawing) } : result;
+    this.#results.set(key, kept);
     mkdirSync(dirname(this.#file), { recursive: true });
     appendFileSync(this.#file, `${JSON.stringify({ key, result: kept })}\n`);
   }
@@ -41,6 +41,11 @@ export class ResultStore {
   #keyOf(job: Job): string {
     return hash(`${this.#sources}${JSON.stringify(job)}`);
   }
+}
+
+/** The rest of a drawing is large and not shown here. */
+function sharesOnly(drawing: Drawing): Drawing {
+  return { ...drawing, ttftSeconds: [], tpotSeconds: [], e2eSeconds: [] };
 }
 
 function hash(text: string): string {

@@ -75,7 +75,11 @@ export const scenarios: readonly BenchScenario[] = [
   bench('Conversation, 8 endpoints, one at a third of its speed for 20 minutes', 'mooncake-conversation', 8, {
     events: ['1200s 3 slow 0.33', '2400s 3 slow 1'],
   }),
-  bench('Azure code, 4 endpoints', 'azure2023-code', 4, { findBreaking: true }),
+  // The best preset breaks at 1.2 times the recorded rate.
+  bench('Azure code, 4 endpoints, 80 % of the load that the best preset takes', 'azure2023-code', 4, {
+    rate: 0.96,
+    findBreaking: true,
+  }),
   bench('Azure code at five times its rate, 4 endpoints (overload)', 'azure2023-code', 4, { rate: 5 }),
   bench('Agents, 40 sessions, 4 endpoints', 'agent-sessions', 4, { ...agents, sessions: 40 }),
   bench('Agents, 70 sessions, 4 endpoints', 'agent-sessions', 4, { ...agents, sessions: 70, findBreaking: true }),
