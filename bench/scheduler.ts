@@ -17,7 +17,7 @@ process.stdout.write(`${policy.name}, prompt of ${prompt.length} bytes: microsec
 for (const endpoints of [8, 16, 100, 256, 1000]) {
   const fleet = new Fleet({ prefixSeed: { low: 1, high: 2 } });
   for (let i = 0; i < endpoints; i++) {
-    fleet.setModels(fleet.add({ name: `decode-${i}`, address: `10.0.0.${i}:8000`, labels: {} }), ['m']);
+    fleet.setModels(fleet.add({ name: `decode-${i}`, address: `10.0.0.${i}:8000`, labels: {} }), [{ id: 'm' }]);
   }
   const dispatch = new Dispatch({ clock: wallClock, random: seededRandom(1), fleet, journal: new Journal(), policy });
   const key = prefixKeyOf({ model: 'm', cacheSalt: null, bytes: prompt }, fleet.prefixSeed);

@@ -15,7 +15,7 @@ export function endpointsJson(fleet: Fleet, nowMs: number): object[] {
       address,
       labels,
       ready: fleet.isReady(slot),
-      models: [...fleet.modelsAt(slot)].sort(),
+      models: [...fleet.modelsAt(slot).keys()].sort(),
       inFlight: fleet.ledger.inFlight[slot],
       queuedPrefillTokens: fleet.ledger.queuedPrefillTokens[slot],
       waiting: known(fleet.gauges.waiting[slot]),

@@ -277,7 +277,7 @@ export class Dispatch {
   #unknownModel(model: string): SignalboxError | null {
     const { fleet } = this;
     if (model === '' || !fleet.anyReady || fleet.knowsModel(model)) return null;
-    const models = [...fleet.models()].sort();
+    const models = [...fleet.models().keys()].sort();
     const shown = models.slice(0, 20).join(', ') + (models.length > 20 ? ', …' : '');
     const message = `The model "${model.slice(0, 200)}" does not exist here. Models: ${shown === '' ? 'none' : shown}.`;
     return new SignalboxError('model_unknown', message, { param: 'model' });

@@ -18,7 +18,7 @@ interface Member {
   declaredReady: boolean;
   /** It answered `GET /v1/models`. */
   answers: boolean;
-  models: ReadonlySet<string>;
+  models: ReadonlyMap<string, ServedModel>;
 }
 
 /** What placing a request on a slot needs. */
@@ -46,6 +46,25 @@ interface FleetOptions {
 }
 
 const slotLimit = 4096;
+
+/** A model as an engine lists it. */
+export interface ServedModel {
+  readonly id: string;
+  readonly createdSeconds?: number | undefined;
+  /** Longest prompt and answer together. */
+  readonly maxModelTokens?: number | undefined;
+}
+
+/** What holds wherever a request for the model goes: the oldest date, the shortest limit. */
+function commonModel(model: ServedModel, other: ServedModel | undefined): ServedModel {
+  const least = (a: number | undefined, b: number | undefined): number | undefined =>
+    a === undefined || b === undefined ? (a ?? b) : Math.min(a, b);
+  return {
+    id: model.id,
+    createdSeconds: least(model.createdSeconds, other?.createdSeconds),
+    maxModelTokens: least(model.maxModelTokens, other?.maxModelTokens),
+  };
+}
 
 /**
  * Everything known of the endpoints, as columns behind `FleetView`. No clock, sockets or timers of its own:
@@ -105,7 +124,7 @@ export class Fleet {
     let slot = this.#members.findIndex((tenant, at) => tenant === undefined && this.ledger.inFlight[at] === 0);
     if (slot < 0) slot = this.#members.length;
     if (slot >= slotLimit) throw new RangeError(`more than ${slotLimit} endpoints`);
-    this.#members[slot] = { endpoint, health: new Health(), declaredReady: ready, answers: false, models: new Set() };
+    this.#members[slot] = { endpoint, health: new Health(), declaredReady: ready, answers: false, models: new Map() };
     this.#endpoints[slot] = endpoint;
     this.#slotByName.set(endpoint.name, slot);
     this.#eligible.clear();
@@ -136,7 +155,7 @@ export class Fleet {
   }
 
   /** What `GET /v1/models` said; null when it gave no answer, which makes the endpoint not ready. */
-  setModels(slot: number, models: readonly string[] | null): void {
+  setModels(slot: number, models: readonly ServedModel[] | null): void {
     const member = this.#members[slot];
     if (member === undefined) return;
     if (models === null) {
@@ -144,7 +163,7 @@ export class Fleet {
       member.answers = false;
     } else {
       member.answers = true;
-      member.models = new Set(models);
+      member.models = new Map(models.map((model) => [model.id, model]));
     }
     this.#eligible.clear();
   }
@@ -169,14 +188,17 @@ export class Fleet {
     return this.#members[slot]?.declaredReady === true;
   }
 
-  modelsAt(slot: number): ReadonlySet<string> {
-    return this.#members[slot]?.models ?? new Set();
+  modelsAt(slot: number): ReadonlyMap<string, ServedModel> {
+    return this.#members[slot]?.models ?? new Map();
   }
 
   /** Every model some ready endpoint serves. */
-  models(): Set<string> {
-    const models = new Set<string>();
-    for (const slot of this.slots) if (this.isReady(slot)) for (const model of this.modelsAt(slot)) models.add(model);
+  models(): Map<string, ServedModel> {
+    const models = new Map<string, ServedModel>();
+    for (const slot of this.slots) {
+      if (!this.isReady(slot)) continue;
+      for (const [id, model] of this.modelsAt(slot)) models.set(id, commonModel(model, models.get(id)));
+    }
     return models;
   }
 

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import { readGauges } from './gauges/gauges.ts';
 import { samples } from './gauges/prometheus-text.ts';
-import type { Fleet } from './fleet.ts';
+import type { Fleet, ServedModel } from './fleet.ts';
 import type { HttpGetter } from './http-get.ts';
 
 const tickMs = 100;
@@ -100,11 +100,11 @@ export class FleetWatch {
 
   async #askModels(watched: Watched): Promise<void> {
     watched.askingModels = true;
-    let models: string[] | null = null;
+    let models: ServedModel[] | null = null;
     let refused = false;
     try {
       const { status, body } = await this.#http.get(watched.address, '/v1/models', modelsTimeoutMs);
-      if (status === 200) models = modelIds(body);
+      if (status === 200) models = servedModels(body);
       else refused = status >= 500;
     } catch (error) {
       // A slow answer proves nothing; a port at which nobody listens does.
@@ -155,16 +155,21 @@ export class FleetWatch {
   }
 }
 
-/** Ids in an OpenAI model list; null when it is not one. */
-function modelIds(body: string): string[] | null {
+/** What an OpenAI model list holds; null when it is not one. */
+function servedModels(body: string): ServedModel[] | null {
   try {
     const { data } = JSON.parse(body) as { data?: unknown };
     if (!Array.isArray(data)) return null;
     return data.flatMap((model: unknown) => {
-      const id = (model as { id?: unknown } | null)?.id;
-      return typeof id === 'string' ? [id] : [];
+      const { id, created, max_model_len: limit } = (model ?? {}) as Record<string, unknown>;
+      if (typeof id !== 'string') return [];
+      return [{ id, createdSeconds: wholeNumber(created), maxModelTokens: wholeNumber(limit) }];
     });
   } catch {
     return null;
   }
+}
+
+function wholeNumber(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) ? value : undefined;
 }

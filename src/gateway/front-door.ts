@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { requestHeaders, saneRequestId } from '../api/control-headers.ts';
 import { asSignalboxError } from '../api/errors.ts';
+import type { ServedModel } from '../fleet/fleet.ts';
 import { parseRequest, type ParsedRequest, type RequestKind } from '../api/request.ts';
 import { bodyAskingForUsage } from '../api/stream-usage.ts';
 import type { Logger } from '../base/log.ts';
@@ -168,20 +169,21 @@ export class FrontDoor {
 
   #models(response: ServerResponse): void {
     const { fleet } = this.#options.dispatch;
-    sendJson(response, { object: 'list', data: [...fleet.models()].sort().map(modelObject) });
+    sendJson(response, { object: 'list', data: [...fleet.models().values()].map(modelObject) });
   }
 
   #model(response: ServerResponse, encodedId: string): void {
     const { fleet } = this.#options.dispatch;
     const id = decoded(encodedId);
     const models = fleet.models();
-    if (!models.has(id)) {
-      const shown = [...models].sort().join(', ') || 'none';
+    const model = models.get(id);
+    if (model === undefined) {
+      const shown = [...models.keys()].sort().join(', ') || 'none';
       throw new SignalboxError('model_unknown', `The model "${id}" does not exist here. Models: ${shown}.`, {
         param: 'model',
       });
     }
-    sendJson(response, modelObject(id));
+    sendJson(response, modelObject(model));
   }
 
   #fail(response: ServerResponse, thrown: unknown, extra: ExtraHeaders = {}): void {
@@ -203,8 +205,14 @@ function unknownRoute(method: string | undefined, path: string): SignalboxError 
   return new SignalboxError('route_unknown', message);
 }
 
-function modelObject(id: string): object {
-  return { id, object: 'model', created: 0, owned_by: 'signalbox' };
+function modelObject({ id, createdSeconds, maxModelTokens }: ServedModel): object {
+  return {
+    id,
+    object: 'model',
+    created: createdSeconds ?? 0,
+    owned_by: 'signalbox',
+    ...(maxModelTokens === undefined ? {} : { max_model_len: maxModelTokens }),
+  };
 }
 
 function decoded(text: string): string {

@@ -42,7 +42,7 @@ export class SimulatedFleet {
     options.profiles.forEach((profile, number) => {
       const endpoint = { name: `endpoint-${number}`, address: `endpoint-${number}:8000`, labels: {} };
       const slot = this.known.add(endpoint);
-      this.known.setModels(slot, [options.model]);
+      this.known.setModels(slot, [{ id: options.model }]);
       const engine = new SimulatedEngine(clock, profile, blockTokens, network);
       engines[slot] = engine;
       this.#byName.set(endpoint.name, { number, slot, engine });

@@ -23,7 +23,7 @@ async function system(names: readonly string[]) {
   const journal = new Journal();
   const { policy } = await loadPolicy({ environment: walkthrough });
   const dispatch = new Dispatch({ clock, random: seededRandom(1), fleet, journal, policy });
-  for (const name of names) fleet.setModels(fleet.add({ name, address: `${name}:1`, labels: {} }), ['m']);
+  for (const name of names) fleet.setModels(fleet.add({ name, address: `${name}:1`, labels: {} }), [{ id: 'm' }]);
   let count = 0;
   const text = 'The same beginning. '.repeat(40);
   const key = (prompt: string): PrefixKey =>
@@ -105,7 +105,7 @@ test('an endpoint that leaves takes its cache along, and its flights end without
   flight.firstToken(200);
   fleet.remove('a');
   const slot = fleet.add({ name: 'a', address: 'a:2', labels: {} });
-  fleet.setModels(slot, ['m']);
+  fleet.setModels(slot, [{ id: 'm' }]);
   assert.equal(fleet.ledger.inFlight[slot], 0);
   flight.finish(ended);
   assert.equal(fleet.ledger.inFlight[slot], 0);

@@ -16,7 +16,7 @@ function holding(endpoints: number, maxHeld = 100) {
   const clock = new VirtualClock();
   const fleet = new Fleet({ prefixSeed: { low: 0, high: 0 } });
   for (let i = 0; i < endpoints; i++) {
-    fleet.setModels(fleet.add({ name: `e${i}`, address: `127.0.0.1:${8000 + i}`, labels: {} }), ['m']);
+    fleet.setModels(fleet.add({ name: `e${i}`, address: `127.0.0.1:${8000 + i}`, labels: {} }), [{ id: 'm' }]);
   }
   const policy = {
     ...presetPolicy('least-added-wait'),

@@ -28,7 +28,7 @@ before(() => {
   const clock = new VirtualClock(startMs);
   const fleet = new Fleet({ prefixSeed: { low: 0, high: 0 } });
   for (const name of ['a', 'b'])
-    fleet.setModels(fleet.add({ name, address: `${name}:1`, labels: {} }), ['small', 'large']);
+    fleet.setModels(fleet.add({ name, address: `${name}:1`, labels: {} }), [{ id: 'small' }, { id: 'large' }]);
   const journal = new Journal();
   const policy = presetPolicy('least-added-wait');
   const dispatch = new Dispatch({ clock, random: seededRandom(1), fleet, journal, policy });
