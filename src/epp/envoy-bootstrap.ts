@@ -143,6 +143,14 @@ function eppCluster({ host, port, tls }: EnvoyBootstrapOptions['epp']): object {
     connect_timeout: '1s',
     load_assignment: assignment('epp', [{ host, port }]),
     typed_extension_protocol_options: http2Options(),
+    // Where the EPP is known to be gone, ext_proc fails before it has taken the body: then a request can go on without.
+    health_checks: [
+      {
+        ...{ timeout: '1s', interval: '1s', no_traffic_interval: '1s', unhealthy_threshold: 1, healthy_threshold: 1 },
+        grpc_health_check: { service_name: 'liveness' },
+      },
+    ],
+    common_lb_config: { healthy_panic_threshold: { value: 0 } },
     circuit_breakers: unlimited(),
     ...(tls ? { transport_socket: tlsContext } : {}),
   };
