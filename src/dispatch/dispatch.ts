@@ -122,7 +122,7 @@ export class Dispatch {
     const { hold } = this.#policy;
     // While others are held, nobody is placed out of turn.
     const isFirst = this.#holding.size === 0;
-    if ((isFirst || hold === null) && this.#tryToPlace(asked, this.clock.nowMs(), noneReserved) === null) {
+    if ((isFirst || hold === null) && this.#tryToPlace(asked, null, noneReserved) === null) {
       return { cancel: () => undefined };
     }
     if (hold === null || this.#holding.size >= hold.maxHeld) {
@@ -145,11 +145,15 @@ export class Dispatch {
     const unknown = this.#unknownModel(request.model);
     if (unknown !== null) throw unknown;
     const look = this.#look(request, key, noSlots);
-    return this.#record(look, request, this.clock.nowMs());
+    return this.#record(look, request, null);
   }
 
   /** Null when the request was placed or turned away; else what it has to wait for. */
-  #tryToPlace({ request, key, handlers, excluded }: Asked, arrivedAtMs: number, reserved: Reserved): Wait | null {
+  #tryToPlace(
+    { request, key, handlers, excluded }: Asked,
+    heldSinceMs: number | null,
+    reserved: Reserved,
+  ): Wait | null {
     const policy = this.#policy;
     const states = this.#states;
     const look = this.#look(request, key, excluded, reserved);
@@ -160,7 +164,7 @@ export class Dispatch {
         return { slot: picked, backlogSeconds, prefillSeconds: look.view.prefillSeconds()[picked]! };
       }
     }
-    const decision = this.#record(look, request, arrivedAtMs);
+    const decision = this.#record(look, request, heldSinceMs);
     this.journal.record(decision);
     if (picked === null) {
       const error = this.#refusal(request.model, decision);
@@ -197,8 +201,12 @@ export class Dispatch {
     return { startMs, seed, view, result, picked: result.picked[0] ?? null };
   }
 
-  #record({ startMs, seed, view, result, picked }: Look, request: SchedulingRequest, arrivedAtMs: number): Decision {
-    const queuedSeconds = Math.max(0, startMs - arrivedAtMs) / 1000;
+  #record(
+    { startMs, seed, view, result, picked }: Look,
+    request: SchedulingRequest,
+    heldSinceMs: number | null,
+  ): Decision {
+    const queuedSeconds = heldSinceMs === null ? 0 : Math.max(0, startMs - heldSinceMs) / 1000;
     return recordDecision(this.#policy, request, view, result, {
       id: `${this.#idPrefix}-${(++this.#decisions).toString(36)}`,
       epochMs: this.clock.epochMs(),
