@@ -48,6 +48,7 @@ const concurrentStreams = 100_000;
 /** What a stream may have under way before it waits for us; a body of usual length fits. */
 const streamWindowBytes = 1024 * 1024;
 const connectionWindowBytes = 16 * 1024 * 1024;
+const sessionMemoryMegabytes = 2048;
 
 /**
  * A gRPC server (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md) on node:http2: uncompressed messages,
@@ -63,6 +64,11 @@ export class GrpcServer {
     this.#options = options;
     const settings = {
       settings: { maxConcurrentStreams: concurrentStreams, initialWindowSize: streamWindowBytes },
+      // Node's limits are meant for strangers; here one peer has all its streams on a few connections, and resets each
+      // whose client leaves.
+      maxSessionMemory: sessionMemoryMegabytes,
+      streamResetBurst: concurrentStreams,
+      streamResetRate: concurrentStreams,
     };
     this.#server =
       options.tls === null

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { connect, constants, type ClientHttp2Session } from 'node:http2';
+import { test, type TestContext } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { loadSync } from '@grpc/proto-loader';
+import { join } from 'node:path';
+import { seededRandom } from '../../src/base/random.ts';
+import { model, startStub, until } from '../support/fleet-under-test.ts';
+import { answerBody, answerHeaders, requestBody, requestHeaders, startTestEpp, type Message } from './wire-client.ts';
+
+const definition = loadSync(join(import.meta.dirname, 'ext_proc.proto'), { keepCase: true });
+const { requestSerialize } = (
+  definition['envoy.service.ext_proc.v3.ExternalProcessor'] as unknown as {
+    Process: { requestSerialize(value: Message): Buffer };
+  }
+).Process;
+
+const path = '/envoy.service.ext_proc.v3.ExternalProcessor/Process';
+const headers = { ':method': 'POST', ':path': path, 'content-type': 'application/grpc', te: 'trailers' };
+
+function frame(message: Buffer, flag = 0): Buffer {
+  const prefix = Buffer.alloc(5);
+  prefix[0] = flag;
+  prefix.writeUInt32BE(message.length, 1);
+  return Buffer.concat([prefix, message]);
+}
+
+/** A whole exchange as its data plane writes it. */
+const exchange = [
+  requestHeaders(),
+  requestBody(JSON.stringify({ model, prompt: 'word '.repeat(3000) }).slice(0, 7000), false),
+  requestBody(JSON.stringify({ model, prompt: 'word '.repeat(3000) }).slice(7000), true),
+  answerHeaders(200, 'application/json'),
+  answerBody('{"choices":[]}', true),
+].map((message) => frame(requestSerialize(message)));
+
+async function start(t: TestContext) {
+  const engine = await startStub(t, (_request, response) => response.end());
+  const epp = await startTestEpp(t, [engine.url]);
+  const session = connect(`http://${epp.address}`, { maxSessionMemory: 100 });
+  session.on('error', () => undefined);
+  t.after(() => session.destroy());
+  return { epp, session };
+}
+
+/** Sends bytes and gives the status in the trailers; null when there were none. */
+function call(session: ClientHttp2Session, bytes: Buffer): Promise<string | null> {
+  return new Promise((resolve) => {
+    const stream = session.request(headers);
+    let status: string | null = null;
+    stream.on('trailers', (trailers) => (status = String(trailers['grpc-status'])));
+    stream.on('error', () => undefined);
+    stream.on('close', () => resolve(status));
+    stream.resume();
+    stream.end(bytes);
+  });
+}
+
+test('a wire cut and reset at every point leaves no stream, and nothing in flight', async (t) => {
+  const { epp, session } = await start(t);
+  const random = seededRandom(7);
+  const whole = Buffer.concat(exchange);
+  for (let count = 0; count < 150; count++) {
+    const stream = session.request(headers);
+    stream.on('error', () => undefined);
+    stream.resume();
+    const end = random.below(whole.length);
+    for (let at = 0; at < end;) {
+      const next = Math.min(end, at + 1 + random.below(3000));
+      stream.write(whole.subarray(at, next));
+      at = next;
+    }
+    if (count % 3 === 0) await new Promise((done) => setImmediate(done));
+    if (count % 2 === 0) stream.close(constants.NGHTTP2_CANCEL);
+    else stream.end();
+  }
+  await until(() => epp.openStreams === 0);
+  const [endpoint] = (await (await fetch(`${epp.adminUrl}/api/endpoints`)).json()) as { inFlight: number }[];
+  assert.equal(endpoint!.inFlight, 0);
+  assert.equal(await call(session, whole), '0');
+});
+
+test('flipped bytes are refused or passed over; the next exchange is served', async (t) => {
+  const { epp, session } = await start(t);
+  const random = seededRandom(11);
+  for (let count = 0; count < 150; count++) {
+    const bytes = Buffer.concat(exchange);
+    for (let flips = 0; flips < 3; flips++) bytes[random.below(bytes.length)]! ^= 1 << random.below(8);
+    await call(session, bytes);
+  }
+  await until(() => epp.openStreams === 0);
+  assert.equal(await call(session, Buffer.concat(exchange)), '0');
+});
+
+test('a compressed, an oversized and a meaningless message each have their status', async (t) => {
+  const { epp, session } = await start(t);
+  assert.equal(await call(session, frame(Buffer.from('x'), 1)), '12');
+  assert.equal(await call(session, Buffer.from([0, 0xff, 0xff, 0xff, 0xff])), '8');
+  assert.equal(await call(session, frame(Buffer.from([0xff, 0xff]))), '3');
+  await until(() => epp.openStreams === 0);
+});
+
+test('a peer that does not read stops being read from', async (t) => {
+  const { epp, session } = await start(t);
+  const stream = session.request(headers);
+  stream.on('error', () => undefined);
+  stream.pause();
+  for (const part of exchange.slice(0, 4)) stream.write(part);
+  const chunk = frame(requestSerialize(answerBody('x'.repeat(60_000), false)));
+  const chunks = 200;
+  for (let count = 0; count < chunks; count++) stream.write(chunk);
+  await setTimeout(300);
+  assert.ok(stream.writableLength > (chunks / 2) * chunk.length, 'most of it still waits with its sender');
+  stream.close(constants.NGHTTP2_CANCEL);
+  await until(() => epp.openStreams === 0);
+});
