@@ -84,12 +84,12 @@ export function responseHeaders(headers: Headers): Record<string, string | strin
   return kept;
 }
 
-/** What plugins may read: single values only, nothing secret. */
+/** What plugins may read: single values only, nothing secret, and none of HTTP/2's pseudo-headers. */
 export function visibleHeaders(headers: Headers): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const name in headers) {
     const value = headers[name];
-    if (typeof value === 'string' && !secretNames.has(name)) kept[name] = value;
+    if (typeof value === 'string' && !name.startsWith(':') && !secretNames.has(name)) kept[name] = value;
   }
   return kept;
 }

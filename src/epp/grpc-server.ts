@@ -81,7 +81,12 @@ export class GrpcServer {
       // A peer that speaks no HTTP/2, or leaves: its streams hear of it.
       session.on('error', () => session.destroy());
     });
-    this.#server.on('stream', (stream: ServerHttp2Stream, headers) => this.#call(stream, headers));
+    this.#server.on('stream', (stream: ServerHttp2Stream, headers) => {
+      // Resets and lost connections end in 'close'.
+      stream.on('error', () => undefined);
+      // Its caller may have left before we hear of it.
+      if (!stream.destroyed) this.#call(stream, headers);
+    });
   }
 
   static async listen(options: GrpcServerOptions): Promise<GrpcServer> {
@@ -120,8 +125,6 @@ export class GrpcServer {
   }
 
   #call(stream: ServerHttp2Stream, headers: Record<string, string | string[] | undefined>): void {
-    // Resets and lost connections end in 'close'.
-    stream.on('error', () => undefined);
     const method = this.#options.methods.get(String(headers[constants.HTTP2_HEADER_PATH]));
     if (!String(headers['content-type']).startsWith('application/grpc')) {
       stream.respond({ ':status': 415 }, { endStream: true });
@@ -139,7 +142,9 @@ export class GrpcServer {
     let over = false;
     let trailers: Record<string, string> = { 'grpc-status': '0' };
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-    stream.on('wantTrailers', () => stream.sendTrailers(trailers));
+    stream.on('wantTrailers', () => {
+      if (!stream.destroyed) stream.sendTrailers(trailers);
+    });
     const call: Call = {
       send: (...messages) => {
         if (over || stream.destroyed || stream.writableEnded) return;

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createConnection } from 'node:net';
 import { connect, constants, type ClientHttp2Session } from 'node:http2';
 import { test, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -43,6 +45,35 @@ async function start(t: TestContext) {
   return { epp, session };
 }
 
+const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+const settings = 4;
+
+/** An HTTP/2 frame (RFC 9113 section 4.1) with END_HEADERS where it has headers. */
+function frames(type: number, stream: number, payload: string): Buffer {
+  const content = Buffer.from(payload, 'hex');
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(content.length, 0, 3);
+  head[3] = type;
+  head[4] = type === 1 ? 4 : 0;
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, content]);
+}
+
+/** Calls that are each reset right after their headers. */
+function callsReset(count: number): Buffer[] {
+  const literal = (name: string, value: string): string =>
+    [name, value].reduce((hex, text) => hex + length(text.length) + Buffer.from(text).toString('hex'), '00');
+  const length = (bytes: number): string => bytes.toString(16).padStart(2, '0');
+  const block = Object.entries({ ...headers, ':scheme': 'http', ':authority': 'epp' })
+    .sort(([a], [b]) => Number(b.startsWith(':')) - Number(a.startsWith(':')))
+    .map(([name, value]) => literal(name, value))
+    .join('');
+  return Array.from({ length: count }, (_, index) => index * 2 + 1).flatMap((stream) => [
+    frames(1, stream, block),
+    frames(3, stream, '00000008'),
+  ]);
+}
+
 /** Sends bytes and gives the status in the trailers; null when there were none. */
 function call(session: ClientHttp2Session, bytes: Buffer): Promise<string | null> {
   return new Promise((resolve) => {
@@ -78,6 +109,19 @@ test('a wire cut and reset at every point leaves no stream, and nothing in fligh
   const [endpoint] = (await (await fetch(`${epp.adminUrl}/api/endpoints`)).json()) as { inFlight: number }[];
   assert.equal(endpoint!.inFlight, 0);
   assert.equal(await call(session, whole), '0');
+});
+
+test('callers that leave at once, many in one piece of the wire, end nothing but themselves', async (t) => {
+  const { epp, session } = await start(t);
+  for (let round = 0; round < 50; round++) {
+    const socket = createConnection(epp.grpcPort, '127.0.0.1');
+    socket.on('error', () => undefined);
+    socket.write(Buffer.concat([Buffer.from(preface), frames(settings, 0, ''), ...callsReset(20)]));
+    await once(socket, 'data');
+    socket.destroy();
+  }
+  await until(() => epp.openStreams === 0);
+  assert.equal(await call(session, Buffer.concat(exchange)), '0');
 });
 
 test('flipped bytes are refused or passed over; the next exchange is served', async (t) => {
