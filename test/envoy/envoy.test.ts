@@ -194,6 +194,25 @@ test('without its EPP a closed front fails, an open one goes on; a new EPP is ta
   }
 });
 
+test('clients that leave at any moment leave nothing behind', async (t) => {
+  const engine = await startEngine(t);
+  const front = await startFront(t, [engine.url]);
+  const left = Array.from({ length: 400 }, async (_, index) => {
+    const signal = AbortSignal.timeout(1 + (index % 40));
+    const body = JSON.stringify({ model, prompt: 'Hello.', max_tokens: 2 });
+    const headers = { 'content-type': 'application/json' };
+    await fetch(`${front.url}/v1/completions`, { method: 'POST', headers, body, signal }).catch(() => null);
+  });
+  await Promise.all(left);
+  await eventually('no stream is under way', 5000, async () => {
+    const text = await (await fetch(`${front.adminUrl}/metrics`)).text();
+    return text.includes('llm_d_epp_extproc_streams_inflight 0\n') ? true : null;
+  });
+  const [endpoint] = await getJson<{ inFlight: number }[]>(`${front.adminUrl}/api/endpoints`);
+  assert.equal(endpoint!.inFlight, 0);
+  assert.equal((await complete(front.url, model, prompt1, 2)).status, 200);
+});
+
 test('an EPP that is told to end finishes what is under way', async (t) => {
   const engine = await startEngine(t, { timeScale: 1 });
   const front = await startFront(t, [engine.url]);
