@@ -15,7 +15,7 @@ interface Flags {
 
 export function envoyConfigCommand(): Command {
   return new Command('envoy-config')
-    .description('Print a bootstrap for Envoy (1.33 or newer) that asks `signalbox epp` where each request goes.')
+    .description('Print a bootstrap for Envoy (tried with 1.40) that asks `signalbox epp` where each request goes.')
     .option('--host <host>', 'address that Envoy listens on', '127.0.0.1')
     .option('--port <port>', 'port that Envoy listens on', portNumber, 8080)
     .option('--admin-port <port>', "port of Envoy's own admin pages; none without it", portNumber)

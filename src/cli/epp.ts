@@ -21,6 +21,7 @@ interface Flags {
   observeStreams: number;
   maxBodyBytes: number;
   fallbacks: number;
+  conformance?: true;
   drainTimeout: number;
   verbosity: number;
   v?: number;
@@ -61,6 +62,7 @@ export function eppCommand(): Command {
       wholeNumber,
       4,
     )
+    .option('--conformance', 'obey test-epp-endpoint-selection, as the conformance tests need; any client may send it')
     .option('--max-body-bytes <bytes>', 'largest request body taken', positiveWholeNumber, 32 * 1024 * 1024)
     .option('--drain-timeout <duration>', 'how long streams may go on after SIGTERM, e.g. 30s', duration, 30_000)
     .option('-v, --verbosity <level>', "verbosity of the EPP's log: 4 shows every step of each decision", level, 2)
@@ -110,6 +112,7 @@ function optionsOf(flags: Flags): EppOptions {
     secureServing: flags.secureServing,
     observeStreams: flags.observeStreams,
     fallbacks: flags.fallbacks,
+    conformance: flags.conformance ?? false,
     maxBodyBytes: flags.maxBodyBytes,
     verbosity: flags.v ?? flags.verbosity,
     ...(endpoint === undefined ? {} : { endpoints: endpoint }),

@@ -26,6 +26,8 @@ export interface EppOptions extends CoreOptions {
   readonly observeStreams?: number;
   /** How many addresses are named after the one picked. */
   readonly fallbacks?: number;
+  /** Obey the conformance tests' header `test-epp-endpoint-selection`; off by default, for any client may send it. */
+  readonly conformance?: boolean;
   readonly log?: Logger;
 }
 
@@ -69,6 +71,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
       log,
       maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
       fallbacks: options.fallbacks ?? defaultFallbacks,
+      conformance: options.conformance ?? false,
       observeNextStream: () => streams++ % every === 0,
     });
   const health = healthMethods({ ready });

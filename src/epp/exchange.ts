@@ -39,6 +39,8 @@ interface ExchangeOptions {
   readonly maxBodyBytes: number;
   /** How many addresses are named after the one picked. */
   readonly fallbacks: number;
+  /** Whether the conformance tests' header may choose the endpoint: whoever sends it steers. */
+  readonly conformance: boolean;
   /** Whether what the next streamed answer says is read. */
   readonly observeNextStream: () => boolean;
 }
@@ -177,7 +179,7 @@ export class Exchange implements CallHandler {
       }
       const parsed = readRequest(kind, body, headers);
       const { request, key } = questionOf(parsed, this.#requestId, headers, dispatch.fleet, sessions);
-      const tested = headers[selectionHeader];
+      const tested = this.#options.conformance ? headers[selectionHeader] : undefined;
       const excluded = excludedBy([this.#subset, tested === undefined ? null : subsetOf(tested)], dispatch.fleet);
       const handlers = {
         placed: (flight: Flight) => this.#place({ flight, parsed, key }),
@@ -241,7 +243,8 @@ export class Exchange implements CallHandler {
       ...decisionHeaders(flight, name),
       ...(dispatch.policy.usesSessions ? { 'x-session-token': sessions.tokenFor(name) } : {}),
     };
-    if (typeof served === 'string' && selectionHeader in this.#headers) set[servedHeader] = served;
+    const { conformance } = this.#options;
+    if (conformance && typeof served === 'string' && selectionHeader in this.#headers) set[servedHeader] = served;
     const remove = Object.keys(headers).filter((header) => isControl(header) && !(header in set));
     this.#call.send(responseHeadersResponse({ set, remove }));
     if (ends) this.#answerEnds();

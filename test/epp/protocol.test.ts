@@ -55,13 +55,14 @@ function streamed(message: Message, side: 'request_body' | 'response_body'): { b
   return { body: (bytes as Buffer | undefined) ?? Buffer.alloc(0), end_of_stream: end_of_stream === true };
 }
 
-async function idle(t: TestContext, count = 2) {
+async function idle(t: TestContext, count = 2, conformance = false) {
   const engines = await Promise.all(
     Array.from({ length: count }, () => startStub(t, (_request, response) => response.end())),
   );
   const epp = await startTestEpp(
     t,
     engines.map(({ url }) => url),
+    { conformance },
   );
   return { epp, names: engines.map(({ name }) => name) };
 }
@@ -175,8 +176,15 @@ test('an empty subset, or one of other pools, is a 503 with its reason', async (
   }
 });
 
+test("a client's header chooses nothing, unless conformance is asked for", async (t) => {
+  const { epp } = await idle(t);
+  const plane = new DataPlane(t, epp.address);
+  plane.send(requestHeaders({ 'test-epp-endpoint-selection': '10.1.2.3:8000' }), requestBody(body));
+  assert.ok(setHeaders(await plane.next(), 'request_headers')[destination]);
+});
+
 test("the conformance tests' header chooses; who served is told back", async (t) => {
-  const { epp, names } = await idle(t, 3);
+  const { epp, names } = await idle(t, 3, true);
   const plane = new DataPlane(t, epp.address);
   plane.send(requestHeaders({ 'test-epp-endpoint-selection': names[2]! }), requestBody(body));
   assert.equal(setHeaders(await plane.next(), 'request_headers')[destination], names[2]);
