@@ -3,12 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { hardwareProfile } from '../../src/engine/model/profiles.ts';
 import { compare } from '../../src/replay/compare.ts';
 import { comparisonJson } from '../../src/replay/json.ts';
 import { replayReport } from '../../src/replay/report/report.ts';
-import type { Scenario } from '../../src/replay/scenario.ts';
 import { resultTable } from '../../src/replay/table.ts';
+import { scenarioOf } from '../support/scenario.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'replay-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -24,23 +23,7 @@ writeFileSync(
     }),
   ).join('\n'),
 );
-const scenario: Scenario = {
-  trace,
-  part: null,
-  profiles: Array.from({ length: 2 }, () => hardwareProfile('qwen3-32b-2xh100')),
-  events: [],
-  rate: 1,
-  seed: 1,
-  sessions: null,
-  maxTurns: 25,
-  maxPromptTokens: 131_072,
-  thinkTimeCapMs: 60_000,
-  sessionGapMs: 1000,
-  stalenessMs: 50,
-  knowledge: 'router',
-  streaming: true,
-  slo: { ttftSeconds: 5, tpotSeconds: 0.06 },
-};
+const scenario = scenarioOf(trace, 2);
 const policies = ['least-added-wait', 'round-robin', 'random'];
 
 test('policies in processes beside each other give what one process gives, in the order asked for', async () => {

@@ -6,16 +6,15 @@ import { after, before, test } from 'node:test';
 import { seededRandom } from '../../src/base/random.ts';
 import { VirtualClock } from '../../src/base/virtual-clock.ts';
 import { Dispatch } from '../../src/dispatch/dispatch.ts';
-import { hardwareProfile } from '../../src/engine/model/profiles.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';
 import { decisionJson } from '../../src/journal/decision-json.ts';
 import { Journal } from '../../src/journal/journal.ts';
 import { prefixKeyOfBlocks } from '../../src/replay/blocks.ts';
 import { runScenario } from '../../src/replay/scenario.ts';
-import type { Scenario } from '../../src/replay/scenario.ts';
 import { presetPolicy } from '../../src/scheduler/presets.ts';
 import { readTrace } from '../../src/traffic/trace/read.ts';
 import { blockCount } from '../../src/traffic/trace/trace.ts';
+import { scenarioOf } from '../support/scenario.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'journal-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -93,23 +92,7 @@ test('in part: from and before a time, and one model', async () => {
 });
 
 test('what another policy would have done', async () => {
-  const scenario: Scenario = {
-    trace: lines,
-    part: null,
-    profiles: Array.from({ length: 2 }, () => hardwareProfile('qwen3-32b-2xh100')),
-    events: [],
-    rate: 1,
-    seed: 1,
-    sessions: null,
-    maxTurns: 25,
-    maxPromptTokens: 131_072,
-    thinkTimeCapMs: 60_000,
-    sessionGapMs: 1000,
-    stalenessMs: 50,
-    knowledge: 'router',
-    streaming: true,
-    slo: { ttftSeconds: 5, tpotSeconds: 0.06 },
-  };
+  const scenario = scenarioOf(lines, 2);
   const { result } = runScenario(scenario, await readTrace(lines), 'round-robin');
   assert.equal(result.completed, 100);
   assert.ok(result.cachedShare > 0.75 && result.cachedShare <= 0.8, `${result.cachedShare}`);

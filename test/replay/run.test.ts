@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hardwareProfile } from '../../src/engine/model/profiles.ts';
 import type { FleetEvent } from '../../src/replay/fleet-events.ts';
 import { runScenario } from '../../src/replay/scenario.ts';
 import type { Scenario } from '../../src/replay/scenario.ts';
 import type { Trace, TraceSession } from '../../src/traffic/trace/trace.ts';
+import { scenarioOf } from '../support/scenario.ts';
 
 const seconds = 120;
 const trace: Trace = {
@@ -19,23 +19,7 @@ const trace: Trace = {
     return { id: `${id}`, startMs: id * 500, turns: id % 4 === 0 ? [turn, second] : [turn] };
   }),
 };
-const scenario: Scenario = {
-  trace: 'test',
-  part: null,
-  profiles: Array.from({ length: 4 }, () => hardwareProfile('qwen3-32b-2xh100')),
-  events: [],
-  rate: 1,
-  seed: 1,
-  sessions: null,
-  maxTurns: 25,
-  maxPromptTokens: 131_072,
-  thinkTimeCapMs: 60_000,
-  sessionGapMs: 1000,
-  stalenessMs: 50,
-  knowledge: 'router',
-  streaming: true,
-  slo: { ttftSeconds: 5, tpotSeconds: 0.06 },
-};
+const scenario = scenarioOf('test', 4);
 const requests = 2.5 * seconds;
 const run = (changes: Partial<Scenario> = {}, policy = 'least-added-wait') =>
   runScenario({ ...scenario, ...changes }, trace, policy);
