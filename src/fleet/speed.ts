@@ -1,7 +1,7 @@
 import { ewma } from '../base/ewma.ts';
 
 /** Observations fade with this time constant, so that an endpoint which slowed or recovered is believed soon. */
-const memoryMs = 40_000;
+const memoryMs = 20_000;
 /** Weight of the pool's speed in an endpoint's, as seconds of work: it decides where nothing was observed lately. */
 const poolWeight = 0.25;
 /** The pool's own memory, in seconds of work; it does not fade with time. */

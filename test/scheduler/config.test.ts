@@ -73,7 +73,7 @@ test('what runs when nothing is configured counts in seconds and holds', () => {
       ['delay-to-others-cost', 'seconds', 0.25],
     ],
   );
-  assert.deepEqual(policy.hold, { maxPrefillBacklogSeconds: 2.5, prefillWeight: 9, maxHeld: 10_000 });
+  assert.deepEqual(policy.hold, { maxPrefillBacklogSeconds: 3, prefillWeight: 9, maxHeld: 10_000 });
 });
 
 const wrong: [string, [from: string, to: string], string[]][] = [
