@@ -5,6 +5,20 @@
 import { dirname, join, normalize } from 'node:path';
 import { filesBelow, readSource } from './lib/source-files.ts';
 
+const frontDoor = [
+  'door',
+  'dispatch',
+  'proxy',
+  'disaggregation',
+  'fleet',
+  'journal',
+  'admin',
+  'scheduler',
+  'compat',
+  'api',
+  'base',
+];
+
 const mayImport: Record<string, readonly string[]> = {
   base: [],
   api: ['base'],
@@ -17,32 +31,8 @@ const mayImport: Record<string, readonly string[]> = {
   proxy: ['api', 'base'],
   disaggregation: ['proxy', 'api', 'base'],
   door: ['dispatch', 'proxy', 'fleet', 'journal', 'admin', 'scheduler', 'compat', 'api', 'base'],
-  gateway: [
-    'door',
-    'dispatch',
-    'proxy',
-    'disaggregation',
-    'fleet',
-    'journal',
-    'admin',
-    'scheduler',
-    'compat',
-    'api',
-    'base',
-  ],
-  epp: [
-    'door',
-    'dispatch',
-    'proxy',
-    'disaggregation',
-    'fleet',
-    'journal',
-    'admin',
-    'scheduler',
-    'compat',
-    'api',
-    'base',
-  ],
+  gateway: frontDoor,
+  epp: frontDoor,
   sidecar: ['proxy', 'disaggregation', 'api', 'base'],
   admin: ['dispatch', 'journal', 'fleet', 'type:scheduler', 'api', 'base'],
   'engine/model': ['base'],

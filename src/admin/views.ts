@@ -1,10 +1,7 @@
+import { knownOrNull } from '../base/unknown.ts';
 import { blockBytes } from '../base/block-hash.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Policy } from '../scheduler/policy.ts';
-
-function known(value: number | undefined): number | null {
-  return value === undefined || Number.isNaN(value) ? null : value;
-}
 
 /** `/api/endpoints`: an entry per endpoint; unknown numbers are null. */
 export function endpointsJson(fleet: Fleet, nowMs: number): object[] {
@@ -18,12 +15,12 @@ export function endpointsJson(fleet: Fleet, nowMs: number): object[] {
       models: [...fleet.modelsAt(slot).keys()].sort(),
       inFlight: fleet.ledger.inFlight[slot],
       queuedPrefillTokens: fleet.ledger.queuedPrefillTokens[slot],
-      waiting: known(fleet.gauges.waiting[slot]),
-      running: known(fleet.gauges.running[slot]),
-      kvUsage: known(fleet.gauges.kvUsage[slot]),
-      gaugeAgeMs: known(nowMs - fleet.gauges.scrapedAtMs[slot]!),
-      speed: known(fleet.speed.relative[slot]),
-      secondsPerOutputToken: known(fleet.speed.secondsPerOutputToken[slot]),
+      waiting: knownOrNull(fleet.gauges.waiting[slot]),
+      running: knownOrNull(fleet.gauges.running[slot]),
+      kvUsage: knownOrNull(fleet.gauges.kvUsage[slot]),
+      gaugeAgeMs: knownOrNull(nowMs - fleet.gauges.scrapedAtMs[slot]!),
+      speed: knownOrNull(fleet.speed.relative[slot]),
+      secondsPerOutputToken: knownOrNull(fleet.speed.secondsPerOutputToken[slot]),
     };
   });
 }

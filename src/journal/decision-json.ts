@@ -1,3 +1,4 @@
+import { knownOrNull } from '../base/unknown.ts';
 import type { Decision, ProfileRecord } from '../scheduler/decision.ts';
 import type { FlipsJson } from './flips.ts';
 
@@ -97,27 +98,27 @@ export function decisionJson(decision: Decision): DecisionJson {
       listed.map((index) => [
         decision.candidates[index]!.endpoint,
         {
-          waiting: known(inputs.waiting[index]),
-          running: known(inputs.running[index]),
-          othersInFlight: known(inputs.othersInFlight[index]),
-          kvUsage: known(inputs.kvUsage[index]),
-          inFlight: known(inputs.inFlight[index]),
-          queuedPrefillTokens: known(inputs.queuedPrefillTokens[index]),
-          queuedPrefillSeconds: known(inputs.queuedPrefillSeconds[index]),
-          contextTokens: known(inputs.contextTokens[index]),
-          cachedTokens: known(inputs.cachedTokens[index]),
-          prefillSeconds: known(inputs.prefillSeconds[index]),
-          ageMs: known(inputs.ageMs[index]),
-          speed: known(inputs.speed[index]),
+          waiting: knownOrNull(inputs.waiting[index]),
+          running: knownOrNull(inputs.running[index]),
+          othersInFlight: knownOrNull(inputs.othersInFlight[index]),
+          kvUsage: knownOrNull(inputs.kvUsage[index]),
+          inFlight: knownOrNull(inputs.inFlight[index]),
+          queuedPrefillTokens: knownOrNull(inputs.queuedPrefillTokens[index]),
+          queuedPrefillSeconds: knownOrNull(inputs.queuedPrefillSeconds[index]),
+          contextTokens: knownOrNull(inputs.contextTokens[index]),
+          cachedTokens: knownOrNull(inputs.cachedTokens[index]),
+          prefillSeconds: knownOrNull(inputs.prefillSeconds[index]),
+          ageMs: knownOrNull(inputs.ageMs[index]),
+          speed: knownOrNull(inputs.speed[index]),
         },
       ]),
     ),
     profiles: decision.profiles.map((profile) => profileJson(decision, profile, new Set(listed))),
     reason: decision.reason,
     predicted: {
-      cachedTokens: known(predicted.cachedTokens),
-      ttftSeconds: known(predicted.ttftSeconds),
-      e2eSeconds: known(predicted.e2eSeconds),
+      cachedTokens: knownOrNull(predicted.cachedTokens),
+      ttftSeconds: knownOrNull(predicted.ttftSeconds),
+      e2eSeconds: knownOrNull(predicted.e2eSeconds),
     },
     schedulerSeconds: decision.schedulerSeconds,
     picked: decision.candidates[decision.picked]?.endpoint ?? null,
@@ -164,7 +165,7 @@ function profileJson(decision: Decision, profile: ProfileRecord, listed: Readonl
       scores: byEndpoint(scores, (score) => score),
       details: {
         ...notes,
-        ...Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, byEndpoint(column, known)])),
+        ...Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, byEndpoint(column, knownOrNull)])),
       },
     })),
     totals: byEndpoint(profile.totals, (total) => total),
@@ -183,8 +184,4 @@ function listedCandidates(decision: Decision): number[] {
     .sort((a, b) => Number(b.index === decision.picked) - Number(a.index === decision.picked) || a.rank - b.rank)
     .slice(0, bestListed)
     .map(({ index }) => index);
-}
-
-function known(value: number | undefined): number | null {
-  return value === undefined || Number.isNaN(value) ? null : value;
 }

@@ -1,3 +1,4 @@
+import { knownOrNull } from '../base/unknown.ts';
 import type { Candidate, Decision, ProfileRecord } from '../scheduler/decision.ts';
 
 /**
@@ -156,7 +157,7 @@ export function outcomeSteps(decision: Decision, endedEpochMs: number): LogStep[
           TotalTokens: promptTokens === null || completionTokens === null ? null : promptTokens + completionTokens,
           CachedTokens: outcome.cachedTokens,
         },
-        predicted: { CachedTokens: known(decision.predicted.cachedTokens) },
+        predicted: { CachedTokens: knownOrNull(decision.predicted.cachedTokens) },
         ttftSeconds: outcome.ttftSeconds,
         e2eSeconds: outcome.e2eSeconds,
       },
@@ -175,7 +176,7 @@ function head(at: Date, verbosity: number, logger?: string): Record<string, unkn
 /** The original printed every header with its value here, authorization included; names are enough. */
 function requestText(decision: Decision): string {
   return (
-    `TargetModel: ${decision.model}, PromptLength: ${known(decision.promptCharacters) ?? 'unknown'}, ` +
+    `TargetModel: ${decision.model}, PromptLength: ${knownOrNull(decision.promptCharacters) ?? 'unknown'}, ` +
     `PromptTokens: ${decision.promptTokens}, Headers: [${decision.headerNames.join(' ')}]`
   );
 }
@@ -186,13 +187,13 @@ function podJson(decision: Decision, index: number, context: LogContext): object
   return {
     ...endpointJson(candidate, context),
     Role: candidate.role,
-    InFlight: known(inputs.inFlight[index]),
-    RunningQueueSize: known(inputs.running[index]),
-    WaitingQueueSize: known(inputs.waiting[index]),
-    KVCacheUsagePercent: known(inputs.kvUsage[index]),
-    QueuedPrefillTokens: known(inputs.queuedPrefillTokens[index]),
-    CachedTokens: known(inputs.cachedTokens[index]),
-    GaugeAgeMs: known(inputs.ageMs[index]),
+    InFlight: knownOrNull(inputs.inFlight[index]),
+    RunningQueueSize: knownOrNull(inputs.running[index]),
+    WaitingQueueSize: knownOrNull(inputs.waiting[index]),
+    KVCacheUsagePercent: knownOrNull(inputs.kvUsage[index]),
+    QueuedPrefillTokens: knownOrNull(inputs.queuedPrefillTokens[index]),
+    CachedTokens: knownOrNull(inputs.cachedTokens[index]),
+    GaugeAgeMs: knownOrNull(inputs.ageMs[index]),
   };
 }
 
@@ -209,10 +210,6 @@ function names(decision: Decision, indexes: Int32Array): string[] {
 
 function byName(decision: Decision, profile: ProfileRecord, column: Float64Array): Record<string, number | null> {
   return Object.fromEntries(
-    Array.from(profile.scored, (index, i) => [decision.candidates[index]!.endpoint, known(column[i])]),
+    Array.from(profile.scored, (index, i) => [decision.candidates[index]!.endpoint, knownOrNull(column[i])]),
   );
-}
-
-function known(value: number | undefined): number | null {
-  return value === undefined || Number.isNaN(value) ? null : value;
 }

@@ -89,7 +89,6 @@ class Conversation {
   readonly #head: AnswerHead;
   readonly #response: ServerResponse;
   readonly #choices: Choice[] = [];
-  #started = 0;
   #unfinished = 0;
   #completionTokens = 0;
   #chunks = 0;
@@ -131,7 +130,6 @@ class Conversation {
       finish: null,
     };
     this.#choices.push(choice);
-    this.#started += 1;
   }
 
   abort(): void {
