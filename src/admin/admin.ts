@@ -6,6 +6,7 @@ import { SignalboxError } from '../base/errors.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import { decisionJson } from '../journal/decision-json.ts';
+import { decisionRow } from '../journal/decision-row.ts';
 import { flipsJson } from '../journal/flips.ts';
 import { readBody } from '../api/read-body.ts';
 import { sendError, sendJson } from '../api/respond.ts';
@@ -13,7 +14,8 @@ import type { Decision } from '../scheduler/decision.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
 import { EventStreams } from './event-streams.ts';
 import { checkOrigin } from './origin.ts';
-import { endpointsJson, policiesJson, prefixesJson } from './views.ts';
+import { Series } from './series.ts';
+import { admissionJson, endpointsJson, policiesJson, prefixesJson, shadowJson } from './views.ts';
 
 /** What the admin API needs of the front door it belongs to. */
 interface AdminOptions {
@@ -41,7 +43,6 @@ interface Admin {
 
 const maxExplainBytes = 32 * 1024 * 1024;
 const largestPage = 1000;
-const comesLater = new Set(['/api/shadow', '/api/admission', '/api/series']);
 
 type Route = (request: IncomingMessage, response: ServerResponse, url: URL) => void;
 
@@ -50,6 +51,7 @@ export function createAdmin(options: AdminOptions): Admin {
   const { door, dispatch, metrics } = options;
   const { fleet, journal } = dispatch;
   const events = new EventStreams(journal);
+  const series = new Series(dispatch);
 
   /** With what would have changed it where `?flips=1` asks for that. */
   const sendDecision = (response: ServerResponse, url: URL, decision: Decision): void => {
@@ -74,14 +76,24 @@ export function createAdmin(options: AdminOptions): Admin {
       'GET /metrics',
       (_request, response) => sendText(response, 'text/plain; version=0.0.4', metricsText(metrics.families())),
     ],
-    ['GET /api/endpoints', (_request, response) => sendJson(response, endpointsJson(fleet, dispatch.clock.nowMs()))],
+    [
+      'GET /api/endpoints',
+      (_request, response) => sendJson(response, endpointsJson(fleet, series, dispatch.clock.nowMs())),
+    ],
+    [
+      'GET /api/series',
+      (_request, response, url) => sendJson(response, series.json(numberParameter(url, 'after') ?? undefined)),
+    ],
+    ['GET /api/admission', (_request, response) => sendJson(response, admissionJson(dispatch))],
+    ['GET /api/shadow', (_request, response) => sendJson(response, shadowJson(dispatch))],
     [
       'GET /api/decisions',
       (_request, response, url) => {
-        const limit = pageSize(url.searchParams.get('limit'));
-        const after = url.searchParams.get('after');
-        const decisions = after === null ? journal.latest(limit) : journal.after(after, limit);
-        sendJson(response, decisions.map(decisionJson));
+        const limit = pageSize(url);
+        const [after, before] = [url.searchParams.get('after'), url.searchParams.get('before')];
+        const decisions = after === null ? journal.latest(limit, before) : journal.after(after, limit);
+        const isBrief = url.searchParams.get('brief') === '1';
+        sendJson(response, isBrief ? decisions.map(decisionRow) : decisions.map(decisionJson));
       },
     ],
     [
@@ -89,7 +101,13 @@ export function createAdmin(options: AdminOptions): Admin {
       (_request, response) => sendJson(response, policiesJson(dispatch.policy, options.generation())),
     ],
     ['GET /api/prefixes', (_request, response) => sendJson(response, prefixesJson(fleet))],
-    ['GET /api/events', (_request, response) => events.add(response)],
+    [
+      'GET /api/events',
+      (_request, response) => {
+        if (events.add(response)) return;
+        throw new SignalboxError('saturated', 'Too many listen to events already.', { retryAfterSeconds: 5 });
+      },
+    ],
     [
       'POST /api/explain',
       (request, response, url) =>
@@ -129,8 +147,6 @@ export function createAdmin(options: AdminOptions): Admin {
           throw new SignalboxError('route_unknown', `No decision "${id}" is kept: it is too long ago, or never was.`);
         }
         sendDecision(response, url, decision);
-      } else if (comesLater.has(url.pathname)) {
-        throw new SignalboxError('route_unknown', `${url.pathname} is not built yet.`);
       } else if ([...routes.keys()].some((known) => known.endsWith(` ${url.pathname}`))) {
         throw new SignalboxError('method_not_allowed', `${url.pathname} does not take ${method}.`);
       } else {
@@ -138,7 +154,11 @@ export function createAdmin(options: AdminOptions): Admin {
       }
     })();
   };
-  return { handle, close: () => events.close() };
+  const close = (): void => {
+    events.close();
+    series.close();
+  };
+  return { handle, close };
 }
 
 /** Runs a search to its end, letting requests through between its steps. */
@@ -168,12 +188,20 @@ function kindOf(url: URL, body: Buffer): 'completions' | 'chat' | 'embeddings' {
   return body.includes('"input"') && !body.includes('"prompt"') ? 'embeddings' : 'completions';
 }
 
-function pageSize(text: string | null): number {
-  const limit = text === null ? 100 : Number(text);
+function pageSize(url: URL): number {
+  const limit = numberParameter(url, 'limit') ?? 100;
   if (Number.isInteger(limit) && limit > 0) return Math.min(limit, largestPage);
   throw new SignalboxError('request_invalid', `limit must be a whole number from 1 to ${largestPage}.`, {
     param: 'limit',
   });
+}
+
+function numberParameter(url: URL, name: string): number | null {
+  const text = url.searchParams.get(name);
+  if (text === null) return null;
+  const number = Number(text);
+  if (text.trim() !== '' && Number.isFinite(number)) return number;
+  throw new SignalboxError('request_invalid', `${name} must be a number.`, { param: name });
 }
 
 function sendText(response: ServerResponse, type: string, body: string): void {

@@ -1,38 +1,82 @@
 import type { ServerResponse } from 'node:http';
-import { decisionJson } from '../journal/decision-json.ts';
+import { decisionRow } from '../journal/decision-row.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Decision } from '../scheduler/decision.ts';
+import type { DecisionsEventJson } from './json.ts';
 
+const batchMs = 250;
 const pingMs = 15_000;
+/** Decisions told of at once; more are counted. A page has no use for more, and rendering them must cost little. */
+const largestBatch = 100;
 /** A reader this far behind misses events rather than filling memory. */
-const largestBacklogBytes = 1024 * 1024;
+const largestBacklogBytes = 256 * 1024;
+const mostListeners = 64;
 
-/** Sends every decision, and its outcome, to whoever listens to `/api/events`. */
+/** Tells whoever listens to `/api/events` of decisions made and ended, a few times a second. */
 export class EventStreams {
-  readonly #open = new Set<ServerResponse>();
+  readonly #open = new Map<ServerResponse, { missed: number }>();
   readonly #journal: Journal;
+  /** Made or ended since the last batch, in that order. */
+  readonly #changed = new Set<Decision>();
+  #leftOut = 0;
   #stopWatching: (() => void) | null = null;
+  #batch: NodeJS.Timeout | null = null;
   #ping: NodeJS.Timeout | null = null;
 
   constructor(journal: Journal) {
     this.#journal = journal;
   }
 
-  add(response: ServerResponse): void {
+  /** False when there are too many listeners already. */
+  add(response: ServerResponse): boolean {
+    if (this.#open.size >= mostListeners) return false;
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     response.write(': signalbox\n\n');
-    this.#open.add(response);
+    this.#open.set(response, { missed: 0 });
     response.once('close', () => this.#remove(response));
-    // Decisions are rendered only while somebody listens.
+    // Nothing is gathered while nobody listens.
     this.#stopWatching ??= this.#journal.watch({
-      decided: (decision) => this.#send('decision', decision),
-      ended: (decision) => this.#send('outcome', decision),
+      decided: (decision) => this.#note(decision),
+      ended: (decision) => this.#note(decision),
     });
-    this.#ping ??= setInterval(() => this.#write(': ping\n\n'), pingMs).unref();
+    this.#batch ??= setInterval(() => this.#tell(), batchMs).unref();
+    this.#ping ??= setInterval(() => this.#send(() => ': ping\n\n', 0), pingMs).unref();
+    return true;
   }
 
   close(): void {
-    for (const response of this.#open) response.end();
+    for (const response of this.#open.keys()) response.end();
+  }
+
+  #note(decision: Decision): void {
+    if (this.#changed.size < largestBatch || this.#changed.has(decision)) this.#changed.add(decision);
+    else this.#leftOut += 1;
+  }
+
+  #tell(): void {
+    if (this.#changed.size === 0) return;
+    const decisions = Array.from(this.#changed, decisionRow);
+    const rows = JSON.stringify(decisions);
+    const leftOut = this.#leftOut;
+    this.#changed.clear();
+    this.#leftOut = 0;
+    const event = (missed: number): string => {
+      const rest: Omit<DecisionsEventJson, 'decisions'> = { leftOut: leftOut + missed };
+      return `event: decisions\ndata: {"decisions":${rows},${JSON.stringify(rest).slice(1)}\n\n`;
+    };
+    this.#send(event, decisions.length + leftOut);
+  }
+
+  /** `text` is told how many decisions a listener has missed; `decisions` is how many it misses now if it is behind. */
+  #send(text: (missed: number) => string, decisions: number): void {
+    for (const [response, listener] of this.#open) {
+      if (response.writableLength >= largestBacklogBytes) {
+        listener.missed += decisions;
+        continue;
+      }
+      response.write(text(listener.missed));
+      if (decisions > 0) listener.missed = 0;
+    }
   }
 
   #remove(response: ServerResponse): void {
@@ -40,17 +84,10 @@ export class EventStreams {
     if (this.#open.size > 0) return;
     this.#stopWatching?.();
     this.#stopWatching = null;
-    if (this.#ping !== null) clearInterval(this.#ping);
+    for (const timer of [this.#batch, this.#ping]) if (timer !== null) clearInterval(timer);
+    this.#batch = null;
     this.#ping = null;
-  }
-
-  #send(event: string, decision: Decision): void {
-    this.#write(`event: ${event}\nid: ${decision.id}\ndata: ${JSON.stringify(decisionJson(decision))}\n\n`);
-  }
-
-  #write(text: string): void {
-    for (const response of this.#open) {
-      if (response.writableLength < largestBacklogBytes) response.write(text);
-    }
+    this.#changed.clear();
+    this.#leftOut = 0;
   }
 }

@@ -1,10 +1,14 @@
 import { knownOrNull } from '../base/unknown.ts';
 import { blockBytes } from '../base/block-hash.ts';
+import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Policy } from '../scheduler/policy.ts';
+import type { AdmissionJson, EndpointJson, PoliciesJson, ShadowJson } from './json.ts';
+import type { Series } from './series.ts';
 
 /** `/api/endpoints`: an entry per endpoint; unknown numbers are null. */
-export function endpointsJson(fleet: Fleet, nowMs: number): object[] {
+export function endpointsJson(fleet: Fleet, series: Series, nowMs: number): EndpointJson[] {
+  const { ledger, gauges, speed } = fleet;
   return fleet.slots.map((slot) => {
     const { name, address, labels } = fleet.endpointAt(slot)!;
     return {
@@ -12,15 +16,20 @@ export function endpointsJson(fleet: Fleet, nowMs: number): object[] {
       address,
       labels,
       ready: fleet.isReady(slot),
+      state: fleet.stateAt(slot),
       models: [...fleet.modelsAt(slot).keys()].sort(),
-      inFlight: fleet.ledger.inFlight[slot],
-      queuedPrefillTokens: fleet.ledger.queuedPrefillTokens[slot],
-      waiting: knownOrNull(fleet.gauges.waiting[slot]),
-      running: knownOrNull(fleet.gauges.running[slot]),
-      kvUsage: knownOrNull(fleet.gauges.kvUsage[slot]),
-      gaugeAgeMs: knownOrNull(nowMs - fleet.gauges.scrapedAtMs[slot]!),
-      speed: knownOrNull(fleet.speed.relative[slot]),
-      secondsPerOutputToken: knownOrNull(fleet.speed.secondsPerOutputToken[slot]),
+      inFlight: ledger.inFlight[slot]!,
+      queuedPrefillTokens: ledger.queuedPrefillTokens[slot]!,
+      queuedPrefillSeconds: fleet.queuedPrefillSecondsAt(slot, nowMs),
+      contextTokens: ledger.contextTokens[slot]!,
+      waiting: knownOrNull(gauges.waiting[slot]),
+      running: knownOrNull(gauges.running[slot]),
+      kvUsage: knownOrNull(gauges.kvUsage[slot]),
+      gaugeAgeMs: knownOrNull(nowMs - gauges.scrapedAtMs[slot]!),
+      cachedTokens: fleet.cachedTokensAt(slot),
+      speed: knownOrNull(speed.relative[slot]),
+      secondsPerOutputToken: knownOrNull(speed.secondsPerOutputToken[slot]),
+      totals: series.totalsOf(name),
     };
   });
 }
@@ -28,21 +37,20 @@ export function endpointsJson(fleet: Fleet, nowMs: number): object[] {
 /** `/api/prefixes`: how much of the prompts seen is thought to be cached where. */
 export function prefixesJson(fleet: Fleet): object {
   const { prefixes, slots } = fleet;
-  const blocks = prefixes.blocksPerSlot(Math.max(0, ...slots.map((slot) => slot + 1)));
   return {
     blocks: prefixes.blocks,
     indexBytes: prefixes.bytes,
     blockBytes,
     endpoints: slots.map((slot) => ({
       name: fleet.endpointAt(slot)!.name,
-      blocks: blocks[slot],
-      promptBytes: blocks[slot]! * blockBytes,
+      blocks: prefixes.blocksAt(slot),
+      promptBytes: prefixes.blocksAt(slot) * blockBytes,
     })),
   };
 }
 
 /** `/api/policies`: what decides, and the how-many-th since the start it is. */
-export function policiesJson(policy: Policy, generation: number): object {
+export function policiesJson(policy: Policy, generation: number): PoliciesJson {
   return {
     generation,
     name: policy.name,
@@ -54,4 +62,35 @@ export function policiesJson(policy: Policy, generation: number): object {
       picker: { plugin: picker.plugin, type: picker.type },
     })),
   };
+}
+
+const listedQueue = 100;
+
+/** `/api/admission`: what waits, and what became of all that came. */
+export function admissionJson(dispatch: Dispatch): AdmissionJson {
+  const { held, arrivals, policy } = dispatch;
+  return {
+    held,
+    maxHeld: policy.hold?.maxHeld ?? null,
+    queue: dispatch.heldRequests(listedQueue).map(({ request, heldSeconds, waitsFor }) => ({
+      requestId: request.requestId,
+      model: request.model,
+      promptTokens: request.promptTokens,
+      heldSeconds,
+      reason:
+        waitsFor &&
+        `${waitsFor.endpoint ?? 'the endpoint picked'} has ${waitsFor.seconds.toFixed(1)} s of prefill queued`,
+    })),
+    totals: {
+      placed: arrivals.placed,
+      held: arrivals.held,
+      left: arrivals.left,
+      refused: Object.fromEntries(arrivals.refused),
+    },
+  };
+}
+
+/** `/api/shadow`: how the policies in shadow compare with the one that decides. */
+export function shadowJson({ policy }: Dispatch): ShadowJson {
+  return { live: { name: policy.name, hash: policy.hash }, limitShare: 0.1, share: null, policies: [] };
 }

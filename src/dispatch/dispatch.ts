@@ -12,6 +12,7 @@ import { recordDecision } from '../scheduler/record.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
 import { schedule, type Schedule } from '../scheduler/schedule.ts';
 import type { FleetView } from '../scheduler/view.ts';
+import { Arrivals } from './arrivals.ts';
 import { Flight } from './flight.ts';
 import { Holding, type Reserved, type Wait } from './holding.ts';
 
@@ -46,6 +47,14 @@ interface Asked {
   readonly excluded: ReadonlySet<number>;
 }
 
+/** A request that waits in the gateway. */
+interface HeldRequest {
+  readonly request: SchedulingRequest;
+  readonly heldSeconds: number;
+  /** The endpoint that would suit it best, null when it has gone, and the prefill queued there; null until it was tried. */
+  readonly waitsFor: { readonly endpoint: string | null; readonly seconds: number } | null;
+}
+
 /** What the scheduler would do now. */
 interface Look {
   readonly startMs: number;
@@ -66,6 +75,8 @@ export class Dispatch {
   readonly fleet: Fleet;
   readonly journal: Journal;
   readonly clock: Clock;
+  /** What became of the requests that came, counted since the start. */
+  readonly arrivals = new Arrivals();
   readonly #random: Random;
   readonly #idPrefix: string;
   readonly #holding: Holding<Asked>;
@@ -92,6 +103,16 @@ export class Dispatch {
     return this.#holding.size;
   }
 
+  /** The first `limit` of those held, next first. */
+  heldRequests(limit: number): HeldRequest[] {
+    const nowMs = this.clock.nowMs();
+    return this.#holding.queue(limit).map(({ asked, arrivedAtMs, wait }) => ({
+      request: asked.request,
+      heldSeconds: (nowMs - arrivedAtMs) / 1000,
+      waitsFor: wait && { endpoint: this.fleet.endpointAt(wait.slot)?.name ?? null, seconds: wait.backlogSeconds },
+    }));
+  }
+
   get policy(): Policy {
     return this.#policy;
   }
@@ -115,7 +136,7 @@ export class Dispatch {
   ): Ticket {
     const unknown = this.#unknownModel(request.model);
     if (unknown !== null) {
-      handlers.refused(unknown, null);
+      this.#refuse(handlers, unknown, null);
       return { cancel: () => undefined };
     }
     const asked: Asked = { request, key, handlers, excluded };
@@ -127,12 +148,17 @@ export class Dispatch {
     }
     if (hold === null || this.#holding.size >= hold.maxHeld) {
       const message = `Every endpoint is busy, and ${this.#holding.size} requests wait already.`;
-      handlers.refused(new SignalboxError('saturated', message, { retryAfterSeconds: 5 }), null);
+      this.#refuse(handlers, new SignalboxError('saturated', message, { retryAfterSeconds: 5 }), null);
       return { cancel: () => undefined };
     }
     const held = this.#holding.hold(asked, this.#leastPrefillSeconds(asked), hold);
+    this.arrivals.held += 1;
     this.#holding.placeHeld(hold);
-    return { cancel: () => this.#holding.letGo(held) };
+    return {
+      cancel: () => {
+        if (this.#holding.letGo(held)) this.arrivals.left += 1;
+      },
+    };
   }
 
   /** What would have changed a decision: a search that yields between its steps. */
@@ -170,9 +196,10 @@ export class Dispatch {
       const error = this.#refusal(request.model, decision);
       decision.outcome = endedUnplaced(error.status);
       this.journal.ended(decision);
-      handlers.refused(error, decision);
+      this.#refuse(handlers, error, decision);
       return null;
     }
+    this.arrivals.placed += 1;
     for (const [index, plugin] of policy.stateful.entries()) plugin.commit?.(states[index], decision);
     handlers.placed(
       new Flight(decision, request, key, picked, {
@@ -187,6 +214,11 @@ export class Dispatch {
       }),
     );
     return null;
+  }
+
+  #refuse(handlers: PlaceHandlers, error: SignalboxError, decision: Decision | null): void {
+    this.arrivals.refuse(error.code);
+    handlers.refused(error, decision);
   }
 
   #look(

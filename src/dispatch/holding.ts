@@ -15,6 +15,14 @@ export interface Wait {
 /** Prefill by slot that held requests further in front are going to bring. */
 export type Reserved = ReadonlyMap<number, number>;
 
+/** One that is held, as it stands in the queue. */
+interface Waiting<Asked> {
+  readonly asked: Asked;
+  readonly arrivedAtMs: number;
+  /** What it waited for when it was tried last; null when it has not been yet. */
+  readonly wait: Wait | null;
+}
+
 type TryToPlace<Asked> = (asked: Asked, arrivedAtMs: number, reserved: Reserved) => Wait | null;
 
 /** How many are tried past one that has to wait: others may suit an endpoint with room. */
@@ -31,6 +39,7 @@ export class Holding<Asked> {
   readonly #clock: Clock;
   /** Places it or turns it away, which ends its waiting, or says what it has to wait for. */
   readonly #tryToPlace: TryToPlace<Asked>;
+  readonly #waits = new WeakMap<Held<Asked>, Wait>();
   #timer: Timer | null = null;
   #placing = false;
 
@@ -43,12 +52,22 @@ export class Holding<Asked> {
     return this.#queue.size;
   }
 
+  /** The first `limit`, next first. */
+  queue(limit: number): Waiting<Asked>[] {
+    const length = Math.min(limit, this.#queue.size);
+    return Array.from({ length }, (_, position) => {
+      const held = this.#queue.at(position)!;
+      return { asked: held.item, arrivedAtMs: held.arrivedAtMs, wait: this.#waits.get(held) ?? null };
+    });
+  }
+
   hold(asked: Asked, prefillSeconds: number, rule: HoldRule): Held<Asked> {
     return this.#queue.add(asked, this.#clock.nowMs(), prefillSeconds, rule.prefillWeight);
   }
 
-  letGo(held: Held<Asked>): void {
-    this.#queue.remove(held);
+  /** False when it was no longer held. */
+  letGo(held: Held<Asked>): boolean {
+    return this.#queue.remove(held);
   }
 
   /**
@@ -68,6 +87,7 @@ export class Holding<Asked> {
         if (wait === null) this.#queue.remove(held);
         else {
           waiting += 1;
+          this.#waits.set(held, wait);
           reserved.set(wait.slot, (reserved.get(wait.slot) ?? 0) + wait.prefillSeconds);
           soonestMs = Math.min(soonestMs, (wait.backlogSeconds - (rule?.maxPrefillBacklogSeconds ?? 0)) * 1000);
         }

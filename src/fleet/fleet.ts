@@ -184,6 +184,25 @@ export class Fleet {
     return member !== undefined && member.declaredReady && member.answers && member.health.up;
   }
 
+  /** Why it is not ready, if it is not. */
+  stateAt(slot: number): 'ready' | 'starting' | 'failing' | 'withdrawn' {
+    const member = this.#members[slot];
+    if (member === undefined || !member.declaredReady) return 'withdrawn';
+    if (!member.health.up) return 'failing';
+    return member.answers ? 'ready' : 'starting';
+  }
+
+  /** Prefill that it has still to do, in seconds at its learned speed. */
+  queuedPrefillSecondsAt(slot: number, nowMs: number): number {
+    return this.ledger.queuedPrefillSeconds(slot, this.speed.slowness(slot, nowMs), nowMs);
+  }
+
+  /** Prompt tokens thought to be cached there, all models together. */
+  cachedTokensAt(slot: number): number {
+    const [model = ''] = this.modelsAt(slot).keys();
+    return Math.round(bytesOfBlocks(this.prefixes.blocksAt(slot)) / this.bytesPerToken.of(model));
+  }
+
   isDeclaredReady(slot: number): boolean {
     return this.#members[slot]?.declaredReady === true;
   }
@@ -267,8 +286,7 @@ export class Fleet {
     let eligible = this.#eligibleFor(model);
     if (tried.size > 0) eligible = eligible.filter((slot) => !tried.has(slot));
     for (const slot of eligible) {
-      const slowness = this.speed.slowness(slot, nowMs);
-      this.#queuedPrefillSeconds[slot] = this.ledger.queuedPrefillSeconds(slot, slowness, nowMs);
+      this.#queuedPrefillSeconds[slot] = this.queuedPrefillSecondsAt(slot, nowMs);
       this.#gaugeAgeMs[slot] = nowMs - this.#scrapedAtMs[slot]!;
     }
     let cached: Float64Array | null = null;

@@ -40,9 +40,17 @@ export class Journal {
     return this.#byId.get(id) ?? this.#byId.get(this.#idByRequest.get(id) ?? '') ?? null;
   }
 
-  /** The latest `limit`, newest first. */
-  latest(limit: number): Decision[] {
-    return [...this.#byId.values()].slice(-limit).reverse();
+  /** The latest `limit`, newest first; of those made before the one called `before`: none when that one is gone. */
+  latest(limit: number, before: string | null = null): Decision[] {
+    const all = [...this.#byId.values()];
+    const end =
+      before === null
+        ? all.length
+        : Math.max(
+            0,
+            all.findIndex(({ id }) => id === before),
+          );
+    return all.slice(0, end).slice(-limit).reverse();
   }
 
   /** Up to `limit` made after the one called `id`, oldest first; from the oldest kept when that one is gone. */

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { test } from 'node:test';
 import { model, postJson, startEngine, startTestGateway, until } from '../support/fleet-under-test.ts';
-import type { DecisionJson } from '../../src/journal/decision-json.ts';
+import type {
+  DecisionJson,
+  DecisionRowJson,
+  DecisionsEventJson,
+  EndpointJson,
+  SeriesJson,
+} from '../../src/admin/json.ts';
 
 async function json<Body>(response: Promise<Response>): Promise<Body> {
   return (await (await response).json()) as Body;
@@ -64,17 +70,61 @@ test('explain decides without sending or counting anything', async (t) => {
   assert.equal((await postJson(`${gateway.adminUrl}/api/explain`, '{')).status, 400);
 });
 
-test('events tell of each decision and its outcome as they come', async (t) => {
+/** What has come of `/api/events` so far, growing as it is read. */
+async function listen(adminUrl: string, signal: AbortSignal): Promise<() => Promise<DecisionsEventJson[]>> {
+  const response = await fetch(`${adminUrl}/api/events`, { signal });
+  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  return async () => {
+    text += (await reader.read()).value ?? '';
+    const events = text.split('\n\n').slice(0, -1);
+    return events.flatMap((event) => {
+      const [, data] = /^event: decisions\ndata: (.*)$/.exec(event) ?? [];
+      return data === undefined ? [] : [JSON.parse(data) as DecisionsEventJson];
+    });
+  };
+}
+
+test('events tell of decisions and their ends as they come', async (t) => {
   const engine = await startEngine(t);
   const gateway = await startTestGateway(t, [engine.url]);
   const abort = new AbortController();
-  const events = await fetch(`${gateway.adminUrl}/api/events`, { signal: abort.signal });
-  const reader = events.body!.pipeThrough(new TextDecoderStream()).getReader();
-  await postJson(`${gateway.url}/v1/completions`, { model, prompt: 'x', max_tokens: 1 });
-  let text = '';
-  while (!text.includes('event: outcome\n') || !text.endsWith('\n\n')) text += (await reader.read()).value ?? '';
-  assert.match(text, /event: decision\nid: \S+\ndata: \{"version":1,/);
+  const read = await listen(gateway.adminUrl, abort.signal);
+  const response = await postJson(`${gateway.url}/v1/completions`, { model, prompt: 'x', max_tokens: 1 });
+  const id = response.headers.get('x-signalbox-decision');
+  let events: DecisionsEventJson[] = [];
+  const last = () => events.flatMap(({ decisions }) => decisions).at(-1);
+  await until(async () => {
+    events = await read();
+    return last()?.status === 200;
+  });
+  assert.equal(last()!.id, id);
+  assert.ok(events.every(({ leftOut }) => leftOut === 0));
+  const [row] = await json<DecisionRowJson[]>(fetch(`${gateway.adminUrl}/api/decisions?brief=1&limit=1`));
+  assert.deepEqual(row, last(), 'the list shows the same row');
   abort.abort();
+});
+
+test('the series tells of the last seconds, and a later look only of what is new', async (t) => {
+  const engine = await startEngine(t);
+  const gateway = await startTestGateway(t, [engine.url]);
+  const ask = (query = '') => json<SeriesJson>(fetch(`${gateway.adminUrl}/api/series${query}`));
+  for (let i = 0; i < 5; i++) await postJson(`${gateway.url}/v1/completions`, { model, prompt: 'x', max_tokens: 2 });
+  let series = await ask();
+  await until(async () => {
+    series = await ask();
+    return series.pool.columns.requestsPerSecond.some((rate) => rate! > 0);
+  });
+  const requests = series.pool.columns.requestsPerSecond.reduce<number>((sum, rate) => sum + rate!, 0);
+  assert.ok(requests > 4 && requests < 6, `${requests} requests in steps of about a second`);
+  const name = `127.0.0.1:${engine.port}`;
+  assert.deepEqual(series.endpoints.columns[name]!.requestsPerSecond, series.pool.columns.requestsPerSecond);
+  const [endpoint] = await json<EndpointJson[]>(fetch(`${gateway.adminUrl}/api/endpoints`));
+  assert.equal(endpoint!.totals.requests, 5);
+  assert.equal(endpoint!.totals.completionTokens, 10);
+  const later = await ask(`?after=${series.pool.endedAtMs.at(-1)}`);
+  assert.ok(later.pool.endedAtMs.every((endedAtMs) => endedAtMs > series.pool.endedAtMs.at(-1)!));
+  assert.equal((await fetch(`${gateway.adminUrl}/api/series?after=x`)).status, 400);
 });
 
 test('answers no other web page and no other host name', async (t) => {
@@ -98,11 +148,10 @@ test('answers no other web page and no other host name', async (t) => {
   assert.equal(await status({ origin: 'null' }), 400);
 });
 
-test('what is not there yet, or not at all, is said in JSON', async (t) => {
+test('what is not there is said in JSON', async (t) => {
   const engine = await startEngine(t);
   const gateway = await startTestGateway(t, [engine.url]);
   for (const [path, message] of [
-    ['/api/shadow', /not built yet/],
     ['/api/nothing', /There is no GET/],
     ['/api/reload', /does not take GET/],
   ] as const) {

@@ -56,6 +56,7 @@ test('agrees with a plain model of it, whatever happens', () => {
       }
       const found = runs(index, asked, 64);
       for (const at of [0, 1, 31, 32, 63]) {
+        assert.equal(index.blocksAt(at), [...held.keys()].filter((key) => key.endsWith(`@${at}`)).length);
         let run = 0;
         while (run < asked.length && held.has(`${asked.slice(0, run + 1)}@${at}`)) run++;
         assert.equal(found[at], run);
@@ -79,4 +80,27 @@ test('stays within its bytes and keeps what is used', () => {
   assert.equal(found[0], often.low.length);
   index.longestRuns(keyOf('1 '.repeat(100)), found);
   assert.equal(found[0], 0);
+});
+
+test('what each slot holds is counted, also when blocks are evicted and columns grow', () => {
+  const index = new PrefixIndex(64 * 1024, 32);
+  const blocks = Array.from({ length: 3000 }, (_, i) => keyOf(`${i}`.padStart(4, '0').repeat(16)));
+  for (const [i, block] of blocks.entries()) {
+    index.confirm(block, i % 3);
+    if (i % 7 === 0) index.addPending(block, i === 2800 ? 70 : 1);
+  }
+  const found = new Float64Array(71);
+  const held = new Float64Array(71);
+  for (const block of blocks) {
+    index.longestRuns(block, found);
+    for (const [slot, run] of found.entries()) held[slot]! += run;
+  }
+  assert.deepEqual(
+    held.map((_, slot) => index.blocksAt(slot)),
+    held,
+  );
+  assert.equal(index.blocksAt(70), 1);
+  assert.ok(index.blocks < blocks.length, 'some were evicted');
+  index.forget(1);
+  assert.equal(index.blocksAt(1), 0);
 });

@@ -34,6 +34,8 @@ test('found by decision id and by request id, of several with one request id the
 test('the latest come newest first; those after one come in order', () => {
   const journal = filled(5);
   assert.deepEqual(ids(journal.latest(2)), ['decision-5', 'decision-4']);
+  assert.deepEqual(ids(journal.latest(2, 'decision-4')), ['decision-3', 'decision-2']);
+  assert.deepEqual(ids(journal.latest(2, 'long gone')), []);
   assert.deepEqual(ids(journal.after('decision-2', 2)), ['decision-3', 'decision-4']);
   assert.deepEqual(ids(journal.after('decision-5', 9)), []);
   assert.deepEqual(ids(journal.after('long gone', 2)), ['decision-1', 'decision-2']);

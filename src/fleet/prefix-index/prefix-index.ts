@@ -33,6 +33,8 @@ export class PrefixIndex {
   /** Bits of slots that used it in their present generation or the one before: those thought to hold it. */
   #held: Uint32Array;
   #confirmed: Uint32Array;
+  /** Bits set in `#held`, by slot. */
+  #heldBlocks: Float64Array;
   #buckets: Uint32Array;
   /** Tokens each slot's cache holds, where known, and tokens in its present generation. */
   readonly #capacityTokens = new Map<number, number>();
@@ -49,6 +51,7 @@ export class PrefixIndex {
     this.#young = new Uint32Array(this.#capacity * this.#words);
     this.#held = new Uint32Array(this.#capacity * this.#words);
     this.#confirmed = new Uint32Array(this.#capacity * this.#words);
+    this.#heldBlocks = new Float64Array(this.#words * 32);
     this.#buckets = new Uint32Array(bucketsFor(this.#capacity));
   }
 
@@ -66,15 +69,9 @@ export class PrefixIndex {
     return this.#capacity * this.#bytesPerBlock();
   }
 
-  /** Blocks held by each slot below `slots`. */
-  blocksPerSlot(slots: number): Float64Array {
-    const counts = new Float64Array(slots);
-    for (let block = 0; block < this.#count; block++) {
-      for (let slot = 0; slot < Math.min(slots, this.#words * 32); slot++) {
-        if (this.#bit(this.#held, block, slot)) counts[slot]! += 1;
-      }
-    }
-    return counts;
+  /** Blocks that the slot is thought to hold. */
+  blocksAt(slot: number): number {
+    return this.#heldBlocks[slot] ?? 0;
   }
 
   /** Length in blocks of the leading run that each slot holds, into `runs` (indexed by slot). */
@@ -115,8 +112,10 @@ export class PrefixIndex {
       const block = this.#find(hashes.low[depth]!, hashes.high[depth]!);
       if (block < 0 || this.#bit(this.#confirmed, block, slot)) continue;
       const word = block * this.#words + (slot >>> 5);
-      this.#held[word]! &= ~(1 << (slot & 31));
-      this.#young[word]! &= ~(1 << (slot & 31));
+      const bit = 1 << (slot & 31);
+      if ((this.#held[word]! & bit) !== 0) this.#heldBlocks[slot]! -= 1;
+      this.#held[word]! &= ~bit;
+      this.#young[word]! &= ~bit;
     }
   }
 
@@ -130,6 +129,7 @@ export class PrefixIndex {
       this.#held[word]! &= mask;
       this.#confirmed[word]! &= mask;
     }
+    this.#heldBlocks[slot] = 0;
     this.#youngTokens.delete(slot);
   }
 
@@ -142,6 +142,7 @@ export class PrefixIndex {
       if ((this.#young[word]! & bit) === 0) {
         this.#held[word]! &= ~bit;
         this.#confirmed[word]! &= ~bit;
+        this.#heldBlocks[slot]! -= 1;
       } else this.#young[word]! &= ~bit;
     }
     this.#youngTokens.set(slot, 0);
@@ -162,6 +163,7 @@ export class PrefixIndex {
       else this.#used[block] = 1;
       const word = block * this.#words + (slot >>> 5);
       if ((this.#young[word]! & bit) === 0) newBlocks++;
+      if ((this.#held[word]! & bit) === 0) this.#heldBlocks[slot]! += 1;
       this.#young[word]! |= bit;
       this.#held[word]! |= bit;
       if (confirmed) this.#confirmed[word]! |= bit;
@@ -212,11 +214,21 @@ export class PrefixIndex {
         continue;
       }
       this.#unlink(block);
+      this.#countOut(block);
       this.#young.fill(0, first, first + this.#words);
       this.#held.fill(0, first, first + this.#words);
       this.#used[block] = 0;
       this.#confirmed.fill(0, first, first + this.#words);
       return block;
+    }
+  }
+
+  /** The block leaves every slot that held it. */
+  #countOut(block: number): void {
+    for (let word = 0; word < this.#words; word++) {
+      for (let bits = this.#held[block * this.#words + word]!; bits !== 0; bits = (bits & (bits - 1)) >>> 0) {
+        this.#heldBlocks[word * 32 + (31 - Math.clz32(bits & -bits))]! -= 1;
+      }
     }
   }
 
@@ -242,8 +254,13 @@ export class PrefixIndex {
       used: this.#used,
     };
     const oldWords = this.#words;
+    const kept = Math.min(capacity, this.#largestCapacity(words));
+    for (let block = kept; block < this.#count; block++) this.#countOut(block);
+    const heldBlocks = new Float64Array(words * 32);
+    heldBlocks.set(this.#heldBlocks.subarray(0, heldBlocks.length));
+    this.#heldBlocks = heldBlocks;
     this.#words = words;
-    this.#capacity = Math.min(capacity, this.#largestCapacity());
+    this.#capacity = kept;
     this.#low = new Uint32Array(this.#capacity);
     this.#high = new Uint32Array(this.#capacity);
     this.#next = new Uint32Array(this.#capacity);
@@ -264,14 +281,14 @@ export class PrefixIndex {
     }
   }
 
-  #bytesPerBlock(): number {
-    const columns = 4 + 4 + 4 + 1 + 12 * this.#words;
+  #bytesPerBlock(words = this.#words): number {
+    const columns = 4 + 4 + 4 + 1 + 12 * words;
     const bucketAtWorst = 8;
     return columns + bucketAtWorst;
   }
 
-  #largestCapacity(): number {
-    return Math.max(16, Math.floor(this.#limitBytes / this.#bytesPerBlock()));
+  #largestCapacity(words = this.#words): number {
+    return Math.max(16, Math.floor(this.#limitBytes / this.#bytesPerBlock(words)));
   }
 
   #bit(column: Uint32Array, block: number, slot: number): boolean {

@@ -1,0 +1,177 @@
+/**
+ * What the admin API answers, as types: the console and the command line read them from here. Numbers that are not
+ * known are null, never 0; seconds, tokens, bytes and shares (0..1) as the names say; times are ISO 8601 unless `…Ms`.
+ */
+import type { DecisionRowJson } from '../journal/decision-row.ts';
+
+export type { DecisionJson } from '../journal/decision-json.ts';
+export type { DecisionRowJson } from '../journal/decision-row.ts';
+export type { FlipJson, FlipsJson } from '../journal/flips.ts';
+
+/** An entry of `GET /api/endpoints`. */
+export interface EndpointJson {
+  name: string;
+  address: string;
+  labels: Record<string, string>;
+  /** May be given requests: `state` is "ready". */
+  ready: boolean;
+  /**
+   * starting: it has not yet said what it serves, or does so no more; failing: out, after requests to it failed;
+   * withdrawn: whoever runs it says that it is not ready.
+   */
+  state: 'ready' | 'starting' | 'failing' | 'withdrawn';
+  models: string[];
+  /** Sent to it and not ended. */
+  inFlight: number;
+  queuedPrefillTokens: number;
+  queuedPrefillSeconds: number;
+  /** Tokens that the requests in flight keep in its KV cache. */
+  contextTokens: number;
+  /** As the engine says, `gaugeAgeMs` ago. */
+  waiting: number | null;
+  running: number | null;
+  kvUsage: number | null;
+  gaugeAgeMs: number | null;
+  /** Of what it was sent, thought to be in its cache. */
+  cachedTokens: number;
+  /** Learned prefill speed, 1 being the reference. */
+  speed: number | null;
+  secondsPerOutputToken: number | null;
+  /** Since this process knows it; tokens as the engine reported them. */
+  totals: EndpointTotalsJson;
+}
+
+export interface EndpointTotalsJson {
+  /** Answers and failures that it was the last to be tried for. */
+  requests: number;
+  failed: number;
+  promptTokens: number;
+  /** Of the prompt tokens, those of answers that said how many were cached, and how many were. */
+  measuredTokens: number;
+  cachedTokens: number;
+  completionTokens: number;
+}
+
+/** `GET /api/policies`, and the answer to `POST /api/reload`. */
+export interface PoliciesJson {
+  /** The how-many-th policy since the start. */
+  generation: number;
+  name: string;
+  hash: string;
+  profiles: {
+    name: string;
+    filters: { plugin: string; type: string }[];
+    scorers: { plugin: string; type: string; unit: 'share' | 'seconds'; weight: number }[];
+    picker: { plugin: string; type: string };
+  }[];
+}
+
+/** The columns of the pool's time series; rates are of requests that ended in a step. */
+export type PoolColumn =
+  | 'requestsPerSecond'
+  | 'failedPerSecond'
+  | 'promptTokensPerSecond'
+  | 'cachedTokensPerSecond'
+  | 'completionTokensPerSecond'
+  | 'inFlight'
+  | 'held'
+  | 'queuedPrefillTokens'
+  | 'ttftP50Seconds'
+  | 'ttftP90Seconds'
+  | 'e2eP50Seconds'
+  | 'e2eP90Seconds'
+  | 'schedulerP50Seconds';
+
+export type EndpointColumn =
+  'requestsPerSecond' | 'inFlight' | 'queuedPrefillTokens' | 'waiting' | 'running' | 'kvUsage' | 'cachedShare';
+
+/**
+ * `GET /api/series?after=MS`: the last ten minutes of the pool and two of each endpoint, a point per step, oldest first;
+ * with `after` only the steps that ended later. Columns are parallel to `endedAtMs` of their own part.
+ */
+export interface SeriesJson {
+  stepMs: number;
+  pool: { endedAtMs: number[]; columns: Record<PoolColumn, (number | null)[]> };
+  endpoints: { endedAtMs: number[]; columns: Record<string, Record<EndpointColumn, (number | null)[]>> };
+  /** Endpoints past the 64 that are written out. */
+  endpointsLeftOut: number;
+}
+
+/** `GET /api/admission`: what waits in the gateway, and why. */
+export interface AdmissionJson {
+  /** Requests held now, and the most that may be; null where the policy holds none. */
+  held: number;
+  maxHeld: number | null;
+  /** The first 100, next first. */
+  queue: HeldRequestJson[];
+  /** Since the start. */
+  totals: {
+    placed: number;
+    /** Of all that arrived, those that had to wait. */
+    held: number;
+    /** Clients that left while they waited. */
+    left: number;
+    /** By error code. */
+    refused: Record<string, number>;
+  };
+}
+
+interface HeldRequestJson {
+  requestId: string;
+  model: string;
+  promptTokens: number;
+  heldSeconds: number;
+  /** What it waits for, in a few words; null until it has been tried. */
+  reason: string | null;
+}
+
+/** `GET /api/shadow`: policies that decide on live traffic without effect, beside the one that does. */
+export interface ShadowJson {
+  live: { name: string; hash: string };
+  /** All shadows together may take this share of the scheduler's time, and took that. */
+  limitShare: number;
+  share: number | null;
+  policies: ShadowPolicyJson[];
+}
+
+interface ShadowPolicyJson {
+  name: string;
+  hash: string;
+  /** Decisions that it was asked about, and where it picked the same endpoint. */
+  compared: number;
+  agreed: number;
+  /** Not asked: its share of time was used up, or the process was busy. */
+  skipped: { overShare: number; busy: number };
+  /** Means over the decisions compared where both are known, as predicted at the decision. */
+  ttftSeconds: { compared: number; live: number | null; shadow: number | null };
+  cachedTokens: { compared: number; live: number | null; shadow: number | null };
+  /** How often each picked it. */
+  picks: Record<string, { live: number; shadow: number }>;
+  /** Those with the largest predicted difference in TTFT first. */
+  disagreements: ShadowDisagreementJson[];
+}
+
+interface ShadowDisagreementJson {
+  id: string;
+  requestId: string;
+  time: string;
+  model: string;
+  promptTokens: number;
+  live: ShadowPickJson;
+  shadow: ShadowPickJson;
+}
+
+interface ShadowPickJson {
+  endpoint: string | null;
+  ttftSeconds: number | null;
+  cachedTokens: number | null;
+}
+
+/**
+ * `GET /api/events`: server-sent events named `decisions`, at most four a second: the decisions made or ended since the
+ * last one, each as it stands now. A listener that is behind gets fewer; `leftOut` counts what it was not told of.
+ */
+export interface DecisionsEventJson {
+  decisions: DecisionRowJson[];
+  leftOut: number;
+}
