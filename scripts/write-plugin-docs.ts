@@ -52,6 +52,7 @@ Three numbers readers of the original system know, and why they are what they ar
 
 const titles: Record<PluginDefinition['kind'], string> = {
   'profile-handler': 'Profile handlers',
+  decider: 'Deciders',
   filter: 'Filters',
   scorer: 'Scorers',
   picker: 'Pickers',

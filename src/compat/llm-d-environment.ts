@@ -4,7 +4,8 @@ import type { EndpointPickerConfig } from '../scheduler/config.ts';
 
 /**
  * The environment switches of llm-d-inference-scheduler 0.0.3 to 0.1.0 (the walkthrough's), as a table.
- * A scorer is on when `ENABLE_<name>_AWARE_SCORER` is true, and weighs `<name>_AWARE_SCORER_WEIGHT` (1).
+ * A scorer is on when `ENABLE_<name>_AWARE_SCORER` is true, and weighs `<name>_AWARE_SCORER_WEIGHT` (1); with
+ * `PREFILL_` in front where the prompt is computed, once `PD_ENABLED` has prefill and decode apart.
  */
 const scorers = [
   { name: 'SESSION', type: 'session-affinity-scorer' },
@@ -12,7 +13,16 @@ const scorers = [
   { name: 'LOAD', type: 'load-aware-scorer' },
 ] as const;
 
+const stages = [
+  { profile: 'decode', prefix: '', filter: 'decode-filter' },
+  { profile: 'prefill', prefix: 'PREFILL_', filter: 'prefill-filter' },
+] as const;
+
 const loadThreshold = 'LOAD_AWARE_SCORER_QUEUE_THRESHOLD';
+const pdEnabled = 'PD_ENABLED';
+/** The original compared it with bytes of the prompt; here it is tokens. */
+const pdThreshold = 'PD_PROMPT_LEN_THRESHOLD';
+const defaultPdThreshold = 10;
 
 /** Switches and numbers that have nothing to switch here, and what their user is told. */
 const withoutEffect: readonly { switches: readonly string[]; values: readonly string[]; message: string }[] = [
@@ -25,11 +35,6 @@ const withoutEffect: readonly { switches: readonly string[]; values: readonly st
       'PREFILL_KVCACHE_INDEXER_REDIS_ADDR',
     ],
     message: 'the scorer of exact KV-cache contents is not there yet and needs no Redis; nothing is scored by it',
-  },
-  {
-    switches: ['PD_ENABLED', ...scorers.map(({ name }) => `PREFILL_ENABLE_${name}_AWARE_SCORER`)],
-    values: ['PD_PROMPT_LEN_THRESHOLD', ...scorers.map(({ name }) => `PREFILL_${name}_AWARE_SCORER_WEIGHT`)],
-    message: 'prefill and decode apart is not there yet; decode pods do both',
   },
   {
     switches: [],
@@ -61,10 +66,13 @@ const withoutEffect: readonly { switches: readonly string[]; values: readonly st
   },
 ];
 
-const scorerSwitches = scorers.map(({ name }) => `ENABLE_${name}_AWARE_SCORER`);
-const scorerNumbers = [...scorers.map(({ name }) => `${name}_AWARE_SCORER_WEIGHT`), loadThreshold];
-const switches = new Set([...scorerSwitches, ...withoutEffect.flatMap((row) => row.switches)]);
-const values = new Set([...scorerNumbers, ...withoutEffect.flatMap((row) => row.values)]);
+const perScorer = (name: (stage: string, scorer: string) => string): string[] =>
+  stages.flatMap(({ prefix }) => scorers.map((scorer) => name(prefix, scorer.name)));
+const ownSwitches = [pdEnabled, ...perScorer((prefix, name) => `${prefix}ENABLE_${name}_AWARE_SCORER`)];
+const weights = perScorer((prefix, name) => `${prefix}${name}_AWARE_SCORER_WEIGHT`);
+const numbers = [...weights, loadThreshold, pdThreshold];
+const switches = new Set([...ownSwitches, ...withoutEffect.flatMap((row) => row.switches)]);
+const values = new Set([...numbers, ...withoutEffect.flatMap((row) => row.values)]);
 
 /** What looks like one of these names, so that a misspelt one is not passed over in silence. */
 const looksLikeOurs =
@@ -93,47 +101,65 @@ export function configFromEnvironment(environment: Readonly<Record<string, strin
     throw new SignalboxError('config_invalid', problems.join('\n'), { param: 'environment' });
   }
 
-  const enabled = scorers.filter(({ name }) => given.get(`ENABLE_${name}_AWARE_SCORER`) === 'true');
-  const threshold = given.get(loadThreshold);
   return {
     warnings: [...given].flatMap(([name, value]) => warningOf(name, value, given) ?? []),
-    config: {
-      apiVersion: 'llm-d.ai/v1alpha1',
-      kind: 'EndpointPickerConfig',
-      plugins: [
-        { type: 'decode-filter' },
-        ...enabled.map(({ name, type }) =>
-          name === 'LOAD' && threshold !== undefined
-            ? { type, parameters: { threshold: Number(threshold) } }
-            : { type },
-        ),
-        { type: 'max-score-picker' },
-      ],
-      schedulingProfiles: [
-        {
-          name: 'decode',
-          plugins: [
-            { pluginRef: 'decode-filter' },
-            ...enabled.map(({ name, type }) => ({
-              pluginRef: type,
-              weight: Number(given.get(`${name}_AWARE_SCORER_WEIGHT`) ?? 1),
-            })),
-            { pluginRef: 'max-score-picker' },
-          ],
-        },
-      ],
-    },
+    config: configOf(given),
   };
+}
+
+function configOf(given: ReadonlyMap<string, string>): EndpointPickerConfig {
+  const isSplit = given.get(pdEnabled) === 'true';
+  const profiles = (isSplit ? stages : stages.slice(0, 1)).map(({ profile, prefix, filter }) => ({
+    profile,
+    filter,
+    enabled: scorers
+      .filter(({ name }) => given.get(`${prefix}ENABLE_${name}_AWARE_SCORER`) === 'true')
+      .map(({ name, type }) => ({ type, weight: Number(given.get(`${prefix}${name}_AWARE_SCORER_WEIGHT`) ?? 1) })),
+  }));
+  const types = new Set(profiles.flatMap(({ filter, enabled }) => [filter, ...enabled.map(({ type }) => type)]));
+  const threshold = given.get(loadThreshold);
+  return {
+    apiVersion: 'llm-d.ai/v1alpha1',
+    kind: 'EndpointPickerConfig',
+    plugins: [
+      ...(isSplit ? splitPlugins(Number(given.get(pdThreshold) ?? defaultPdThreshold)) : []),
+      ...[...types].map((type) =>
+        type === 'load-aware-scorer' && threshold !== undefined
+          ? { type, parameters: { threshold: Number(threshold) } }
+          : { type },
+      ),
+      { type: 'max-score-picker' },
+    ],
+    schedulingProfiles: profiles.map(({ profile, filter, enabled }) => ({
+      name: profile,
+      plugins: [
+        { pluginRef: filter },
+        ...enabled.map(({ type, weight }) => ({ pluginRef: type, weight })),
+        { pluginRef: 'max-score-picker' },
+      ],
+    })),
+  };
+}
+
+function splitPlugins(threshold: number): EndpointPickerConfig['plugins'] {
+  const type = 'prefix-based-pd-decider';
+  // Nothing asks for a threshold of 0: everything is apart then, which the decider would take as "off".
+  return [
+    { type: 'disagg-profile-handler', parameters: { deciders: { prefill: type } } },
+    { type, parameters: { nonCachedTokens: Math.max(1, threshold) } },
+  ];
 }
 
 function problemOf(name: string, value: string): string | null {
   if (switches.has(name)) {
     return value === 'true' || value === 'false' ? null : `environment: ${name} is "${value}", expected true or false`;
   }
-  if (scorerNumbers.includes(name)) {
+  if (numbers.includes(name)) {
     const least = name === loadThreshold ? 1 : 0;
-    const isNumber = /^\d+(\.\d+)?$/.test(value) && Number(value) >= least;
-    return isNumber ? null : `environment: ${name} is "${value}", expected a number of at least ${least}`;
+    const pattern = name === pdThreshold ? /^\d+$/ : /^\d+(\.\d+)?$/;
+    const isNumber = pattern.test(value) && Number(value) >= least;
+    const kind = name === pdThreshold ? 'a whole number' : 'a number';
+    return isNumber ? null : `environment: ${name} is "${value}", expected ${kind} of at least ${least}`;
   }
   // No version ever read a DECODE_ name, yet published examples set them.
   if (values.has(name) || name.startsWith('DECODE_')) return null;
@@ -142,6 +168,14 @@ function problemOf(name: string, value: string): string | null {
 
 function warningOf(name: string, value: string, given: ReadonlyMap<string, string>): string | null {
   if (name.startsWith('DECODE_')) return `${name} is not read; the names without DECODE_ are meant for decode pods`;
+  if (
+    name.startsWith('PREFILL_') &&
+    value === 'true' &&
+    ownSwitches.includes(name) &&
+    given.get(pdEnabled) !== 'true'
+  ) {
+    return `${name}=${value} has no effect without ${pdEnabled}=true`;
+  }
   const row = withoutEffect.find((each) => each.switches.includes(name) || each.values.includes(name));
   if (row === undefined) return null;
   // What is off asks for nothing, and a number or an address alone neither.

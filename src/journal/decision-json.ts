@@ -29,11 +29,24 @@ export interface DecisionJson {
   schedulerSeconds: number;
   /** Null when none could serve it. */
   picked: string | null;
+  /** Null where the policy does not ask whether prefill and decode are apart. */
+  disaggregation: DisaggregationJson | null;
   attempts: { endpoint: string; status: number | null; reason: string }[];
   shadow: { policy: string; picked: string | null }[];
   outcome: OutcomeJson | null;
   /** Only when asked for. */
   flips?: FlipsJson;
+}
+
+interface DisaggregationJson {
+  /** Who decided: a decider's name or the profile handler's type. */
+  by: string;
+  split: boolean;
+  reason: string;
+  details: Record<string, number | string | null>;
+  /** Where the prompt was to be computed; null when where it is decoded. */
+  prefill: string | null;
+  attempts: { endpoint: string; status: number | null; reason: string }[];
 }
 
 interface InputsJson {
@@ -122,10 +135,17 @@ export function decisionJson(decision: Decision): DecisionJson {
     },
     schedulerSeconds: decision.schedulerSeconds,
     picked: decision.candidates[decision.picked]?.endpoint ?? null,
+    disaggregation: disaggregationJson(decision),
     attempts: decision.attempts,
     shadow: decision.shadow,
     outcome: outcome && { ...outcome, promptTokens: outcome.promptTokens ?? null },
   };
+}
+
+function disaggregationJson({ disaggregation, candidates }: Decision): DisaggregationJson | null {
+  if (disaggregation === null) return null;
+  const { by, split, reason, details, prefill, attempts } = disaggregation;
+  return { by, split, reason, details, prefill: candidates[prefill]?.endpoint ?? null, attempts };
 }
 
 function profileJson(decision: Decision, profile: ProfileRecord, listed: ReadonlySet<number>): ProfileJson {
@@ -173,15 +193,18 @@ function profileJson(decision: Decision, profile: ProfileRecord, listed: Readonl
   };
 }
 
-/** All candidates, or of very many those with the best totals, the one picked first. */
+/** All candidates, or of very many those with the best totals, the ones picked first. */
 function listedCandidates(decision: Decision): number[] {
   const all = decision.candidates.map((_, index) => index);
   if (all.length <= listLimit) return all;
   const profile = decision.profiles[decision.primaryProfile];
   if (profile === undefined || profile.scored.length === 0) return all.slice(0, bestListed);
   const sign = profile.scorers[0]?.unit === 'seconds' ? 1 : -1;
-  return Array.from(profile.scored, (index, i) => ({ index, rank: sign * profile.totals[i]! }))
-    .sort((a, b) => Number(b.index === decision.picked) - Number(a.index === decision.picked) || a.rank - b.rank)
+  const prefill = decision.disaggregation?.prefill ?? -1;
+  const isChosen = (index: number): number => Number(index === decision.picked || index === prefill);
+  const listed = Array.from(profile.scored, (index, i) => ({ index, rank: sign * profile.totals[i]! }))
+    .sort((a, b) => isChosen(b.index) - isChosen(a.index) || a.rank - b.rank)
     .slice(0, bestListed)
     .map(({ index }) => index);
+  return prefill < 0 || listed.includes(prefill) ? listed : [...listed, prefill];
 }

@@ -22,6 +22,7 @@ export function explainTable(decision: DecisionJson, sent = true): string {
   const picked = sent ? `picked ${decision.picked}` : `would go to ${decision.picked}`;
   const none = sent ? 'not placed' : 'would not be placed';
   out.push('', decision.picked === null ? none : picked, `  because ${decision.reason}`);
+  out.push(...disaggregationLines(decision, sent));
   if (attempts.length > 1 || attempts.some(({ endpoint }) => endpoint !== decision.picked)) {
     out.push('tried', ...attempts.map(({ endpoint, status, reason }) => `  ${endpoint}  ${status ?? '-'}  ${reason}`));
   }
@@ -32,6 +33,15 @@ export function explainTable(decision: DecisionJson, sent = true): string {
   }
   out.push('', ...outcomeLines(decision, sent));
   return `${out.map(printable).join('\n')}\n`;
+}
+
+function disaggregationLines({ disaggregation }: DecisionJson, sent: boolean): string[] {
+  if (disaggregation === null) return [];
+  const { by, split, reason, prefill, attempts } = disaggregation;
+  const where = split ? `prefill ${sent ? 'went' : 'would go'} to ${prefill}` : 'prefill stays where decode is';
+  const tried = attempts.map(({ endpoint, status, reason: why }) => `  ${endpoint}  ${status ?? '-'}  ${why}`);
+  const isPlain = attempts.length === 1 && attempts[0]!.status === 200;
+  return [where, `  because ${by}: ${reason}`, ...(isPlain || tried.length === 0 ? [] : ['prefill tried', ...tried])];
 }
 
 function inputLines(decision: DecisionJson, short: Names): string[] {

@@ -30,12 +30,15 @@ export function decisionSteps(decision: Decision, context: LogContext): LogStep[
 
   const everything = decision.candidates.map((_, index) => index);
   const steps = [step(4, 'LLM request assembled', { request })];
-  if (decision.profiles.length === 1) {
+  if (decision.disaggregation === null) {
     const sic = 'Disagregated prefill/decode disabled - scheduling to decode worker only';
     steps.push(step(4, sic, { request }, 'PD'));
   }
-  steps.push(step(4, 'Scheduling a request', { request, metrics: pods(everything) }));
-  for (const profile of decision.profiles) {
+  for (const [index, profile] of decision.profiles.entries()) {
+    // The original decided between its first and its second pass.
+    if (index === 1) steps.push(...splitSteps(decision, step));
+    const which = decision.profiles.length === 1 ? {} : { profile: profile.name };
+    steps.push(step(4, 'Scheduling a request', { request, ...which, metrics: pods(everything) }));
     steps.push(step(4, 'Before running filter plugins', { request, pods: pods(profile.candidates) }));
     for (const { plugin, type, kept, dropped } of profile.filters) {
       steps.push(
@@ -89,7 +92,7 @@ export function decisionSteps(decision: Decision, context: LogContext): LogStep[
       step(4, 'After running picker plugin', {
         request,
         result: { TargetPod: { Pod: pod(winner), Score: profile.totals[at] } },
-        reason: decision.reason,
+        ...(index === decision.primaryProfile ? { reason: decision.reason } : {}),
       }),
     );
     for (const { plugin, type } of profile.scorers) {
@@ -108,6 +111,7 @@ export function decisionSteps(decision: Decision, context: LogContext): LogStep[
       );
     }
   }
+  if (decision.profiles.length === 1) steps.push(...splitSteps(decision, step));
   const served = decision.candidates[decision.picked];
   if (served !== undefined) {
     steps.push(
@@ -119,6 +123,24 @@ export function decisionSteps(decision: Decision, context: LogContext): LogStep[
     );
   }
   return steps;
+}
+
+type Step = (verbosity: number, msg: string, fields?: Record<string, unknown>, logger?: string) => LogStep;
+
+/** Whether the request goes to two endpoints, and why. */
+function splitSteps({ disaggregation, candidates, picked }: Decision, step: Step): LogStep[] {
+  if (disaggregation === null) return [];
+  const { by, split, reason, details, prefill } = disaggregation;
+  const steps: LogStep[] = [];
+  const { uncachedTokens, cachedTokens, promptTokens } = details;
+  if (typeof uncachedTokens === 'number') {
+    const suffix = `Non-cached suffix is ${split ? 'larger' : 'smaller'} than threshold`;
+    const hitPercentage = Math.round((100 * Number(cachedTokens)) / Math.max(1, Number(promptTokens)));
+    steps.push(step(0, `${suffix}, using ${split ? 'PD' : 'decode'} scheduler`, { hitPercentage, ...details }, 'PD'));
+  }
+  const message = split ? 'Scheduling to separate Prefill and Decode workers' : 'Scheduling to decode worker only';
+  const pods = split ? { prefill: candidates[prefill]?.endpoint, decode: candidates[picked]?.endpoint } : {};
+  return [...steps, step(4, message, { decider: by, reason, details, ...pods }, 'PD')];
 }
 
 /** What is known when the answer has ended. */
@@ -143,6 +165,7 @@ export function outcomeSteps(decision: Decision, endedEpochMs: number): LogStep[
           endpoint: outcome.endpoint,
         },
         attempts: decision.attempts.map(({ endpoint, status, reason }) => ({ endpoint, status, reason })),
+        ...(decision.disaggregation === null ? {} : { prefillAttempts: decision.disaggregation.attempts }),
       },
     },
     {

@@ -3,8 +3,19 @@ import { SignalboxError } from '../base/errors.ts';
 import { hashJson } from '../base/hash.ts';
 import { didYouMean } from '../base/suggest.ts';
 import { fileError, readYaml, validate, type FileIssue, type YamlFile } from '../base/yaml.ts';
-import type { Filter, Picker, PluginDefinition, ProfileHandler, Scorer, Stateful } from './plugin.ts';
+import type {
+  Configured,
+  Decider,
+  Filter,
+  Picker,
+  PickerDefinition,
+  PluginDefinition,
+  ProfileHandler,
+  Scorer,
+  Stateful,
+} from './plugin.ts';
 import { pluginByType } from './plugins/index.ts';
+import { singleProfileHandler } from './plugins/profile-handlers/single-profile-handler.ts';
 import type { Policy, Profile } from './policy.ts';
 
 const apiVersions = ['llm-d.ai/v1alpha1', 'inference.networking.x-k8s.io/v1alpha1'] as const;
@@ -69,6 +80,8 @@ function compile(file: YamlFile, name: string): Policy {
   const created = new Map<string, Created>();
   const profileNames = config.schedulingProfiles.map((profile) => profile.name);
   const resolved: unknown[] = [];
+  const deciders = new Map<string, Decider>();
+  const handlers: { readonly at: string; create(configured: Configured): ProfileHandler }[] = [];
 
   for (const [index, plugin] of config.plugins.entries()) {
     const pluginName = plugin.name ?? plugin.type;
@@ -88,10 +101,17 @@ function compile(file: YamlFile, name: string): Policy {
         index,
         'parameters',
       ]);
-      const instance = definition.create(parameters, profileNames);
+      resolved.push({ name: pluginName, type: plugin.type, parameters });
+      // A handler may refer to plugins that stand further down.
+      if (definition.kind === 'profile-handler') {
+        handlers.push({ at: file.at(['plugins', index]), create: (all) => definition.create(parameters, all) });
+        created.set(pluginName, { definition, instance: null, stateIndex: -1 });
+        continue;
+      }
+      const instance = definition.create(parameters);
       const stateIndex = isStateful(instance) ? stateful.push(instance) - 1 : -1;
       created.set(pluginName, { definition, instance, stateIndex });
-      resolved.push({ name: pluginName, type: plugin.type, parameters });
+      if (definition.kind === 'decider') deciders.set(pluginName, instance as Decider);
     } catch (error) {
       if (!(error instanceof SignalboxError)) throw error;
       issues.push(issueOf(error, file.at(['plugins', index])));
@@ -113,13 +133,18 @@ function compile(file: YamlFile, name: string): Policy {
   }
   if (issues.length > 0) throw fileError(issues);
 
-  const handlers = [...created.values()].filter(({ definition }) => definition.kind === 'profile-handler');
   if (handlers.length > 1) {
     throw fileError([{ at: file.at(['plugins']), message: 'more than one profile handler is configured' }]);
   }
-  const handler =
-    (handlers[0]?.instance as ProfileHandler | undefined) ??
-    (pluginByType.get('single-profile-handler')!.create({}, profileNames) as ProfileHandler);
+  const [asked] = handlers;
+  const configured: Configured = { profiles: profileNames, deciders };
+  let handler: ProfileHandler;
+  try {
+    handler = asked === undefined ? singleProfileHandler.create({}, configured) : asked.create(configured);
+  } catch (error) {
+    if (!(error instanceof SignalboxError) || asked === undefined) throw error;
+    throw fileError([issueOf(error, asked.at)]);
+  }
   const hold = config.flowControl?.hold ?? null;
   return {
     name,
@@ -168,6 +193,7 @@ function compileProfile(
         pickers.push({ ...used, instance: plugin.instance as Picker, unit: definition.unit });
         break;
       case 'profile-handler':
+      case 'decider':
         break;
     }
   }
@@ -188,8 +214,8 @@ function compileProfile(
 
 function defaultPicker(unit: 'share' | 'seconds'): Profile['picker'] {
   const type = unit === 'share' ? 'max-score-picker' : 'min-cost-picker';
-  const definition = pluginByType.get(type)!;
-  const instance = definition.create(definition.parameters.parse({}), []) as Picker;
+  const definition = pluginByType.get(type) as PickerDefinition;
+  const instance = definition.create(definition.parameters.parse({}));
   return { plugin: type, type, instance, stateIndex: -1, unit };
 }
 

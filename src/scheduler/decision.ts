@@ -1,4 +1,4 @@
-import type { ScoreUnit } from './plugin.ts';
+import type { ScoreUnit, Verdict } from './plugin.ts';
 import type { PrefixLookup } from './view.ts';
 
 /**
@@ -18,6 +18,7 @@ export interface Decision {
   readonly promptTokens: number;
   readonly promptCharacters: number;
   readonly maxOutputTokens: number | null;
+  readonly splittable: boolean;
   readonly sessionEndpoint: string | null;
   /** Names, never values. */
   readonly headerNames: readonly string[];
@@ -35,6 +36,8 @@ export interface Decision {
   readonly primaryProfile: number;
   /** Index into `candidates` of the one that is to serve the request; -1 when none could. */
   readonly picked: number;
+  /** Whether prefill and decode are apart; null where the policy does not ask. */
+  readonly disaggregation: Disaggregation | null;
   /** A few words: why this endpoint. */
   readonly reason: string;
   readonly predicted: { cachedTokens: number; ttftSeconds: number; e2eSeconds: number };
@@ -97,6 +100,16 @@ export interface ProfileRecord {
     readonly tied: Int32Array;
     readonly picked: Int32Array;
   };
+}
+
+/** Prefill and decode of one request: at one endpoint or at two. */
+interface Disaggregation extends Verdict {
+  /** Index into `Decision.profiles` of the one that picked where the prompt is computed; -1 when it is not split. */
+  readonly profile: number;
+  /** Index into `Decision.candidates` of where the prompt is to be computed; -1 when it is not split. */
+  readonly prefill: number;
+  /** Prefills tried, in order. With none answered the prompt was computed where it was decoded. */
+  readonly attempts: Attempt[];
 }
 
 interface Attempt {

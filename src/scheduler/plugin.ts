@@ -46,11 +46,64 @@ export interface Picker<State = unknown> {
   pick(cycle: Cycle, totals: Float64Array, state: State): Pick;
 }
 
-/** Decides which profile runs next, given the picks so far; null when done. */
+/** What a profile that has run came to. */
+export interface ProfileRun {
+  readonly profile: string;
+  /** As `Pick.picked`. */
+  readonly picked: readonly number[];
+  /** The total of the first of them; NaN without one. */
+  readonly total: number;
+}
+
+/** How far a request has come: the profiles that have run, in their order. */
+export interface Progress {
+  readonly request: SchedulingRequest;
+  readonly view: FleetView;
+  readonly done: readonly ProfileRun[];
+}
+
+/** Which profiles run, and which of their picks does what. Pure: asked twice it says the same. */
 export interface ProfileHandler {
-  next(request: SchedulingRequest, done: readonly { profile: string; picked: readonly number[] }[]): string | null;
+  /** The profile to run next; null when there is no more to run. */
+  next(progress: Progress): string | null;
+  /** What the picks are for, once `next` has nothing left. */
+  settle(progress: Progress): Settlement;
+}
+
+interface Settlement {
   /** The profile whose pick serves the request. */
-  readonly primary: string;
+  readonly serves: string;
+  /** The profile whose pick computes the prompt for it; null where one does both. */
+  readonly prefills: string | null;
+  /** Why prefill and decode are apart or not; null where that is no question. */
+  readonly verdict: Verdict | null;
+}
+
+/** Whether prefill and decode of a request go to two endpoints. */
+export interface Verdict {
+  /** The decider's name, or the handler's where it needed none. */
+  readonly by: string;
+  readonly split: boolean;
+  /** In a few words. */
+  readonly reason: string;
+  readonly details: Readonly<Record<string, number | string | null>>;
+}
+
+/** Says whether the prompt is computed apart from where its answer is decoded. */
+export interface Decider {
+  /** Whether it compares the picks of all profiles, which then run first; else it knows only where decode would be. */
+  readonly comparesPicks: boolean;
+  decide(question: SplitQuestion): Omit<Verdict, 'by'>;
+}
+
+/** The runs a decider may look at; null where there is none, or where nothing was picked. */
+interface SplitQuestion {
+  readonly request: SchedulingRequest;
+  readonly view: FleetView;
+  /** Where both would be done. */
+  readonly together: ProfileRun;
+  readonly decode: ProfileRun;
+  readonly prefill: ProfileRun | null;
 }
 
 /** What happened to a request in the end, as far as it was seen. */
@@ -95,7 +148,18 @@ export interface PickerDefinition<P = unknown> extends Common<'picker', P> {
   create(parameters: P): Picker & Partial<Stateful<unknown>>;
 }
 export interface ProfileHandlerDefinition<P = unknown> extends Common<'profile-handler', P> {
-  /** `profiles` are the names configured; throws `config_invalid` when they do not suit it. */
-  create(parameters: P, profiles: readonly string[]): ProfileHandler;
+  /** Throws `config_invalid` when what is configured does not suit it. */
+  create(parameters: P, configured: Configured): ProfileHandler;
 }
-export type PluginDefinition = FilterDefinition | ScorerDefinition | PickerDefinition | ProfileHandlerDefinition;
+export interface DeciderDefinition<P = unknown> extends Common<'decider', P> {
+  create(parameters: P): Decider;
+}
+
+/** What a profile handler may refer to. */
+export interface Configured {
+  readonly profiles: readonly string[];
+  readonly deciders: ReadonlyMap<string, Decider>;
+}
+
+export type PluginDefinition =
+  FilterDefinition | ScorerDefinition | PickerDefinition | ProfileHandlerDefinition | DeciderDefinition;

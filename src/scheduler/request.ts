@@ -9,6 +9,8 @@ export interface SchedulingRequest {
   readonly promptTokens: number;
   /** The same in characters, where it was counted. */
   readonly promptCharacters?: number;
+  /** False when its prompt must be computed where it is answered: several prompts or answers, or marks on prompt tokens. */
+  readonly splittable?: boolean;
   /** The output bound the client gave, null when it gave none. */
   readonly maxOutputTokens: number | null;
   /** Endpoint name from a session token that was verified at the door; null without one. */

@@ -57,6 +57,7 @@ export function scheduleAgain(decision: Decision, policy: Policy, inputs: Decisi
     promptTokens: decision.promptTokens,
     promptCharacters: decision.promptCharacters,
     maxOutputTokens: decision.maxOutputTokens,
+    splittable: decision.splittable,
     sessionEndpoint: decision.sessionEndpoint,
     headers: {},
   };

@@ -1,7 +1,7 @@
 import { seededRandom } from '../base/random.ts';
 import type { Random } from '../base/random.ts';
 import type { ProfileRecord } from './decision.ts';
-import type { Cycle, Details } from './plugin.ts';
+import type { Cycle, Details, ProfileRun, Progress, Verdict } from './plugin.ts';
 import type { Policy, PolicyStates, Profile } from './policy.ts';
 import type { SchedulingRequest } from './request.ts';
 import type { FleetView } from './view.ts';
@@ -13,6 +13,11 @@ export interface Schedule {
   readonly picked: readonly number[];
   /** Index into `profiles` of the one that serves; -1 when it did not run. */
   readonly primary: number;
+  /** The same of the one whose pick computes the prompt; -1 where that is where it is served. */
+  readonly prefill: number;
+  /** Slots that may compute the prompt, in order of preference; empty likewise. */
+  readonly prefillPicked: readonly number[];
+  readonly verdict: Verdict | null;
 }
 
 /**
@@ -29,17 +34,27 @@ export function schedule(
   const random = seededRandom(seed);
   const positions = positionsOf(view);
   const profiles: ProfileRecord[] = [];
-  const done: { profile: string; picked: readonly number[] }[] = [];
+  const done: ProfileRun[] = [];
+  const progress: Progress = { request, view, done };
   for (;;) {
-    const name = policy.handler.next(request, done);
+    const name = policy.handler.next(progress);
     const profile = name === null ? undefined : policy.profiles.get(name);
     if (profile === undefined || done.length > policy.profiles.size) break;
-    const { record, picked } = runProfile(profile, states, request, view, random, positions);
+    const { record, picked, total } = runProfile(profile, states, request, view, random, positions);
     profiles.push(record);
-    done.push({ profile: profile.name, picked });
+    done.push({ profile: profile.name, picked, total });
   }
-  const primary = done.findIndex((each) => each.profile === policy.handler.primary);
-  return { profiles, primary, picked: done[primary]?.picked ?? [] };
+  const { serves, prefills, verdict } = policy.handler.settle(progress);
+  const primary = done.findIndex((each) => each.profile === serves);
+  const prefill = prefills === null ? -1 : done.findIndex((each) => each.profile === prefills);
+  return {
+    profiles,
+    primary,
+    picked: done[primary]?.picked ?? [],
+    prefill,
+    prefillPicked: done[prefill]?.picked ?? [],
+    verdict,
+  };
 }
 
 function runProfile(
@@ -49,7 +64,7 @@ function runProfile(
   view: FleetView,
   random: Random,
   positions: Int32Array,
-): { record: ProfileRecord; picked: readonly number[] } {
+): { record: ProfileRecord; picked: readonly number[]; total: number } {
   const positionsIn = (slots: ArrayLike<number>): Int32Array => {
     const found = new Int32Array(slots.length);
     for (let i = 0; i < found.length; i++) found[i] = positions[slots[i]!]!;
@@ -94,6 +109,7 @@ function runProfile(
       picker: { plugin, type, tied: positionsIn(tied), picked: positionsIn(picked) },
     },
     picked,
+    total: picked.length === 0 ? NaN : totals[candidates.indexOf(picked[0]!)]!,
   };
 }
 

@@ -52,15 +52,42 @@ test('what cannot be honoured is accepted with a warning that says what happens'
   const { weights, warnings } = translated({
     ENABLE_KVCACHE_AWARE_SCORER: 'true',
     KVCACHE_INDEXER_REDIS_ADDR: 'redis:8100',
-    PD_ENABLED: 'true',
     PREFILL_ENABLE_LOAD_AWARE_SCORER: 'true',
+    PREFILL_ENABLE_KVCACHE_AWARE_SCORER: 'true',
     PREFIX_SCORER_CACHE_CAPACITY: '500000',
     ENABLE_GIE_LEAST_QUEUE_FILTER: 'true',
     DECODE_ENABLE_LOAD_AWARE_SCORER: 'true',
   });
   assert.deepEqual(weights, []);
   assert.equal(warnings.length, 7);
-  for (const warning of warnings) assert.match(warning, / has no effect: | is not read; /);
+  for (const warning of warnings) assert.match(warning, / has no effect(:| without PD_ENABLED=true)| is not read; /);
+});
+
+test('PD_ENABLED gives prefill a profile of its own, with the PREFILL_ scorers', () => {
+  const environment = {
+    PD_ENABLED: 'true',
+    PD_PROMPT_LEN_THRESHOLD: '256',
+    ENABLE_PREFIX_AWARE_SCORER: 'true',
+    ENABLE_LOAD_AWARE_SCORER: 'true',
+    PREFIX_AWARE_SCORER_WEIGHT: '2',
+    PREFILL_ENABLE_LOAD_AWARE_SCORER: 'true',
+    PREFILL_LOAD_AWARE_SCORER_WEIGHT: '3',
+  };
+  const { config, warnings } = configFromEnvironment(environment)!;
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(config.plugins.slice(0, 2), [
+    { type: 'disagg-profile-handler', parameters: { deciders: { prefill: 'prefix-based-pd-decider' } } },
+    { type: 'prefix-based-pd-decider', parameters: { nonCachedTokens: 256 } },
+  ]);
+  const refs = config.schedulingProfiles.map(({ name, plugins }) => [
+    name,
+    ...plugins.map(({ pluginRef, weight }) => (weight === undefined ? pluginRef : `${pluginRef} ${weight}`)),
+  ]);
+  assert.deepEqual(refs, [
+    ['decode', 'decode-filter', 'prefix-aware-scorer 2', 'load-aware-scorer 1', 'max-score-picker'],
+    ['prefill', 'prefill-filter', 'load-aware-scorer 3', 'max-score-picker'],
+  ]);
+  policyFromConfig(config, 'test');
 });
 
 test('misspelt names and wrong values are all named, with suggestions', () => {
@@ -69,6 +96,7 @@ test('misspelt names and wrong values are all named, with suggestions', () => {
       configFromEnvironment({
         ENABLE_LAOD_AWARE_SCORER: 'true',
         PREFILL_ENABLE_PREFX_AWARE_SCORER: 'true',
+        PD_PROMPT_LEN_THRESHOLD: 'ten',
         ENABLE_PREFIX_AWARE_SCORER: 'True',
         ENABLE_SESSION_AWARE_SCORER: '',
         LOAD_AWARE_SCORER_WEIGHT: 'two',
@@ -78,6 +106,7 @@ test('misspelt names and wrong values are all named, with suggestions', () => {
       assert.deepEqual(error.message.split('\n'), [
         'environment: unknown switch ENABLE_LAOD_AWARE_SCORER; did you mean "ENABLE_LOAD_AWARE_SCORER"?',
         'environment: unknown switch PREFILL_ENABLE_PREFX_AWARE_SCORER; did you mean "PREFILL_ENABLE_PREFIX_AWARE_SCORER"?',
+        'environment: PD_PROMPT_LEN_THRESHOLD is "ten", expected a whole number of at least 0',
         'environment: ENABLE_PREFIX_AWARE_SCORER is "True", expected true or false',
         'environment: ENABLE_SESSION_AWARE_SCORER is "", expected true or false',
         'environment: LOAD_AWARE_SCORER_WEIGHT is "two", expected a number of at least 0',

@@ -27,7 +27,7 @@ test('the JSON has the shape others rely on, with null for what is not known', (
   const json = JSON.parse(JSON.stringify(decisionJson(hit()))) as Record<string, never>;
   assert.deepEqual(
     Object.keys(json).filter((key) => key !== 'kind' && key !== 'picked'),
-    'version id requestId time model streaming promptTokens policy seed admission inputs profiles reason predicted schedulerSeconds attempts shadow outcome'.split(
+    'version id requestId time model streaming promptTokens policy seed admission inputs profiles reason predicted schedulerSeconds disaggregation attempts shadow outcome'.split(
       ' ',
     ),
   );

@@ -38,7 +38,7 @@ test('a configuration is compiled: names, weights, and what it leaves out', () =
   const policy = readPolicy(valid, 'epp.yaml', 'mine');
   const profile = policy.profiles.get('decode')!;
   assert.equal(policy.name, 'mine');
-  assert.equal(policy.handler.primary, 'decode');
+  assert.deepEqual([...policy.profiles.keys()], ['decode']);
   assert.deepEqual(
     profile.scorers.map(({ plugin, type, weight, unit }) => ({ plugin, type, weight, unit })),
     [

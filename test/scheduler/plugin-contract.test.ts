@@ -9,7 +9,13 @@ import type { FleetView } from '../../src/scheduler/view.ts';
 import { requestOf, viewOf } from '../support/scheduling.ts';
 import { fleets, requests } from './arbitraries.ts';
 
-const folders = { filter: 'filters', scorer: 'scorers', picker: 'pickers', 'profile-handler': 'profile-handlers' };
+const folders = {
+  filter: 'filters',
+  scorer: 'scorers',
+  picker: 'pickers',
+  'profile-handler': 'profile-handlers',
+  decider: 'deciders',
+};
 
 function cycleOf(view: FleetView, request: Parameters<typeof requestOf>[0], seed: number): Cycle {
   return { request: requestOf(request), view, candidates: view.eligible, random: seededRandom(seed) };

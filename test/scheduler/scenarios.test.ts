@@ -31,6 +31,7 @@ const scenarioSchema = z.strictObject({
   ),
   request: z.strictObject({
     promptTokens: z.number().default(100),
+    splittable: z.boolean().default(true),
     sessionEndpoint: z.string().nullable().default(null),
   }),
   expect: z.strictObject({
@@ -40,6 +41,15 @@ const scenarioSchema = z.strictObject({
     notes: z.record(z.string(), z.record(z.string(), z.union([z.string(), z.number()]))),
     tied: z.array(z.string()),
     reason: z.string(),
+    /** With prefill and decode apart: what was decided, and where the prompt is computed. */
+    disaggregation: z
+      .strictObject({
+        split: z.boolean(),
+        reason: z.string(),
+        prefill: z.string().nullable(),
+        profiles: z.array(z.string()),
+      })
+      .optional(),
   }),
 });
 
@@ -52,8 +62,8 @@ for (const file of readdirSync(folder).sort()) {
     const view = viewOf(scenario.endpoints, scenario.lookup);
     const decision = decide(policy, requestOf(scenario.request), view, 1);
 
-    const { notes: expectedNotes, ...expected } = scenario.expect;
-    const profile = decision.profiles[0]!;
+    const { notes: expectedNotes, disaggregation: expectedSplit, ...expected } = scenario.expect;
+    const profile = decision.profiles[decision.primaryProfile]!;
     const nameOf = (index: number): string => decision.candidates[index]!.endpoint;
     const byName = (column: Float64Array): Record<string, number> =>
       Object.fromEntries(Array.from(profile.scored, (index, i) => [nameOf(index), Number(column[i]!.toFixed(4))]));
@@ -74,6 +84,13 @@ for (const file of readdirSync(folder).sort()) {
     );
     for (const [plugin, expectedOfPlugin] of Object.entries(expectedNotes)) {
       assert.deepEqual({ ...notes[plugin], ...expectedOfPlugin }, notes[plugin]);
+    }
+    const { disaggregation } = decision;
+    assert.equal(disaggregation === null, expectedSplit === undefined);
+    if (disaggregation !== null) {
+      const { split, reason, prefill } = disaggregation;
+      const profiles = decision.profiles.map(({ name }) => name);
+      assert.deepEqual({ split, reason, prefill: prefill < 0 ? null : nameOf(prefill), profiles }, expectedSplit);
     }
     const picked = pickedName(decision);
     assert.ok(picked === null ? scenario.expect.tied.length === 0 : scenario.expect.tied.includes(picked));

@@ -1,4 +1,7 @@
 import type { PluginDefinition } from '../plugin.ts';
+import { alwaysDisaggPdDecider } from './deciders/always-disagg-pd-decider.ts';
+import { costBasedPdDecider } from './deciders/cost-based-pd-decider.ts';
+import { prefixBasedPdDecider } from './deciders/prefix-based-pd-decider.ts';
 import { decodeFilter } from './filters/decode-filter.ts';
 import { prefillFilter } from './filters/prefill-filter.ts';
 import { prefixCacheAffinityFilter } from './filters/prefix-cache-affinity-filter.ts';
@@ -10,6 +13,8 @@ import { minCostPicker } from './pickers/min-cost-picker.ts';
 import { powerOfTwoPicker } from './pickers/power-of-two-picker.ts';
 import { randomPicker } from './pickers/random-picker.ts';
 import { roundRobinPicker } from './pickers/round-robin-picker.ts';
+import { disaggProfileHandler } from './profile-handlers/disagg-profile-handler.ts';
+import { pdProfileHandler } from './profile-handlers/pd-profile-handler.ts';
 import { singleProfileHandler } from './profile-handlers/single-profile-handler.ts';
 import { activeRequestScorer } from './scorers/active-request-scorer.ts';
 import { aibrixPrefixScorer } from './scorers/aibrix-prefix-scorer.ts';
@@ -39,6 +44,11 @@ import { tokenLoadScorer } from './scorers/token-load-scorer.ts';
 /** Every plugin there is. A new one is a file of its own and a line here. */
 export const plugins: readonly PluginDefinition[] = [
   singleProfileHandler,
+  disaggProfileHandler,
+  pdProfileHandler,
+  alwaysDisaggPdDecider,
+  costBasedPdDecider,
+  prefixBasedPdDecider,
   decodeFilter,
   prefillFilter,
   prefixCacheAffinityFilter,

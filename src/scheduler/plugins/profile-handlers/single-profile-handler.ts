@@ -8,7 +8,7 @@ export const singleProfileHandler: ProfileHandlerDefinition = {
   summary: 'Runs the one profile there is.',
   source: 'Gateway API Inference Extension',
   parameters: z.strictObject({}),
-  create(_parameters, profiles) {
+  create(_parameters, { profiles }) {
     const [primary] = profiles;
     if (primary === undefined || profiles.length > 1) {
       throw new SignalboxError(
@@ -16,6 +16,9 @@ export const singleProfileHandler: ProfileHandlerDefinition = {
         `single-profile-handler runs exactly one profile, but ${profiles.length} are configured (${profiles.join(', ')})`,
       );
     }
-    return { primary, next: (_request, done) => (done.length === 0 ? primary : null) };
+    return {
+      next: ({ done }) => (done.length === 0 ? primary : null),
+      settle: () => ({ serves: primary, prefills: null, verdict: null }),
+    };
   },
 };

@@ -1,0 +1,14 @@
+import { z } from 'zod';
+import type { DeciderDefinition } from '../../plugin.ts';
+
+export const alwaysDisaggPdDecider: DeciderDefinition = {
+  type: 'always-disagg-pd-decider',
+  kind: 'decider',
+  summary: 'Splits every request.',
+  source: 'llm-d router',
+  parameters: z.strictObject({}),
+  create: () => ({
+    comparesPicks: false,
+    decide: () => ({ split: true, reason: 'always', details: {} }),
+  }),
+};
