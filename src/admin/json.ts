@@ -143,12 +143,18 @@ interface ShadowPolicyJson {
   /** Not asked: its share of time was used up, or the process was busy. */
   skipped: { overShare: number; busy: number };
   /** Means over the decisions compared where both are known, as predicted at the decision. */
-  ttftSeconds: { compared: number; live: number | null; shadow: number | null };
-  cachedTokens: { compared: number; live: number | null; shadow: number | null };
+  ttftSeconds: ShadowMeansJson;
+  cachedTokens: ShadowMeansJson;
   /** How often each picked it. */
   picks: Record<string, { live: number; shadow: number }>;
   /** Those with the largest predicted difference in TTFT first. */
   disagreements: ShadowDisagreementJson[];
+}
+
+export interface ShadowMeansJson {
+  compared: number;
+  live: number | null;
+  shadow: number | null;
 }
 
 interface ShadowDisagreementJson {
@@ -161,7 +167,7 @@ interface ShadowDisagreementJson {
   shadow: ShadowPickJson;
 }
 
-interface ShadowPickJson {
+export interface ShadowPickJson {
   endpoint: string | null;
   ttftSeconds: number | null;
   cachedTokens: number | null;

@@ -1,9 +1,10 @@
 import { knownOrNull } from '../base/unknown.ts';
 import { blockBytes } from '../base/block-hash.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
+import { shadowShare } from '../dispatch/shadows.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Policy } from '../scheduler/policy.ts';
-import type { AdmissionJson, EndpointJson, PoliciesJson, ShadowJson } from './json.ts';
+import type { AdmissionJson, EndpointJson, PoliciesJson, ShadowJson, ShadowMeansJson, ShadowPickJson } from './json.ts';
 import type { Series } from './series.ts';
 
 /** `/api/endpoints`: an entry per endpoint; unknown numbers are null. */
@@ -91,6 +92,42 @@ export function admissionJson(dispatch: Dispatch): AdmissionJson {
 }
 
 /** `/api/shadow`: how the policies in shadow compare with the one that decides. */
-export function shadowJson({ policy }: Dispatch): ShadowJson {
-  return { live: { name: policy.name, hash: policy.hash }, limitShare: 0.1, share: null, policies: [] };
+export function shadowJson({ policy: live, shadows }: Dispatch): ShadowJson {
+  return {
+    live: { name: live.name, hash: live.hash },
+    limitShare: shadowShare,
+    share: shadows.share,
+    policies: shadows.all.map(({ policy: { name, hash }, tally }) => ({
+      name,
+      hash,
+      compared: tally.compared,
+      agreed: tally.agreed,
+      skipped: { ...tally.skipped },
+      ttftSeconds: meansOf(tally.ttftSeconds),
+      cachedTokens: meansOf(tally.cachedTokens),
+      picks: Object.fromEntries(tally.picks),
+      disagreements: tally.disagreements.map(({ decision: { epochMs, ...decision }, live: here, shadow: there }) => ({
+        ...decision,
+        time: new Date(epochMs).toISOString(),
+        live: pickOf(here),
+        shadow: pickOf(there),
+      })),
+    })),
+  };
+}
+
+interface Pick {
+  readonly picked: string | null;
+  readonly ttftSeconds: number;
+  readonly cachedTokens: number;
+}
+
+function pickOf({ picked, ttftSeconds, cachedTokens }: Pick): ShadowPickJson {
+  return { endpoint: picked, ttftSeconds: knownOrNull(ttftSeconds), cachedTokens: knownOrNull(cachedTokens) };
+}
+
+function meansOf(sums: { compared: number; live: number; shadow: number }): ShadowMeansJson {
+  const { compared, live, shadow } = sums;
+  const mean = (sum: number): number | null => (compared === 0 ? null : sum / compared);
+  return { compared, live: mean(live), shadow: mean(shadow) };
 }

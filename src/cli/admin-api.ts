@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SignalboxError, messageOf } from '../base/errors.ts';
+import type { EndpointJson } from '../admin/json.ts';
 import type { DecisionJson } from '../journal/decision-json.ts';
 import { adminUrl } from '../stack/registry.ts';
 
@@ -9,22 +10,48 @@ const decision = z.looseObject({ version: z.literal(1), id: z.string() }).transf
 const decisions = z.array(decision);
 
 const count = z.number().nullable();
-const endpoint = z.object({
+const endpoint: z.ZodType<EndpointJson> = z.object({
   name: z.string(),
   address: z.string(),
+  labels: z.record(z.string(), z.string()),
   ready: z.boolean(),
+  state: z.enum(['ready', 'starting', 'failing', 'withdrawn']),
   models: z.array(z.string()),
-  inFlight: count,
-  queuedPrefillTokens: count,
+  inFlight: z.number(),
+  queuedPrefillTokens: z.number(),
+  queuedPrefillSeconds: z.number(),
+  contextTokens: z.number(),
   waiting: count,
   running: count,
   kvUsage: count,
   gaugeAgeMs: count,
+  cachedTokens: z.number(),
   speed: count,
+  secondsPerOutputToken: count,
+  totals: z.object({
+    requests: z.number(),
+    failed: z.number(),
+    promptTokens: z.number(),
+    measuredTokens: z.number(),
+    cachedTokens: z.number(),
+    completionTokens: z.number(),
+  }),
 });
 
-/** An endpoint as `/api/endpoints` shows it; unknown numbers are null. */
-export type EndpointJson = z.output<typeof endpoint>;
+const means = z.object({ compared: z.number(), live: count, shadow: count });
+const shadow = z.object({
+  policies: z.array(
+    z.object({
+      name: z.string(),
+      compared: z.number(),
+      agreed: z.number(),
+      ttftSeconds: means,
+      cachedTokens: means,
+    }),
+  ),
+});
+/** Of `/api/shadow`, what is said in a line. */
+export type ShadowSummary = z.output<typeof shadow>;
 
 /** What commands ask of a running gateway. Every failure is a `SignalboxError` that names the URL. */
 export class AdminApi {
@@ -63,6 +90,10 @@ export class AdminApi {
   /** Where a request with this body would go, and what would change that; nothing is sent on. */
   explain(body: string): Promise<DecisionJson> {
     return this.#ask('/api/explain?flips=1', decision, body);
+  }
+
+  shadow(): Promise<ShadowSummary> {
+    return this.#ask('/api/shadow', shadow);
   }
 
   async #ask<Value>(path: string, schema: z.ZodType<Value>, body?: string): Promise<Value> {

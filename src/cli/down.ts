@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { print } from './print.ts';
+import { printComparison } from './shadow-lines.ts';
 import { giveOrder } from '../stack/control.ts';
 import { isRunning } from '../stack/process-identity.ts';
 import { cleanUp, readState, runningState, stackFolder } from '../stack/state.ts';
@@ -21,6 +22,7 @@ async function down(namespace: string): Promise<void> {
       wasLeft ? `the stack in namespace ${namespace} had died; cleaned up` : `no stack runs in namespace ${namespace}`,
     );
   }
+  await printComparison(state.adminUrl);
   await giveOrder(state, { do: 'down' });
   while (isRunning(state.supervisor)) await sleep(20);
   print(`the stack in namespace ${namespace} has ended`);

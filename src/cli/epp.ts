@@ -14,6 +14,7 @@ interface Flags {
   endpointsFile?: string;
   configFile?: string;
   configText?: string;
+  shadow?: string[];
   poolName: string;
   namespace: string;
   secureServing: boolean;
@@ -49,6 +50,7 @@ export function eppCommand(): Command {
       ).conflicts('configText'),
     )
     .option('--config-text <yaml>', 'the same as text')
+    .option('--shadow <name...>', 'policies to compare with, without effect: presets, or EndpointPickerConfig files')
     .option('--pool-name <name>', "the pool's name in metrics", 'default')
     .option('--namespace <namespace>', 'namespace of the pods, for logs', 'default')
     .addOption(
@@ -101,7 +103,7 @@ async function runEpp(flags: Flags, command: Command): Promise<void> {
 }
 
 function optionsOf(flags: Flags): EppOptions {
-  const { endpoint, endpointsFile, configFile, configText, certPath, eppLog, sessionKeyFile } = flags;
+  const { endpoint, endpointsFile, configFile, configText, shadow, certPath, eppLog, sessionKeyFile } = flags;
   return {
     host: flags.host,
     grpcPort: flags.grpcPort,
@@ -116,6 +118,7 @@ function optionsOf(flags: Flags): EppOptions {
     maxBodyBytes: flags.maxBodyBytes,
     verbosity: flags.v ?? flags.verbosity,
     ...(endpoint === undefined ? {} : { endpoints: endpoint }),
+    ...(shadow === undefined ? {} : { shadows: shadow }),
     ...(endpointsFile === undefined ? {} : { endpointsFile }),
     ...(certPath === undefined ? {} : { certPath }),
     ...(eppLog === undefined ? {} : { eppLog }),

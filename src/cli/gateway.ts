@@ -12,6 +12,7 @@ interface Flags {
   endpointsFile?: string;
   configFile?: string;
   configText?: string;
+  shadow?: string[];
   verbosity: number;
   eppLog?: string;
   name: string;
@@ -35,6 +36,7 @@ export function gatewayCommand(): Command {
       ).conflicts('configText'),
     )
     .option('--config-text <yaml>', 'the same as text')
+    .option('--shadow <name...>', 'policies to compare with, without effect: presets, or EndpointPickerConfig files')
     .option(
       '-v, --verbosity <level>',
       "verbosity of the EPP's log: 4 shows every step of each decision",
@@ -60,11 +62,12 @@ export function gatewayCommand(): Command {
 }
 
 function optionsOf(flags: Flags): GatewayOptions {
-  const { endpoint, configFile, configText, verbosity, ...rest } = flags;
+  const { endpoint, configFile, configText, shadow, verbosity, ...rest } = flags;
   return {
     ...rest,
     verbosity,
     ...(endpoint === undefined ? {} : { endpoints: endpoint }),
+    ...(shadow === undefined ? {} : { shadows: shadow }),
     policy: {
       environment: process.env,
       ...(configFile === undefined ? {} : { configFile }),

@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { wallClock } from '../base/clock.ts';
 import { messageOf, SignalboxError } from '../base/errors.ts';
+import { printComparison } from './shadow-lines.ts';
 import { runLoad } from '../traffic/load/run.ts';
 import { collectScores } from '../traffic/load/scores.ts';
 import { adminUrl as adminUrlOf, gatewayUrl } from '../stack/registry.ts';
@@ -124,6 +125,7 @@ async function load(flags: LoadFlags): Promise<void> {
     await scoring?.stop();
     const summary = summarise(tally, { workload: workload.title, url, model }, durationMs);
     process.stdout.write(flags.json === true ? `${JSON.stringify(summary, null, 2)}\n` : renderTable(summary));
+    if (flags.json !== true && (stackUrl !== null || flags.adminUrl !== undefined)) await printComparison(adminUrl);
     if (flags.report !== undefined && scoring !== null) {
       await writeReport(flags.report, loadReport(summary, tally, scoring.scores));
     }

@@ -8,6 +8,7 @@ import { runningState } from '../stack/state.ts';
 import { parseValues, type Values } from '../stack/values.ts';
 import { portNumber } from './arguments.ts';
 import { print } from './print.ts';
+import { printComparison } from './shadow-lines.ts';
 
 interface Flags {
   file: string;
@@ -107,7 +108,7 @@ function stopOnSignals(stack: Stack, onFirst: () => void): void {
     }
     isSecond = true;
     onFirst();
-    void stack.stop();
+    void printComparison(stack.adminUrl).then(() => stack.stop());
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   if (isDetached()) {
@@ -147,6 +148,7 @@ Try, in another terminal:
   ${self()} explain${namespace}     # why it went where it went
   ${self()} get pods${namespace}
   ${self()} load${namespace}        # the same under traffic
+  ${self()} top${namespace}         # watch it
 ${toEnd}${toEnd === 'Ctrl-C' ? '' : namespace} ends it.`);
 }
 

@@ -14,6 +14,7 @@ import { schedule, type Schedule } from '../scheduler/schedule.ts';
 import type { FleetView } from '../scheduler/view.ts';
 import { Arrivals } from './arrivals.ts';
 import { Flight } from './flight.ts';
+import { Shadows, type ShadowOptions } from './shadows.ts';
 import { Holding, type Reserved, type Wait } from './holding.ts';
 
 interface DispatchOptions {
@@ -23,6 +24,7 @@ interface DispatchOptions {
   readonly fleet: Fleet;
   readonly journal: Journal;
   readonly policy: Policy;
+  readonly shadows?: ShadowOptions;
 }
 
 interface PlaceHandlers {
@@ -77,6 +79,7 @@ export class Dispatch {
   readonly clock: Clock;
   /** What became of the requests that came, counted since the start. */
   readonly arrivals = new Arrivals();
+  readonly shadows: Shadows;
   readonly #random: Random;
   readonly #idPrefix: string;
   readonly #holding: Holding<Asked>;
@@ -84,13 +87,14 @@ export class Dispatch {
   #policy: Policy;
   #states: PolicyStates;
 
-  constructor({ clock, random, fleet, journal, policy }: DispatchOptions) {
+  constructor({ clock, random, fleet, journal, policy, shadows }: DispatchOptions) {
     this.clock = clock;
     this.#random = random;
     this.fleet = fleet;
     this.journal = journal;
     this.#policy = policy;
     this.#states = newStates(policy);
+    this.shadows = new Shadows(clock, shadows ?? { policies: [], isBusy: () => false });
     this.#holding = new Holding(clock, (...held) => this.#tryToPlace(...held));
     this.#idPrefix = random
       .below(2 ** 32)
@@ -121,6 +125,7 @@ export class Dispatch {
   setPolicy(policy: Policy): void {
     this.#policy = policy;
     this.#states = newStates(policy);
+    this.shadows.restart();
     this.#holding.placeHeld(policy.hold);
   }
 
@@ -191,6 +196,10 @@ export class Dispatch {
       }
     }
     const decision = this.#record(look, request, heldSinceMs);
+    const { view } = look;
+    const { queuedSeconds } = decision.admission;
+    const ttftSeconds = (slot: number): number => this.#predict(request, view, slot, queuedSeconds).ttftSeconds;
+    this.shadows.compare({ request, view, decision, ttftSeconds });
     this.journal.record(decision);
     if (picked === null) {
       const error = this.#refusal(request.model, decision);
@@ -209,6 +218,7 @@ export class Dispatch {
         pickAnother: (tried) => this.#another(policy, states, request, key, new Set([...tried, ...excluded])),
         finished: (outcome) => {
           for (const [index, plugin] of policy.stateful.entries()) plugin.finish?.(states[index], decision, outcome);
+          this.shadows.finished(decision, outcome);
         },
         freed: () => this.#holding.placeHeld(this.#policy.hold),
       }),

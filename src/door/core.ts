@@ -5,6 +5,7 @@ import type { createAdmin } from '../admin/admin.ts';
 import { wallClock } from '../base/clock.ts';
 import { messageOf, SignalboxError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
+import { LoopLoad } from '../base/loop-load.ts';
 import type { Family } from '../base/metrics.ts';
 import { seededRandom } from '../base/random.ts';
 import { Dispatch } from '../dispatch/dispatch.ts';
@@ -18,8 +19,11 @@ import { drain, listen } from '../proxy/listen.ts';
 import type { Endpoint } from '../scheduler/endpoint.ts';
 import { writeEppLog } from './epp-log.ts';
 import { DoorMetrics } from './metrics.ts';
-import { loadPolicy, type PolicySource } from './policy-source.ts';
+import { loadPolicy, loadShadow, type PolicySource } from './policy-source.ts';
 import { SessionTokens } from './session-token.ts';
+
+/** Above this share of its time at work, the process has none left for shadows. */
+const busyShare = 0.8;
 
 /** What every front door that serves requests is told. */
 export interface CoreOptions {
@@ -29,6 +33,8 @@ export interface CoreOptions {
   /** A file that lists endpoints and is watched. */
   readonly endpointsFile?: string;
   readonly policy?: PolicySource;
+  /** Policies that decide in shadow: presets' names or files. */
+  readonly shadows?: readonly string[];
   /** Where the EPP's log goes (`-` is stdout), and down to which verbosity. */
   readonly eppLog?: string;
   readonly verbosity?: number;
@@ -94,9 +100,14 @@ export class Core {
     const { policy, warnings } = await loadPolicy(source);
     for (const warning of warnings) log.warn(warning);
     const random = seededRandom(randomInt(2 ** 32));
+    const load = new LoopLoad();
+    const shadows = {
+      policies: await Promise.all((options.shadows ?? []).map(loadShadow)),
+      isBusy: () => load.share > busyShare,
+    };
     const sessions = new SessionTokens(await sessionKey(options.sessionKeyFile));
     const dispatch = ({ fleet, journal }: Core): Dispatch =>
-      new Dispatch({ clock: wallClock, random, fleet, journal, policy });
+      new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows });
     return new Core(options, source, dispatch, sessions, log, events);
   }
 
@@ -189,6 +200,10 @@ export class Core {
 
   async #reloadPolicy(): Promise<void> {
     const { policy } = await loadPolicy(this.#source);
+    const shadows = await Promise.all((this.#options.shadows ?? []).map(loadShadow));
+    const hashesOf = (policies: readonly { readonly hash: string }[]): string =>
+      policies.map(({ hash }) => hash).join();
+    if (hashesOf(shadows) !== hashesOf(this.dispatch.shadows.policies)) this.dispatch.shadows.restart(shadows);
     if (policy.hash === this.dispatch.policy.hash) return;
     this.dispatch.setPolicy(policy);
     this.#generation++;

@@ -3,7 +3,7 @@ import { messageOf, SignalboxError } from '../base/errors.ts';
 import { configFromEnvironment } from '../compat/llm-d-environment.ts';
 import { policyFromConfig, readPolicy } from '../scheduler/config.ts';
 import { defaultPolicyName } from '../scheduler/default-policy.ts';
-import { presetPolicy } from '../scheduler/presets.ts';
+import { isPreset, presetPolicy } from '../scheduler/presets.ts';
 import type { Policy } from '../scheduler/policy.ts';
 
 export interface PolicySource {
@@ -24,15 +24,25 @@ export async function loadPolicy(source: PolicySource): Promise<LoadedPolicy> {
     return { policy: readPolicy(source.configText, '--config-text', 'config-text'), warnings: [] };
   }
   if (source.configFile !== undefined) {
-    const file = source.configFile;
-    const text = await readFile(file, 'utf8').catch((error: unknown) => {
-      throw new SignalboxError('config_invalid', `${file}: cannot be read: ${messageOf(error)}`, { param: file });
-    });
-    return { policy: readPolicy(text, file, file), warnings: [] };
+    return { policy: await readPolicyFile(source.configFile), warnings: [] };
   }
   const translated = configFromEnvironment(source.environment);
   if (translated !== null) {
     return { policy: policyFromConfig(translated.config, 'environment'), warnings: translated.warnings };
   }
   return { policy: presetPolicy(defaultPolicyName), warnings: [] };
+}
+
+/** A policy to run in shadow: a preset's name, or an EndpointPickerConfig's file. @throws SignalboxError */
+export async function loadShadow(nameOrFile: string): Promise<Policy> {
+  // What is neither is most likely a name misspelt.
+  const isFile = !isPreset(nameOrFile) && /[./]/.test(nameOrFile);
+  return isFile ? readPolicyFile(nameOrFile) : presetPolicy(nameOrFile);
+}
+
+async function readPolicyFile(file: string): Promise<Policy> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new SignalboxError('config_invalid', `${file}: cannot be read: ${messageOf(error)}`, { param: file });
+  });
+  return readPolicy(text, file, file);
 }

@@ -32,7 +32,7 @@ export interface DecisionJson {
   /** Null where the policy does not ask whether prefill and decode are apart. */
   disaggregation: DisaggregationJson | null;
   attempts: { endpoint: string; status: number | null; reason: string }[];
-  shadow: { policy: string; picked: string | null }[];
+  shadow: { policy: string; picked: string | null; ttftSeconds: number | null; cachedTokens: number | null }[];
   outcome: OutcomeJson | null;
   /** Only when asked for. */
   flips?: FlipsJson;
@@ -137,7 +137,12 @@ export function decisionJson(decision: Decision): DecisionJson {
     picked: decision.candidates[decision.picked]?.endpoint ?? null,
     disaggregation: disaggregationJson(decision),
     attempts: decision.attempts,
-    shadow: decision.shadow,
+    shadow: decision.shadow.map(({ policy, picked, ttftSeconds, cachedTokens }) => ({
+      policy,
+      picked,
+      ttftSeconds: knownOrNull(ttftSeconds),
+      cachedTokens: knownOrNull(cachedTokens),
+    })),
     outcome: outcome && { ...outcome, promptTokens: outcome.promptTokens ?? null },
   };
 }

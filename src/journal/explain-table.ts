@@ -26,7 +26,10 @@ export function explainTable(decision: DecisionJson, sent = true): string {
   if (attempts.length > 1 || attempts.some(({ endpoint }) => endpoint !== decision.picked)) {
     out.push('tried', ...attempts.map(({ endpoint, status, reason }) => `  ${endpoint}  ${status ?? '-'}  ${reason}`));
   }
-  for (const { policy: other, picked } of shadow) out.push(`${other} would have picked ${picked ?? 'none'}`);
+  for (const { policy: other, picked, ttftSeconds, cachedTokens } of shadow) {
+    const predicted = `first token after ${seconds(ttftSeconds)}, ${number(cachedTokens)} tokens cached`;
+    out.push(`in shadow, ${other} would have picked ${picked === null ? 'none' : `${picked}: ${predicted}`}`);
+  }
   if (decision.flips !== undefined) {
     const lines = flipLines(decision.flips, short, sent);
     if (lines.length > 0) out.push('', ...lines);

@@ -117,6 +117,7 @@ function bytesOf(decision: Decision): number {
   }
   const strings = [decision.requestId, decision.model, decision.reason, ...decision.headerNames];
   const characters = strings.reduce((sum, text) => sum + text.length, 0);
+  const shadowBytes = 250 * decision.shadow.length;
   const values = 8 * arrays * decision.candidates.length;
-  return decisionBytes + 2 * characters + pluginBytes * plugins + arrayBytes * arrays + values;
+  return decisionBytes + shadowBytes + 2 * characters + pluginBytes * plugins + arrayBytes * arrays + values;
 }

@@ -44,7 +44,8 @@ export interface Decision {
   readonly schedulerSeconds: number;
   /** Filled while the request is on its way, in order; the last one served it (or failed last). */
   readonly attempts: Attempt[];
-  readonly shadow: { policy: string; picked: string | null }[];
+  /** What policies in shadow say they would have done, where they were asked. */
+  readonly shadow: ShadowPick[];
   /** Null until the request has ended. */
   outcome: DecisionOutcome | null;
 }
@@ -100,6 +101,14 @@ export interface ProfileRecord {
     readonly tied: Int32Array;
     readonly picked: Int32Array;
   };
+}
+
+/** What a policy without effect would have done, and what is predicted of that. */
+export interface ShadowPick {
+  readonly policy: string;
+  readonly picked: string | null;
+  readonly ttftSeconds: number;
+  readonly cachedTokens: number;
 }
 
 /** Prefill and decode of one request: at one endpoint or at two. */

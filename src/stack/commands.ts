@@ -29,7 +29,7 @@ export function containerArgs(template: ContainerTemplate, index: number, contex
     case 'sidecar':
       return ['sidecar', '--host', '127.0.0.1', '--port', port, '--vllm-port', String(context.ports[index + 1])];
     case 'gateway':
-      return gatewayArgs(context);
+      return [...gatewayArgs(context), ...template.args];
     default:
       throw new Error(`${template.program} runs in another container's process`);
   }

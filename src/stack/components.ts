@@ -1,3 +1,5 @@
+import { configFromEnvironment } from '../compat/llm-d-environment.ts';
+import { defaultPolicyName } from '../scheduler/default-policy.ts';
 import { eppEnvironment } from './epp-environment.ts';
 import { modelObjectName, templateHash } from './object-names.ts';
 import type { Values } from './values.ts';
@@ -46,16 +48,16 @@ export function workloads(values: Values, options: EngineOptions = {}): Workload
   });
   // The EPP's switches are the gateway's too: locally it lives in the gateway's process.
   const env = eppEnvironment(values);
+  // Scorers that the file names are obeyed; what the default policy would have done instead is worth knowing.
+  const args = configFromEnvironment(env) === null ? [] : ['--shadow', defaultPolicyName];
   return [
     workload('gateway', 'llm-d-inference-gateway', 1, { app: 'llm-d-inference-gateway' }, [
-      { name: 'gateway', program: 'gateway', args: [], env },
+      { name: 'gateway', program: 'gateway', args, env },
     ]),
     workload('modelservice', 'llm-d-modelservice', 1, { app: 'llm-d-modelservice' }, [
       { name: 'modelservice', program: 'modelservice', args: [], env: {} },
     ]),
-    workload('epp', `${stem}-epp`, 1, { 'llm-d.ai/epp': `${stem}-epp` }, [
-      { name: 'epp', program: 'epp', args: [], env },
-    ]),
+    workload('epp', `${stem}-epp`, 1, { 'llm-d.ai/epp': `${stem}-epp` }, [{ name: 'epp', program: 'epp', args, env }]),
     workload('decode', `${stem}-decode`, decode.replicas, serving('decode'), [
       { name: 'routing-proxy', program: 'sidecar', args: [], env: {} },
       engine(decode.extraArgs),

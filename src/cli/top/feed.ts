@@ -1,6 +1,7 @@
 import { messageOf } from '../../base/errors.ts';
 import type { DecisionJson } from '../../journal/decision-json.ts';
-import type { AdminApi, EndpointJson } from '../admin-api.ts';
+import type { EndpointJson } from '../../admin/json.ts';
+import type { AdminApi, ShadowSummary } from '../admin-api.ts';
 
 /** Decisions kept, which shares are taken over. */
 const kept = 200;
@@ -11,6 +12,7 @@ export interface Snapshot {
   readonly epochMs: number;
   readonly endpoints: readonly EndpointJson[];
   readonly decisions: readonly DecisionJson[];
+  readonly shadow: ShadowSummary;
   /** Why what is shown is not fresh; null when it is. */
   readonly error: string | null;
 }
@@ -21,6 +23,7 @@ export class Feed {
   #endpoints: readonly EndpointJson[] = [];
   /** Oldest first. */
   #decisions: readonly DecisionJson[] = [];
+  #shadow: ShadowSummary = { policies: [] };
   #error: string | null = null;
 
   constructor(api: AdminApi) {
@@ -29,13 +32,24 @@ export class Feed {
 
   get snapshot(): Snapshot {
     const decisions = this.#decisions.toReversed();
-    return { url: this.#api.url, epochMs: Date.now(), endpoints: this.#endpoints, decisions, error: this.#error };
+    return {
+      url: this.#api.url,
+      epochMs: Date.now(),
+      endpoints: this.#endpoints,
+      decisions,
+      shadow: this.#shadow,
+      error: this.#error,
+    };
   }
 
   /** Rejects when the admin API gives no answer; the snapshot then keeps what it had and says why. */
   async poll(): Promise<void> {
     try {
-      [this.#endpoints, this.#decisions] = await Promise.all([this.#api.endpoints(), this.#newDecisions()]);
+      [this.#endpoints, this.#decisions, this.#shadow] = await Promise.all([
+        this.#api.endpoints(),
+        this.#newDecisions(),
+        this.#api.shadow(),
+      ]);
       this.#error = null;
     } catch (error) {
       this.#error = messageOf(error);

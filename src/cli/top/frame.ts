@@ -1,6 +1,7 @@
 import { printable } from '../../base/printable.ts';
 import type { DecisionJson } from '../../journal/decision-json.ts';
 import { number, percent, seconds, shortNames, table, type Names } from '../../journal/text.ts';
+import { shadowLines } from '../shadow-lines.ts';
 import type { Snapshot } from './feed.ts';
 import { endpointRows, matches, matchingDecisions, requestsPerSecond, sorted, type EndpointRow } from './rows.ts';
 import type { View } from './view.ts';
@@ -37,8 +38,9 @@ function overview(snapshot: Snapshot, view: View, rows: number): Line[] {
   const endpoints = sorted(all, sort).filter(({ name, models }) => matches([name, ...models], filter));
   const decisions = matchingDecisions(snapshot.decisions, filter);
 
+  const inShadow = shadowLines(snapshot.shadow).slice(0, 2);
   // Title, two heads, a blank line, status and keys; endpoints get half of the rest, or more where there are few decisions.
-  const room = Math.max(2, rows - 6);
+  const room = Math.max(2, rows - 6 - inShadow.length);
   const forEndpoints = Math.min(endpoints.length, Math.max(Math.floor(room / 2), room - Math.max(1, decisions.length)));
   const forDecisions = Math.max(1, room - forEndpoints);
   const selected = decisions.findIndex(({ id }) => id === view.selected);
@@ -60,6 +62,7 @@ function overview(snapshot: Snapshot, view: View, rows: number): Line[] {
       if (start + i === selected) return { text, look: 'selected' };
       return hasFailed(decisions[start + i]!) ? { text, look: 'bad' } : { text };
     }),
+    ...inShadow.map((text): Line => ({ text, look: 'dim' })),
     { text: 'q quit   s sort   f filter   up/down choose   enter why', look: 'dim' },
   ];
 }
@@ -107,6 +110,7 @@ function endpointTable(rows: readonly EndpointRow[], names: Names, sort: string)
     'waiting',
     'KV',
     'speed',
+    'cached tok',
     'cached',
     'share',
   ];
@@ -114,13 +118,14 @@ function endpointTable(rows: readonly EndpointRow[], names: Names, sort: string)
     header.map((title) => (title === sort || (title === 'endpoint' && sort === 'name') ? `${title}*` : title)),
     rows.map((row) => [
       shortened(names.of(row.name)),
-      row.ready ? 'ready' : 'not ready',
+      row.state,
       number(row.inFlight),
       number(row.queuedPrefillTokens),
       number(row.running),
       number(row.waiting),
       percent(row.kvUsage),
       row.speed === null ? '-' : `${row.speed.toFixed(2)}x`,
+      number(row.cachedTokens),
       percent(row.cachedShare),
       percent(row.share),
     ]),

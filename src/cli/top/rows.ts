@@ -1,5 +1,5 @@
 import type { DecisionJson } from '../../journal/decision-json.ts';
-import type { EndpointJson } from '../admin-api.ts';
+import type { EndpointJson } from '../../admin/json.ts';
 import type { Snapshot } from './feed.ts';
 import type { Sort } from './view.ts';
 
@@ -35,6 +35,7 @@ const sortValue: Readonly<Record<Exclude<Sort, 'name'>, (row: EndpointRow) => nu
   waiting: ({ waiting }) => waiting,
   KV: ({ kvUsage }) => kvUsage,
   speed: ({ speed }) => speed,
+  'cached tok': ({ cachedTokens }) => cachedTokens,
   cached: ({ cachedShare }) => cachedShare,
   share: ({ share }) => share,
 };

@@ -6,6 +6,7 @@ export const sorts = [
   'waiting',
   'KV',
   'speed',
+  'cached tok',
   'cached',
   'share',
 ] as const;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { EndpointJson } from '../../../src/admin/json.ts';
 import type { Snapshot } from '../../../src/cli/top/feed.ts';
 import { frame } from '../../../src/cli/top/frame.ts';
 import { matchingDecisions } from '../../../src/cli/top/rows.ts';
@@ -14,8 +15,26 @@ const policy = policyFromConfig(shareTestConfig, 'test');
 const fleet = viewOf([{ name: 'pod-a' }, { name: 'pod-b' }]);
 
 function snapshotOf(endpoints: number, decisions: number): Snapshot {
-  const unknown = { waiting: null, running: null, kvUsage: null, gaugeAgeMs: null, speed: null };
-  const row = { address: '127.0.0.1:1', ready: true, models: ['toy/model'], queuedPrefillTokens: 7, ...unknown };
+  const row: EndpointJson = {
+    name: '',
+    address: '127.0.0.1:1',
+    labels: {},
+    ready: true,
+    state: 'ready',
+    models: ['toy/model'],
+    inFlight: 0,
+    queuedPrefillTokens: 7,
+    queuedPrefillSeconds: 0.1,
+    contextTokens: 9,
+    waiting: null,
+    running: null,
+    kvUsage: null,
+    gaugeAgeMs: null,
+    cachedTokens: 5,
+    speed: null,
+    secondsPerOutputToken: null,
+    totals: { requests: 0, failed: 0, promptTokens: 0, measuredTokens: 0, cachedTokens: 0, completionTokens: 0 },
+  };
   const names = Array.from(
     { length: endpoints },
     (_, i) => `pod-${String.fromCharCode(97 + (i % 26))}${i > 25 ? i : ''}`,
@@ -32,6 +51,7 @@ function snapshotOf(endpoints: number, decisions: number): Snapshot {
       }
       return decisionJson(decision);
     }),
+    shadow: { policies: [] },
     error: null,
   };
 }
@@ -72,11 +92,11 @@ test('no picture is larger than its terminal, whatever is shown and however it i
 test('unknown is "-", what cannot serve and what failed stand out', () => {
   const snapshot = snapshotOf(2, 4);
   const [down, up] = snapshot.endpoints;
-  const lines = frame({ ...snapshot, endpoints: [{ ...down!, ready: false }, up!] }, firstView, size);
+  const lines = frame({ ...snapshot, endpoints: [{ ...down!, ready: false, state: 'failing' }, up!] }, firstView, size);
   const b = lines.find(({ text }) => text.startsWith('b '))!;
-  assert.match(b.text, /^b +ready +1 +7 +- +- +- +- +- +\d+\.0%$/);
+  assert.match(b.text, /^b +ready +1 +7 +- +- +- +- +5 +- +\d+\.0%$/);
   const a = lines.find(({ text }) => text.startsWith('a '))!;
-  assert.match(a.text, /not ready/);
+  assert.match(a.text, /failing/);
   assert.equal(a.look, 'bad');
   assert.equal(lines.find(({ text }) => text.includes(' 502 '))!.look, 'bad');
   const stale = texts({ ...snapshot, error: 'no answer' });
