@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { startEngineServer } from '../engine/server/engine-server.ts';
 import { defaultProfileName, hardwareProfiles } from '../engine/model/profiles.ts';
@@ -20,6 +21,7 @@ interface Options {
   timeScale: number;
   startupDuration: number;
   legacyMetricNames?: boolean;
+  kvTransferConfig?: KvTransferConfig;
   stopStreamAfterChunks?: number;
   slowness?: number;
 }
@@ -48,6 +50,7 @@ export function engineCommand(): Command {
     .addOption(new Option('--mode <mode>', 'what it says').choices(['text', 'echo']).default('text'))
     .option('--time-scale <factor>', 'times faster than the hardware', positiveNumber, 1)
     .option('--startup-duration <seconds>', 'answer 503 for so long, as while loading weights', nonNegative, 0)
+    .option('--kv-transfer-config <json>', "hand caches to other engines and take theirs; vLLM's form", kvTransferConfig)
     .option('--legacy-metric-names', 'also expose the metric names of vLLM before 0.11')
     .option('--stop-stream-after-chunks <number>', 'failure: cut streams after so many chunks', wholeNumber)
     .option('--slowness <factor>', 'failure: times slower than the hardware', positiveNumber)
@@ -71,6 +74,7 @@ export function engineCommand(): Command {
         mode: options.mode,
         timeScale: options.timeScale,
         startupSeconds: options.startupDuration,
+        ...(options.kvTransferConfig === undefined ? {} : { kvTransfer: kvTransferOf(options.kvTransferConfig) }),
         legacyMetricNames: options.legacyMetricNames ?? false,
         failures: {
           stopStreamAfterChunks: options.stopStreamAfterChunks ?? null,
@@ -87,6 +91,28 @@ export function engineCommand(): Command {
       process.on('SIGTERM', leave);
       process.on('SIGINT', leave);
     });
+}
+
+type KvTransferConfig = z.infer<typeof kvTransferSchema>;
+
+const kvTransferSchema = z.looseObject({
+  kv_connector: z.string(),
+  kv_connector_extra_config: z.looseObject({ kv_lease_duration: z.number().positive().optional() }).optional(),
+});
+
+function kvTransferConfig(text: string): KvTransferConfig {
+  try {
+    return kvTransferSchema.parse(JSON.parse(text));
+  } catch {
+    throw new InvalidArgumentError('expected JSON with kv_connector, as in {"kv_connector":"NixlConnector"}.');
+  }
+}
+
+/** Where others find it is told as vLLM is told. */
+function kvTransferOf(config: KvTransferConfig): { host?: string; leaseSeconds?: number } {
+  const host = process.env['VLLM_NIXL_SIDE_CHANNEL_HOST'];
+  const leaseSeconds = config.kv_connector_extra_config?.kv_lease_duration;
+  return { ...(host === undefined ? {} : { host }), ...(leaseSeconds === undefined ? {} : { leaseSeconds }) };
 }
 
 function wholeNumber(text: string): number {

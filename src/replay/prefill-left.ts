@@ -4,6 +4,7 @@ import type { Sequence } from '../engine/model/sequence.ts';
 
 /** Whether more of it than its latest token is still to be computed after the step under way. */
 export function isPrefilling({ state, totalTokens, computed, scheduled, generated }: Sequence): boolean {
+  if (state === 'receiving') return false;
   return state === 'waiting' || totalTokens - computed - scheduled > (generated === 0 ? 0 : 1);
 }
 

@@ -24,6 +24,7 @@ const schema = z.strictObject({
   kvCacheTokens: positive.int(),
   maxNumSeqs: positive.int(),
   maxNumBatchedTokens: positive.int(),
+  transferPerToken: notNegative.default(10),
   apiOverheadMs: notNegative,
 }) satisfies z.ZodType<HardwareProfile>;
 

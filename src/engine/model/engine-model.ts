@@ -38,11 +38,16 @@ export class EngineModel {
   /** 1 is the profile's speed, 0.5 half of it. May be changed between steps. */
   speed = 1;
   /** Totals since the start, in tokens and requests. */
-  readonly totals = { prefixQueryTokens: 0, prefixHitTokens: 0, preemptions: 0 };
+  readonly totals = { prefixQueryTokens: 0, prefixHitTokens: 0, receivedTokens: 0, preemptions: 0 };
+  /** Called when a sequence's blocks are ready to be filled by another engine; whoever fills them calls `received`. */
+  onReceiving: (sequence: Sequence) => void = () => undefined;
 
   readonly #sequences = new Map<string, Sequence>();
   readonly #running: Sequence[] = [];
   readonly #waiting: Sequence[] = [];
+  readonly #receiving = new Set<Sequence>();
+  /** Blocks kept for other engines, by request. */
+  readonly #kept = new Map<string, number[]>();
   readonly #produced: Sequence[] = [];
   readonly #work: StepWork = { tokens: 0, sequences: 0, prefillAttention: 0, decodeContext: 0 };
   #inStep = false;
@@ -61,7 +66,12 @@ export class EngineModel {
   }
 
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.length + this.#receiving.size;
+  }
+
+  /** Of those waiting, the ones whose cache is on its way. */
+  get receiving(): number {
+    return this.#receiving.size;
   }
 
   /** Running and waiting, in the order in which they came. */
@@ -93,9 +103,27 @@ export class EngineModel {
   abort(id: string): void {
     const sequence = this.#sequences.get(id);
     if (sequence === undefined) return;
+    if (this.#receiving.delete(sequence)) return this.#end(sequence);
     const list = sequence.state === 'running' ? this.#running : this.#waiting;
     list.splice(list.indexOf(sequence), 1);
     this.#end(sequence);
+  }
+
+  /** The other engine has filled the sequence's blocks: it goes on, ahead of those that wait. */
+  received(id: string): void {
+    const sequence = this.#sequences.get(id);
+    if (sequence === undefined || !this.#receiving.delete(sequence)) return;
+    this.totals.receivedTokens += sequence.receivedTokens;
+    sequence.receive();
+    this.#seal(sequence, sequence.promptTokens);
+    this.#waiting.unshift(sequence);
+  }
+
+  /** Frees the blocks kept of a request that has ended. */
+  letGo(id: string): void {
+    const blocks = this.#kept.get(id);
+    this.#kept.delete(id);
+    if (blocks !== undefined) this.cache.release(blocks);
   }
 
   /** Plans a step that begins now; its duration in milliseconds, or null when there is nothing to do. */
@@ -158,22 +186,49 @@ export class EngineModel {
       if (sequence === undefined) return;
       const { cache, blockSize } = this;
       const total = sequence.totalTokens;
+      if (sequence.blocks.length > 0) {
+        // What it received is there; all it lacks is its turn.
+        this.#waiting.shift();
+        sequence.admit(sequence.computed, sequence.sealed, nowMs);
+        this.#start(sequence, total);
+        continue;
+      }
       // the last token is always computed, or there would be nothing to sample from
       const hits = cache.match(sequence.hashAt, Math.floor((total - 1) / blockSize));
       const needed = Math.ceil(total / blockSize) - hits;
       if (needed > cache.free - cache.freeAmong(sequence.hashAt, hits)) return;
       this.#waiting.shift();
       cache.adopt(sequence.blocks, sequence.hashAt, hits);
-      sequence.admit(hits * blockSize, hits, nowMs);
       if (sequence.preemptions === 0) {
         this.totals.prefixQueryTokens += total;
         this.totals.prefixHitTokens += hits * blockSize;
       }
-      const tokens = Math.min(total - sequence.computed, this.maxNumBatchedTokens - this.#work.tokens);
-      this.#fit(sequence, tokens);
-      this.#running.push(sequence);
-      this.#schedule(sequence, tokens);
+      if (sequence.request.isReceived === true && sequence.preemptions === 0) {
+        this.#beginReceiving(sequence, hits);
+        continue;
+      }
+      sequence.admit(hits * blockSize, hits, nowMs);
+      this.#start(sequence, total);
     }
+  }
+
+  #start(sequence: Sequence, total: number): void {
+    const tokens = Math.min(total - sequence.computed, this.maxNumBatchedTokens - this.#work.tokens);
+    this.#fit(sequence, tokens);
+    this.#running.push(sequence);
+    this.#schedule(sequence, tokens);
+  }
+
+  /** All that is not cached here comes from elsewhere; its blocks are taken at once, so that it has a place to come to. */
+  #beginReceiving(sequence: Sequence, hits: number): void {
+    const total = sequence.promptTokens;
+    this.cache.extend(sequence.blocks, Math.ceil(total / this.blockSize) - hits);
+    sequence.state = 'receiving';
+    sequence.sealed = hits;
+    sequence.cachedTokens = hits * this.blockSize;
+    sequence.receivedTokens = total - sequence.cachedTokens;
+    this.#receiving.add(sequence);
+    this.onReceiving(sequence);
   }
 
   /** Blocks for `tokens` more; false when there are too few. */
@@ -190,7 +245,11 @@ export class EngineModel {
     work.sequences += 1;
     if (tokens === 1) work.decodeContext += context;
     else work.prefillAttention += tokens * (context + tokens / 2);
-    const full = Math.floor((context + tokens) / this.blockSize);
+    this.#seal(sequence, context + tokens);
+  }
+
+  #seal(sequence: Sequence, tokens: number): void {
+    const full = Math.floor(tokens / this.blockSize);
     for (let index = sequence.sealed; index < full; index++) {
       this.cache.seal(sequence.blocks[index]!, sequence.sealAt(index), sequence.id, index);
     }
@@ -205,7 +264,8 @@ export class EngineModel {
   }
 
   #end(sequence: Sequence): void {
-    this.cache.release(sequence.blocks);
+    if (sequence.request.isKept === true && sequence.finished) this.#kept.set(sequence.id, [...sequence.blocks]);
+    else this.cache.release(sequence.blocks);
     sequence.state = 'ended';
     this.#sequences.delete(sequence.id);
   }

@@ -17,6 +17,8 @@ export interface HardwareProfile {
   readonly kvCacheTokens: number;
   readonly maxNumSeqs: number;
   readonly maxNumBatchedTokens: number;
+  /** Microseconds in which the cache of one token comes from another engine. */
+  readonly transferPerToken: number;
   /** Spent per request outside the step loop (HTTP, tokenizing, queues between processes). */
   readonly apiOverheadMs: number;
 }
@@ -37,6 +39,7 @@ export const defaultProfileName = 'llama32-3b-l40s';
 /**
  * The RTX rows are fitted to LLMServingSim's kernel tables (MIT) and held against its vLLM run by a test; the 32B row
  * meets llm-d's published prefill rate (8,192 tokens in 0.40 s); the others follow BLIS's coefficients and roofline.
+ * The last number of each is its bytes of cache per token over 10 GB/s (PCIe cards), 20 (A100) or 40 GB/s a GPU (H100).
  */
 export const hardwareProfiles: Readonly<Record<string, HardwareProfile>> = Object.fromEntries(
   [
@@ -48,6 +51,7 @@ export const hardwareProfiles: Readonly<Record<string, HardwareProfile>> = Objec
       256,
       2048,
       50,
+      12,
     ),
     profile(
       'llama31-8b-rtx4090',
@@ -57,6 +61,7 @@ export const hardwareProfiles: Readonly<Record<string, HardwareProfile>> = Objec
       256,
       2048,
       12,
+      13,
     ),
     profile(
       'llama31-8b-rtxpro6000',
@@ -66,6 +71,7 @@ export const hardwareProfiles: Readonly<Record<string, HardwareProfile>> = Objec
       128,
       2048,
       12,
+      13,
     ),
     profile(
       'llama31-8b-h100',
@@ -75,6 +81,7 @@ export const hardwareProfiles: Readonly<Record<string, HardwareProfile>> = Objec
       256,
       8192,
       12,
+      3.3,
     ),
     profile(
       'llama31-8b-a100',
@@ -84,6 +91,7 @@ export const hardwareProfiles: Readonly<Record<string, HardwareProfile>> = Objec
       256,
       8192,
       12,
+      6.5,
     ),
     profile(
       'qwen3-32b-2xh100',
@@ -93,6 +101,7 @@ export const hardwareProfiles: Readonly<Record<string, HardwareProfile>> = Objec
       256,
       8192,
       12,
+      3.3,
     ),
   ].map((row) => [row.name, row]),
 );
@@ -122,9 +131,10 @@ function profile(
   maxNumSeqs: number,
   maxNumBatchedTokens: number,
   apiOverheadMs: number,
+  transferPerToken: number,
 ): HardwareProfile {
   const step = { weights, gemmFloor, perToken, perPrefillAttention, perDecodeContext, perSequence, overhead };
-  return { name, summary, step, kvCacheTokens, maxNumSeqs, maxNumBatchedTokens, apiOverheadMs };
+  return { name, summary, step, kvCacheTokens, maxNumSeqs, maxNumBatchedTokens, transferPerToken, apiOverheadMs };
 }
 
 /** What a step has to compute. */
@@ -135,6 +145,14 @@ export interface StepWork {
   prefillAttention: number;
   /** Σ ctx over sequences that decode one token. */
   decodeContext: number;
+}
+
+/** Fixed cost of a transfer: the handshake's answer, the notice that it is over, and a step between. */
+const transferOverheadMs = 5;
+
+/** Milliseconds in which the cache of so many tokens comes over from another engine. */
+export function transferMs(profile: HardwareProfile, tokens: number): number {
+  return transferOverheadMs + (profile.transferPerToken * tokens) / 1000;
 }
 
 export function stepMs(step: StepCoefficients, work: StepWork): number {

@@ -5,6 +5,10 @@ export interface EngineRequest {
   /** Chained hashes of the prompt's whole blocks, in the model's block size. 0 means "matches nothing". */
   readonly blockHashes: ArrayLike<number>;
   readonly maxOutputTokens: number;
+  /** Its prompt was computed by another engine: its blocks are filled from there, which `EngineModel.received` ends. */
+  readonly isReceived?: boolean;
+  /** Its blocks are kept past its last token, for another engine, until `EngineModel.letGo`. */
+  readonly isKept?: boolean;
   /** Hash of block `index` once generated tokens have filled it; without it such blocks are not found again. */
   readonly generatedBlockHash?: (index: number) => number;
 }
@@ -14,12 +18,15 @@ export class Sequence {
   readonly request: EngineRequest;
   readonly id: string;
   readonly promptTokens: number;
-  state: 'waiting' | 'running' | 'ended' = 'waiting';
+  /** `receiving`: its blocks are there and being filled by another engine. */
+  state: 'waiting' | 'receiving' | 'running' | 'ended' = 'waiting';
   /** Tokens produced so far. */
   generated = 0;
   preemptions = 0;
   /** Prompt tokens found in the cache when it was first admitted. */
   cachedTokens = 0;
+  /** Prompt tokens that came from another engine. */
+  receivedTokens = 0;
   readonly submittedMs: number;
   scheduledMs = NaN;
   firstTokenMs = NaN;
@@ -66,8 +73,14 @@ export class Sequence {
     this.computed = cachedTokens;
     this.sealed = cachedBlocks;
     if (this.preemptions > 0) return;
-    this.cachedTokens = cachedTokens;
+    if (this.receivedTokens === 0) this.cachedTokens = cachedTokens;
     this.scheduledMs = nowMs;
+  }
+
+  /** Its prompt is there whole; its last token is computed here all the same, or there would be nothing to sample from. */
+  receive(): void {
+    this.state = 'waiting';
+    this.computed = this.promptTokens - 1;
   }
 
   preempt(): void {

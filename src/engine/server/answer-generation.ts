@@ -14,7 +14,9 @@ import {
 import { tokenize, type Engine } from './engine.ts';
 import { badRequest, EngineError } from './errors.ts';
 import { checkTokens, type GenerationRequest } from './generation-request.ts';
-import { sendJson } from './respond.ts';
+import type { FinishReason } from './generator.ts';
+import { comesFromElsewhere, Fetch, keepsCache } from './kv-transfer.ts';
+import { sendError, sendJson } from './respond.ts';
 
 /** Answers a completion or a chat, streaming or whole; aborts when the client leaves. */
 export async function answerGeneration(
@@ -27,6 +29,14 @@ export async function answerGeneration(
   for (const prompt of request.prompts) prompts.push(await readPrompt(engine, request, prompt));
   if (response.destroyed) return;
 
+  const params = engine.kvTransfer === null ? null : request.kvTransferParams;
+  const elsewhere = comesFromElsewhere(params);
+  if (elsewhere === 'incomplete') return neverAnswer(engine, response);
+  const fetches: Fetch[] = [];
+  if (elsewhere === 'yes') for (const { tokens } of prompts) fetches.push(await Fetch.open(params!, tokens));
+  const abandon = (): void => fetches.forEach((each) => void each.abandon());
+  if (response.destroyed) return abandon();
+
   const head: AnswerHead = {
     id: `${request.kind === 'chat' ? 'chatcmpl' : 'cmpl'}-${requestId(request, incoming)}`,
     created: Math.floor(Date.now() / 1000),
@@ -34,9 +44,12 @@ export async function answerGeneration(
   };
   const conversation = new Conversation(engine, request, head, response);
   response.on('close', () => conversation.abort());
+  response.on('close', abandon);
   try {
     prompts.forEach(({ text, tokens }, promptIndex) => {
-      for (let n = 0; n < request.n; n++) conversation.start(promptIndex * request.n + n, text, tokens);
+      for (let n = 0; n < request.n; n++) {
+        conversation.start(promptIndex * request.n + n, text, tokens, fetches[promptIndex] ?? null);
+      }
     });
   } catch (error) {
     conversation.abort();
@@ -45,6 +58,11 @@ export async function answerGeneration(
     writeStreamHead(response);
     response.end(`data: ${error.body}\n\n${endOfStream}`);
   }
+}
+
+/** vLLM waits for a cache of which it was not told enough, and dies of it when the client stops waiting. */
+function neverAnswer(engine: Engine, response: ServerResponse): void {
+  response.on('close', () => (engine.options.die ?? ((): never => process.exit(1)))());
 }
 
 async function readPrompt(
@@ -92,6 +110,7 @@ class Conversation {
   #unfinished = 0;
   #completionTokens = 0;
   #chunks = 0;
+  #kvTransferParams: object | null = null;
 
   constructor(engine: Engine, request: GenerationRequest, head: AnswerHead, response: ServerResponse) {
     this.#engine = engine;
@@ -101,7 +120,7 @@ class Conversation {
     this.#unfinished = request.prompts.length * request.n;
   }
 
-  start(index: number, promptText: string, promptTokens: readonly number[]): void {
+  start(index: number, promptText: string, promptTokens: readonly number[], incoming: Fetch | null): void {
     const { maxTokens, minTokens, ignoreEos, stop, cacheSalt } = this.#request;
     const order = {
       promptTokens,
@@ -110,6 +129,8 @@ class Conversation {
       ignoreEos,
       stop,
       cacheSalt,
+      incoming,
+      keptAs: keepsCache(this.#transferParams) ? (id: string, reason: FinishReason) => this.#keep(id, reason, choice) : null,
     };
     const answer = this.#engine.generator.start(order, {
       token: (text, id, finish) => {
@@ -119,6 +140,7 @@ class Conversation {
           this.#response.destroy(error instanceof Error ? error : new Error(messageOf(error)));
         }
       },
+      failed: () => this.#fail(),
     });
     const choice: Choice = {
       index,
@@ -130,6 +152,26 @@ class Conversation {
       finish: null,
     };
     this.#choices.push(choice);
+  }
+
+  get #transferParams(): GenerationRequest['kvTransferParams'] {
+    return this.#engine.kvTransfer === null ? null : this.#request.kvTransferParams;
+  }
+
+  /** A stream keeps its cache too, but has no place to say where: nobody fetches it. */
+  #keep(id: string, reason: FinishReason, { promptTokenIds, answer, index }: Choice): void {
+    const { kvTransfer, generator } = this.#engine;
+    // Only an answer cut short at its bound is one that goes on elsewhere.
+    if (reason !== 'length') return generator.model.letGo(id);
+    const { blockSize } = generator.model;
+    const cached = answer.cachedTokens ?? 0;
+    const answerId = this.#request.kind === 'chat' ? this.#head.id : `${this.#head.id}-${index}`;
+    this.#kvTransferParams = kvTransfer!.grant(id, answerId, promptTokenIds, cached, blockSize);
+  }
+
+  #fail(): void {
+    this.abort();
+    sendError(this.#response, new EngineError(500, 'InternalServerError', 'Internal server error'));
   }
 
   abort(): void {
@@ -146,7 +188,7 @@ class Conversation {
     if (finish !== null) this.#unfinished -= 1;
     const isVeryLast = this.#unfinished === 0;
     if (!request.stream) {
-      if (isVeryLast) sendJson(this.#response, 200, wholeAnswer(request, this.#head, this.#choices, this.#counts()));
+      if (isVeryLast) sendJson(this.#response, 200, wholeAnswer(request, this.#head, this.#choices, this.#counts(), this.#kvTransferParams));
       return;
     }
     if (!this.#response.headersSent) writeStreamHead(this.#response);

@@ -50,6 +50,7 @@ export function wholeAnswer(
   head: AnswerHead,
   choices: readonly Choice[],
   counts: Counts,
+  kvTransferParams: object | null,
 ): object {
   const ids = request.returnTokenIds;
   const isChat = request.kind === 'chat';
@@ -99,7 +100,7 @@ export function wholeAnswer(
           prompt_text: null,
         }
       : {}),
-    kv_transfer_params: null,
+    kv_transfer_params: kvTransferParams,
     ec_transfer_params: null,
     metrics: null,
   };

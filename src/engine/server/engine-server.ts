@@ -24,7 +24,7 @@ const statsEveryMs = 10_000;
 
 /** Starts a simulated vLLM; resolves when it listens (which is before it is loaded, with `startupSeconds`). */
 export async function startEngineServer(options: EngineServerOptions): Promise<EngineServer> {
-  const engine = createEngine(options);
+  const engine = createEngine(options, () => port);
   const log = options.log ?? ((): void => {});
   let loaded = (options.startupSeconds ?? 0) === 0;
   let draining = false;
@@ -34,6 +34,7 @@ export async function startEngineServer(options: EngineServerOptions): Promise<E
     response.on('close', () => inFlight.delete(response));
     response.on('finish', () => logAccess(log, request, response));
     const answer = async (): Promise<void> => {
+      if (engine.kvTransfer?.handles(request, response) === true) return;
       if (pathOf(request) === '/sim/failures') return handleFailures(engine, request, response);
       await engine.failures.untilNotHanging();
       if (response.destroyed) return;
@@ -63,6 +64,7 @@ export async function startEngineServer(options: EngineServerOptions): Promise<E
   const close = (): Promise<void> => {
     if (loadTimer !== null) clearTimeout(loadTimer);
     clearInterval(statsTimer);
+    engine.kvTransfer?.close();
     engine.generator.run.stop();
     return new Promise((done) => {
       server.close(() => done());
@@ -101,12 +103,11 @@ async function handle(
   const path = pathOf(request);
   if (path === '/metrics' && refusal !== 'loading') {
     const [name] = engine.modelNames;
-    const text = renderMetrics(
-      engine.generator.model,
-      engine.histograms,
-      name!,
-      engine.options.legacyMetricNames ?? false,
-    );
+    const text = renderMetrics(engine.generator.model, engine.histograms, {
+      modelName: name!,
+      legacyNames: engine.options.legacyMetricNames ?? false,
+      expiredTransfers: engine.kvTransfer?.expired ?? null,
+    });
     return send(response, 200, text, 'text/plain; version=0.0.4; charset=utf-8');
   }
   if (refusal !== null || engine.failures.now.status !== null) {

@@ -6,6 +6,7 @@ import { defaultProfileName, hardwareProfile } from '../model/profiles.ts';
 import { echoModel, wordsModel } from '../model/text.ts';
 import { FailureSwitch, type Failures } from './failures.ts';
 import { AnswerGenerator } from './generator.ts';
+import { KvTransfer } from './kv-transfer.ts';
 import { EngineHistograms } from './metrics.ts';
 
 export interface EngineServerOptions {
@@ -29,6 +30,8 @@ export interface EngineServerOptions {
   readonly timeScale?: number;
   /** Until then it answers 503, as an engine that loads its weights. */
   readonly startupSeconds?: number;
+  /** Hands caches to other engines and takes them from others, found under `host`; not at all by default. */
+  readonly kvTransfer?: { readonly host?: string; readonly leaseSeconds?: number };
   readonly legacyMetricNames?: boolean;
   readonly failures?: Partial<Failures>;
   /** One line of log; none by default. */
@@ -47,11 +50,17 @@ export interface Engine {
   readonly histograms: EngineHistograms;
   readonly bornSeconds: number;
   readonly failures: FailureSwitch;
+  /** Null without a connector: parameters of transfers are ignored then, as vLLM does. */
+  readonly kvTransfer: KvTransfer | null;
 }
 
 const tokenizeSliceChars = 32 * 1024;
 
-export function createEngine(options: EngineServerOptions): Engine {
+/** vLLM's. */
+const defaultLeaseSeconds = 30;
+
+/** `port` is known once the engine listens. */
+export function createEngine(options: EngineServerOptions, port: () => number): Engine {
   const tokenizer = loadTokenizer(assetPath('tokenizer/tokenizer.json'));
   const profile = hardwareProfile(options.profile ?? defaultProfileName);
   const model = new EngineModel(profile, {
@@ -82,6 +91,15 @@ export function createEngine(options: EngineServerOptions): Engine {
     histograms,
     bornSeconds: Math.floor(Date.now() / 1000),
     failures: new FailureSwitch(),
+    kvTransfer:
+      options.kvTransfer === undefined
+        ? null
+        : new KvTransfer({
+            host: options.kvTransfer.host ?? options.host ?? '127.0.0.1',
+            port,
+            leaseSeconds: options.kvTransfer.leaseSeconds ?? defaultLeaseSeconds,
+            letGo: (id) => model.letGo(id),
+          }),
   };
 }
 

@@ -1,6 +1,8 @@
 import type { Tokenizer } from '../../base/bpe.ts';
 import { badRequest, EngineError, validationError } from './errors.ts';
 
+type Fields = Record<string, unknown>;
+
 /** A completion or chat request as the engine understands it. */
 export interface GenerationRequest {
   readonly kind: 'completions' | 'chat';
@@ -22,9 +24,10 @@ export interface GenerationRequest {
   readonly returnTokenIds: boolean;
   readonly cacheSalt: string | null;
   readonly requestId: string | null;
+  /** How its cache goes to another engine, or comes from one. */
+  readonly kvTransferParams: Fields | null;
 }
 
-type Fields = Record<string, unknown>;
 
 /** Parses JSON as vLLM does; anything wrong is a 400 in its words. */
 export function parseJson(body: Buffer, contentType: string): Fields {
@@ -111,6 +114,7 @@ function common(fields: Fields): Omit<GenerationRequest, 'kind' | 'prompts' | 'a
     returnTokenIds: boolean(fields, 'return_token_ids'),
     cacheSalt: string(fields, 'cache_salt'),
     requestId: string(fields, 'request_id'),
+    kvTransferParams: dictionary(fields, 'kv_transfer_params'),
   };
 }
 
@@ -206,6 +210,13 @@ function string(fields: Fields, name: string): string | null {
   if (value === undefined || value === null) return null;
   if (typeof value === 'string') return value;
   throw validationError('string_type', `body.${name}`, 'Input should be a valid string', value);
+}
+
+function dictionary(fields: Fields, name: string): Fields | null {
+  const value = fields[name];
+  if (value === undefined || value === null) return null;
+  if (typeof value === 'object' && !Array.isArray(value)) return value as Fields;
+  throw validationError('dict_type', `body.${name}`, 'Input should be a valid dictionary', value);
 }
 
 function boolean(fields: Fields, name: string): boolean {

@@ -3,6 +3,7 @@ import type { Clock } from '../../base/clock.ts';
 import { chainBlock, chainBlocks } from '../model/block-chain.ts';
 import type { EngineModel, StepResult } from '../model/engine-model.ts';
 import { EngineRun } from '../model/engine-run.ts';
+import { transferMs } from '../model/profiles.ts';
 import type { Sequence } from '../model/sequence.ts';
 import type { TextModel } from '../model/text.ts';
 import { queueFull } from './errors.ts';
@@ -16,6 +17,18 @@ interface AnswerOrder {
   readonly ignoreEos: boolean;
   readonly stop: readonly string[];
   readonly cacheSalt: string | null;
+  /** Where its prompt's cache comes from, when from another engine. */
+  readonly incoming?: IncomingCache | null;
+  /** Whether its cache is kept for another engine; `keptAs` is then told under which id. */
+  readonly keptAs?: ((id: string, reason: FinishReason) => void) | null;
+}
+
+/** A prompt's cache on its way from another engine. */
+interface IncomingCache {
+  /** It is not this prompt's: what is said follows from something else. */
+  readonly isAnothers: boolean;
+  /** The time it takes has passed; false when it did not come after all. */
+  fetched(): Promise<boolean>;
 }
 
 export type FinishReason = 'stop' | 'length';
@@ -23,6 +36,8 @@ export type FinishReason = 'stop' | 'length';
 interface AnswerSink {
   /** One token has been generated; its text may be empty while a character is incomplete. */
   token(text: string, id: number, finish: { reason: FinishReason; stopReason: string | null } | null): void;
+  /** The prompt's cache did not come from the other engine. */
+  failed(): void;
 }
 
 /** One answer on its way. */
@@ -66,6 +81,8 @@ export class AnswerGenerator {
   readonly #running = new Map<string, Running>();
   #nextId = 0;
   #arriving = 0;
+  /** Caches come in one after another. */
+  #linkFreeAtMs = 0;
 
   constructor(options: {
     model: EngineModel;
@@ -87,6 +104,7 @@ export class AnswerGenerator {
     this.#namespace = options.namespace;
     this.#timeScale = options.timeScale;
     this.#histograms = options.histograms;
+    this.model.onReceiving = (sequence) => this.#receive(sequence);
     this.run = new EngineRun(this.model, options.clock, (result) => this.#onStep(result), options.timeScale);
   }
 
@@ -138,7 +156,8 @@ export class AnswerGenerator {
     };
   }
 
-  #submit(id: string, { promptTokens, cacheSalt }: AnswerOrder, tokens: readonly number[]): Sequence {
+  #submit(id: string, order: AnswerOrder, tokens: readonly number[]): Sequence {
+    const { promptTokens, cacheSalt, incoming = null, keptAs = null } = order;
     const { blockSize } = this.model;
     const namespace = Buffer.from(`${this.#namespace}:${cacheSalt ?? ''}`);
     const start = chainBlock(0, namespace, 0, namespace.length);
@@ -148,14 +167,35 @@ export class AnswerGenerator {
       promptTokens: promptTokens.length,
       maxOutputTokens: tokens.length,
       blockHashes: hashes.subarray(0, Math.floor(promptTokens.length / blockSize)),
+      isReceived: incoming !== null,
+      isKept: keptAs !== null,
       generatedBlockHash: (index: number) => hashes[index] ?? 0,
     };
     return this.model.submit(request, this.#clock.nowMs());
   }
 
+  #receive({ id, receivedTokens }: Sequence): void {
+    const { model } = this;
+    const nowMs = this.#clock.nowMs();
+    this.#linkFreeAtMs = Math.max(this.#linkFreeAtMs, nowMs) + transferMs(model.profile, receivedTokens) / this.#timeScale;
+    const fetched = async (): Promise<void> => {
+      const running = this.#running.get(id);
+      if (running === undefined) return; // its client left
+      if ((await running.order.incoming?.fetched()) === true) model.received(id);
+      else if (this.#running.delete(id)) {
+        model.abort(id);
+        this.#histograms.succeeded.error += 1;
+        running.sink.failed();
+      }
+      this.run.wake();
+    };
+    this.#clock.after(this.#linkFreeAtMs - nowMs, () => void fetched());
+  }
+
   /** The whole answer, ahead of its time: tokens, their texts, and why it ends. */
   *#compose(order: AnswerOrder): Generator<void, Composed, void> {
-    const speaker = this.#text.after(order.promptTokens);
+    const { promptTokens } = order;
+    const speaker = this.#text.after(order.incoming?.isAnothers === true ? [...promptTokens].reverse() : promptTokens);
     const decoder = new TextDecoder();
     const tokens: number[] = [];
     const texts: string[] = [];
@@ -215,6 +255,7 @@ export class AnswerGenerator {
           histograms.timePerOutputToken.observe(decodeSeconds / (running.tokens.length - 1));
         }
         histograms.succeeded[running.finish.reason] += 1;
+        running.order.keptAs?.(id, running.finish.reason);
       }
       running.sink.token(running.texts[index]!, running.tokens[index]!, isLast ? running.finish : null);
     }

@@ -39,12 +39,18 @@ export class EngineHistograms {
   readonly succeeded = { stop: 0, length: 0, abort: 0, error: 0, repetition: 0 };
 }
 
+interface MetricsOptions {
+  readonly modelName: string;
+  readonly legacyNames: boolean;
+  /** Caches kept for others and never fetched; null without a connector. */
+  readonly expiredTransfers: number | null;
+}
+
 /** `/metrics` under vLLM 0.32's names; `legacyNames` adds those of releases before 0.11. */
 export function renderMetrics(
   model: EngineModel,
   histograms: EngineHistograms,
-  modelName: string,
-  legacyNames: boolean,
+  { modelName, legacyNames, expiredTransfers }: MetricsOptions,
 ): string {
   const lines: string[] = [];
   const labels = `engine="0",model_name="${modelName.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
@@ -69,8 +75,8 @@ export function renderMetrics(
   one('vllm:num_requests_running', 'gauge', 'Number of requests in model execution batches.', model.running);
   one('vllm:num_requests_waiting', 'gauge', 'Number of requests waiting to be processed.', model.waiting);
   family('vllm:num_requests_waiting_by_reason', 'gauge', 'Number of waiting requests by reason.');
-  sample('vllm:num_requests_waiting_by_reason', model.waiting, ',reason="capacity"');
-  sample('vllm:num_requests_waiting_by_reason', 0, ',reason="deferred"');
+  sample('vllm:num_requests_waiting_by_reason', model.waiting - model.receiving, ',reason="capacity"');
+  sample('vllm:num_requests_waiting_by_reason', model.receiving, ',reason="deferred"');
   family('vllm:engine_sleep_state', 'gauge', 'Engine sleep state.');
   for (const state of ['awake', 'weights_offloaded', 'discard_all']) {
     sample('vllm:engine_sleep_state', state === 'awake' ? 1 : 0, `,sleep_state="${state}"`);
@@ -87,12 +93,16 @@ export function renderMetrics(
   one('vllm:prompt_tokens_total', 'counter', 'Number of prefill tokens processed.', completed.prompt);
   family('vllm:prompt_tokens_by_source_total', 'counter', 'Number of prompt tokens by source.');
   const sources = {
-    local_compute: totals.prefixQueryTokens - totals.prefixHitTokens,
+    local_compute: totals.prefixQueryTokens - totals.prefixHitTokens - totals.receivedTokens,
     local_cache_hit: totals.prefixHitTokens,
-    external_kv_transfer: 0,
+    external_kv_transfer: totals.receivedTokens,
   };
   for (const [source, value] of Object.entries(sources))
     sample('vllm:prompt_tokens_by_source_total', value, `,source="${source}"`);
+  if (expiredTransfers !== null) {
+    one('vllm:external_prefix_cache_hits_total', 'counter', 'External cache hits, in tokens.', totals.receivedTokens);
+    one('vllm:nixl_num_kv_expired_reqs_total', 'counter', 'Requests whose KV expired unfetched.', expiredTransfers);
+  }
   one('vllm:prompt_tokens_cached_total', 'counter', 'Number of cached prompt tokens.', totals.prefixHitTokens);
   one('vllm:generation_tokens_total', 'counter', 'Number of generation tokens processed.', completed.generation);
   family('vllm:request_success_total', 'counter', 'Count of successfully processed requests.');

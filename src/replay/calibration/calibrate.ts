@@ -45,6 +45,9 @@ const decodeLoads: readonly (readonly [sequences: number, promptTokens: number])
 /** More at once are not tried: an engine that runs them all is taken to stop there. */
 const mostSequences = 1024;
 
+/** One engine alone hands nothing over; this is a cache of 100 kB a token at 10 GB/s. */
+const unmeasuredTransferPerToken = 10;
+
 /**
  * Measures an engine, which should have nothing else to do, in about a minute: prompts of many lengths one by one,
  * answers side by side, a long prompt beside an answer, and more requests than it runs at once.
@@ -73,6 +76,7 @@ export async function calibrate(options: CalibrationOptions): Promise<Calibratio
       kvCacheTokens,
       maxNumSeqs,
       maxNumBatchedTokens: fit.maxNumBatchedTokens,
+      transferPerToken: unmeasuredTransferPerToken,
       apiOverheadMs: rounded(fit.apiOverheadMs),
     };
     return { profile, fit, observations };
