@@ -6,7 +6,7 @@ import { root } from './lib/source-files.ts';
 const bin = (name: string): string => join(root, 'node_modules/.bin', name);
 const node = process.execPath;
 // What was checked and has not changed since is not checked again; a clean clone has no cache and checks it all.
-const cache = (name: string): string => join(root, 'node_modules/.cache', name);
+const cache = (name: string): string => join(root, `node_modules/.cache/check-${name}`); // not the tools' own places
 const eslintCache = ['--cache', '--cache-strategy', 'content', '--cache-location', cache('eslint')];
 const checks: [string, string, string[]][] = [
   [

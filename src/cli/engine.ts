@@ -50,7 +50,11 @@ export function engineCommand(): Command {
     .addOption(new Option('--mode <mode>', 'what it says').choices(['text', 'echo']).default('text'))
     .option('--time-scale <factor>', 'times faster than the hardware', positiveNumber, 1)
     .option('--startup-duration <seconds>', 'answer 503 for so long, as while loading weights', nonNegative, 0)
-    .option('--kv-transfer-config <json>', "hand caches to other engines and take theirs; vLLM's form", kvTransferConfig)
+    .option(
+      '--kv-transfer-config <json>',
+      "hand caches to other engines and take theirs; vLLM's form",
+      kvTransferConfig,
+    )
     .option('--legacy-metric-names', 'also expose the metric names of vLLM before 0.11')
     .option('--stop-stream-after-chunks <number>', 'failure: cut streams after so many chunks', wholeNumber)
     .option('--slowness <factor>', 'failure: times slower than the hardware', positiveNumber)

@@ -65,7 +65,13 @@ test('hands a prompt over with the fields of a real vLLM, and says the same as o
   const alone = await complete((await startEngine(t)).url, { prompt, max_tokens: 6 });
   assert.equal(answer.choices[0]!.text, alone.choices[0]!.text);
   assert.equal(answer.usage.prompt_tokens_details.cached_tokens, 0);
-  assert.equal(await metric(decode.url, 'vllm:prompt_tokens_by_source_total{engine="0",model_name="toy/model",source="external_kv_transfer"}'), 200);
+  assert.equal(
+    await metric(
+      decode.url,
+      'vllm:prompt_tokens_by_source_total{engine="0",model_name="toy/model",source="external_kv_transfer"}',
+    ),
+    200,
+  );
   assert.equal((await leases(prefill.url)).leases, 0, 'fetched, so freed');
   assert.equal(await metric(prefill.url, 'vllm:kv_cache_usage_perc'), 0);
 });
@@ -148,7 +154,10 @@ test('incomplete parameters hang, and kill the engine when the client leaves, as
   const params = { do_remote_prefill: true, do_remote_decode: false, remote_engine_id: 'x', remote_block_ids: [[1]] };
   const body = { model, prompt, max_tokens: 4, kv_transfer_params: params };
   const answer = postJson(`${engine.url}/v1/completions`, body, { signal: leaving.signal });
-  assert.equal(await Promise.race([answer.then(() => 'answered'), new Promise((ok) => setTimeout(ok, 100, 'hangs'))]), 'hangs');
+  assert.equal(
+    await Promise.race([answer.then(() => 'answered'), new Promise((ok) => setTimeout(ok, 100, 'hangs'))]),
+    'hangs',
+  );
   leaving.abort();
   await assert.rejects(answer);
   await until(() => died);

@@ -130,7 +130,9 @@ class Conversation {
       stop,
       cacheSalt,
       incoming,
-      keptAs: keepsCache(this.#transferParams) ? (id: string, reason: FinishReason) => this.#keep(id, reason, choice) : null,
+      keptAs: keepsCache(this.#transferParams)
+        ? (id: string, reason: FinishReason) => this.#keep(id, reason, choice)
+        : null,
     };
     const answer = this.#engine.generator.start(order, {
       token: (text, id, finish) => {
@@ -188,7 +190,12 @@ class Conversation {
     if (finish !== null) this.#unfinished -= 1;
     const isVeryLast = this.#unfinished === 0;
     if (!request.stream) {
-      if (isVeryLast) sendJson(this.#response, 200, wholeAnswer(request, this.#head, this.#choices, this.#counts(), this.#kvTransferParams));
+      if (isVeryLast)
+        sendJson(
+          this.#response,
+          200,
+          wholeAnswer(request, this.#head, this.#choices, this.#counts(), this.#kvTransferParams),
+        );
       return;
     }
     if (!this.#response.headersSent) writeStreamHead(this.#response);

@@ -28,7 +28,6 @@ export interface GenerationRequest {
   readonly kvTransferParams: Fields | null;
 }
 
-
 /** Parses JSON as vLLM does; anything wrong is a 400 in its words. */
 export function parseJson(body: Buffer, contentType: string): Fields {
   if (!/^application\/(.+\+)?json/.test(contentType)) {

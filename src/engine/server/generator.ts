@@ -177,7 +177,8 @@ export class AnswerGenerator {
   #receive({ id, receivedTokens }: Sequence): void {
     const { model } = this;
     const nowMs = this.#clock.nowMs();
-    this.#linkFreeAtMs = Math.max(this.#linkFreeAtMs, nowMs) + transferMs(model.profile, receivedTokens) / this.#timeScale;
+    this.#linkFreeAtMs =
+      Math.max(this.#linkFreeAtMs, nowMs) + transferMs(model.profile, receivedTokens) / this.#timeScale;
     const fetched = async (): Promise<void> => {
       const running = this.#running.get(id);
       if (running === undefined) return; // its client left

@@ -44,7 +44,13 @@ export class KvTransfer {
   }
 
   /** Keeps the cache of a finished request for whoever comes with what this returns. */
-  grant(keptAs: string, answerId: string, promptTokens: readonly number[], cached: number, blockSize: number): TransferParams {
+  grant(
+    keptAs: string,
+    answerId: string,
+    promptTokens: readonly number[],
+    cached: number,
+    blockSize: number,
+  ): TransferParams {
     const id = `${answerId}-${randomBytes(4).toString('hex')}`;
     this.#leases.set(id, { keptAs, prompt: fingerprint(promptTokens), expiry: this.#expiry(id) });
     const blocks = Array.from({ length: Math.ceil(promptTokens.length / blockSize) }, (_, block) => block + 1);
@@ -159,7 +165,9 @@ export class Fetch {
     if (this.#over) return;
     this.#stop();
     if (!this.#reachable) return;
-    const answer = await fetch(this.#url, { method: 'DELETE', signal: AbortSignal.timeout(answerMs) }).catch(() => null);
+    const answer = await fetch(this.#url, { method: 'DELETE', signal: AbortSignal.timeout(answerMs) }).catch(
+      () => null,
+    );
     this.#reachable = answer?.status === 200;
     await answer?.body?.cancel();
   }
