@@ -1,4 +1,7 @@
-/** Compiles `src/` to `dist/` (JavaScript, no types): Node strips types only outside node_modules, so packages carry JS. */
+/**
+ * Compiles `src/` to `dist/` (JavaScript, no types): Node strips types only outside node_modules, so packages carry JS.
+ * The console, which browsers run, is bundled beside it.
+ */
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,4 +16,9 @@ const result = spawnSync(
     stdio: 'inherit',
   },
 );
-process.exitCode = result.status ?? 1;
+if (result.status === 0) {
+  const builder = [join(root, 'scripts/build-console.ts'), 'dist/console'];
+  process.exitCode = spawnSync(process.execPath, builder, { cwd: root, stdio: 'inherit' }).status ?? 1;
+} else {
+  process.exitCode = result.status ?? 1;
+}

@@ -2,7 +2,7 @@
 import { dirname, join, normalize } from 'node:path';
 import { filesBelow, readSource } from './lib/source-files.ts';
 
-const entryPoints = new Set(['src/cli/main.ts', 'src/replay/worker.ts']);
+const entryPoints = new Set(['src/cli/main.ts', 'src/replay/worker.ts', 'src/console/main.tsx']);
 const exportPattern =
   /^export\s+(?:abstract\s+)?(?:async\s+)?(?:const|let|function\*?|class|interface|type|enum)\s+([A-Za-z0-9_$]+)/gm;
 const specifierPattern = /(?:from|import)\s*\(?\s*['"](\.[^'"]+)['"]|new URL\(\s*['"](\.[^'"]+\.ts)['"]/g;
@@ -10,7 +10,7 @@ const specifierPattern = /(?:from|import)\s*\(?\s*['"](\.[^'"]+)['"]|new URL\(\s
 const sources = filesBelow('src', ['.ts', '.tsx']);
 const others = ['test', 'scripts', 'bench'].flatMap((folder) => {
   try {
-    return filesBelow(folder, ['.ts']);
+    return filesBelow(folder, ['.ts', '.tsx']);
   } catch {
     return [];
   }

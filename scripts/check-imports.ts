@@ -37,12 +37,13 @@ const mayImport: Record<string, readonly string[]> = {
   admin: ['dispatch', 'journal', 'fleet', 'type:scheduler', 'api', 'base'],
   'engine/model': ['base'],
   'engine/server': ['engine/model', 'api', 'base'],
-  traffic: ['api', 'base'],
-  replay: ['traffic', 'dispatch', 'engine/model', 'fleet', 'journal', 'scheduler', 'admission', 'api', 'base'],
+  charts: [],
+  traffic: ['charts', 'api', 'base'],
+  replay: ['charts', 'traffic', 'dispatch', 'engine/model', 'fleet', 'journal', 'scheduler', 'admission', 'api', 'base'],
   stack: ['scheduler', 'kubernetes', 'api', 'base', 'compat'],
   controller: ['stack', 'kubernetes', 'api', 'base'],
   compat: ['scheduler', 'api', 'base'],
-  console: ['type:admin', 'type:journal'],
+  console: ['type:admin', 'type:journal', 'charts'],
   cli: ['*'],
 };
 

@@ -8,6 +8,14 @@ const node = process.execPath;
 // What was checked and has not changed since is not checked again; a clean clone has no cache and checks it all.
 const cache = (name: string): string => join(root, `node_modules/.cache/check-${name}`); // not the tools' own places
 const eslintCache = ['--cache', '--cache-strategy', 'content', '--cache-location', cache('eslint')];
+const tsc = (name: string, ...rest: string[]): string[] => [
+  join(root, 'node_modules/typescript/bin/tsc'),
+  '--noEmit',
+  '--incremental',
+  '--tsBuildInfoFile',
+  cache(name),
+  ...rest,
+];
 const checks: [string, string, string[]][] = [
   [
     'format',
@@ -15,11 +23,8 @@ const checks: [string, string, string[]][] = [
     ['--check', '--log-level', 'warn', '--cache', '--cache-location', cache('prettier'), '.'],
   ],
   ['lint', node, [join(root, 'node_modules/eslint/bin/eslint.js'), '--max-warnings', '0', ...eslintCache, '.']],
-  [
-    'types',
-    node,
-    [join(root, 'node_modules/typescript/bin/tsc'), '--noEmit', '--incremental', '--tsBuildInfoFile', cache('types')],
-  ],
+  ['types', node, tsc('types')],
+  ['types of the console', node, tsc('console-types', '--project', 'src/console')],
   ['imports', node, ['scripts/check-imports.ts']],
   ['dead code', node, ['scripts/check-dead-code.ts']],
   ['plugin docs', node, ['scripts/write-plugin-docs.ts', '--check']],

@@ -12,6 +12,7 @@ import { readBody } from '../api/read-body.ts';
 import { sendError, sendJson } from '../api/respond.ts';
 import type { Decision } from '../scheduler/decision.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
+import { ConsoleFiles } from './console-files.ts';
 import { EventStreams } from './event-streams.ts';
 import { checkOrigin } from './origin.ts';
 import { Series } from './series.ts';
@@ -26,6 +27,8 @@ interface AdminOptions {
       body: Buffer,
       headers: IncomingMessage['headers'],
     ): { readonly request: SchedulingRequest; readonly key: PrefixKey };
+    /** Serves the console's playground under `/v1/`, as every client is served; a door that speaks no HTTP has none. */
+    handle?(request: IncomingMessage, response: ServerResponse): void;
   };
   readonly dispatch: Dispatch;
   readonly metrics: { families(): Family[] };
@@ -52,6 +55,7 @@ export function createAdmin(options: AdminOptions): Admin {
   const { fleet, journal } = dispatch;
   const events = new EventStreams(journal);
   const series = new Series(dispatch);
+  const console = new ConsoleFiles();
 
   /** With what would have changed it where `?flips=1` asks for that. */
   const sendDecision = (response: ServerResponse, url: URL, decision: Decision): void => {
@@ -63,7 +67,6 @@ export function createAdmin(options: AdminOptions): Admin {
   };
 
   const routes = new Map<string, Route>([
-    ['GET /', (_request, response) => sendText(response, 'text/html', landingPage)],
     ['GET /healthz', (_request, response) => sendJson(response, { status: 'ok' })],
     [
       'GET /readyz',
@@ -140,6 +143,13 @@ export function createAdmin(options: AdminOptions): Admin {
       const route = routes.get(`${method} ${url.pathname}`);
       if (route !== undefined) {
         route(request, response, url);
+      } else if (method === 'GET' && console.serves(url.pathname)) {
+        console.send(request, response, url.pathname);
+      } else if (url.pathname.startsWith('/v1/')) {
+        if (door.handle === undefined) {
+          throw new SignalboxError('route_unknown', 'No requests are served here: they come through the data plane.');
+        }
+        door.handle(request, response);
       } else if (method === 'GET' && url.pathname.startsWith('/api/decisions/')) {
         const id = decodeURIComponent(url.pathname.slice('/api/decisions/'.length));
         const decision = journal.find(id);
@@ -208,12 +218,3 @@ function sendText(response: ServerResponse, type: string, body: string): void {
   response.writeHead(200, { 'content-type': `${type}; charset=utf-8`, 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }
-
-const landingPage = `<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Signalbox</title>
-<h1>Signalbox</h1>
-<p>The console comes later. Until then: <a href="/api/endpoints">endpoints</a>,
-<a href="/api/decisions?limit=20">decisions</a>, <a href="/api/policies">policies</a>,
-<a href="/api/prefixes">prefixes</a>, <a href="/metrics">metrics</a>.</p>
-</html>
-`;

@@ -45,7 +45,7 @@ export function flipLines({ unknown, profiles }: FlipsJson, short: Names, sent: 
 }
 
 /** E.g. "9 more requests in flight: 10 instead of 1". */
-function change(flip: FlipJson): string {
+export function change(flip: FlipJson): string {
   const { from, unit, input } = flip;
   const by = flip.to! - (from ?? 0);
   const isCount = unit === 'requests' || unit === 'tokens';

@@ -9,7 +9,7 @@ import type { RequestResult } from '../../src/traffic/load/send.ts';
 import { summarise } from '../../src/traffic/load/summary.ts';
 import { Tally } from '../../src/traffic/load/tally.ts';
 import { loadReport } from '../../src/traffic/report/load-report.ts';
-import { lineChart, roundAxis, stackedChart, timeAxis } from '../../src/traffic/report/svg.ts';
+import { lineChart, roundAxis, stackedChart, timeAxis } from '../../src/charts/svg.ts';
 
 const about = { workload: 'a <trace>', url: 'http://127.0.0.1:8080', model: 'toy/model' };
 

@@ -1,4 +1,4 @@
-import { escapeText } from '../../traffic/report/svg.ts';
+import { escapeText } from '../../charts/svg.ts';
 
 interface Curve {
   readonly name: string;

@@ -1,4 +1,4 @@
-import { escapeText } from '../../traffic/report/svg.ts';
+import { escapeText } from '../../charts/svg.ts';
 
 /** What the colours of policies mean. Clicking one makes its curves stand out in every chart. */
 export function policyLegend(names: readonly string[], emphasised: number): string {

@@ -1,5 +1,5 @@
-import { card, cards, reportPage, section, table } from '../../traffic/report/page.ts';
-import { stackedChart, timeAxis } from '../../traffic/report/svg.ts';
+import { card, cards, reportPage, section, table } from '../../charts/page.ts';
+import { stackedChart, timeAxis } from '../../charts/svg.ts';
 import type { Comparison } from '../compare.ts';
 import type { ScenarioResult } from '../scenario.ts';
 import { curveChart } from './curves.ts';

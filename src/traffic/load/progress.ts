@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../../base/clock.ts';
-import { formatCount, formatSeconds } from '../units.ts';
+import { formatCount, formatSeconds } from '../../charts/units.ts';
 import type { Tally } from './tally.ts';
 
 const barWidth = 24;

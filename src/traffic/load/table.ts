@@ -1,5 +1,5 @@
 import type { Summary } from '../histogram.ts';
-import { formatCount, formatSeconds, formatShare } from '../units.ts';
+import { formatCount, formatSeconds, formatShare } from '../../charts/units.ts';
 import type { LoadSummary } from './summary.ts';
 
 const reasonsShown = 3;

@@ -3,10 +3,10 @@ import type { Scores } from '../load/scores.ts';
 import type { LoadSummary } from '../load/summary.ts';
 import type { EndpointTally, Tally } from '../load/tally.ts';
 import type { TimeSeries } from '../time-series.ts';
-import { formatCount, formatSeconds, formatShare } from '../units.ts';
-import { card, cards, legend, reportPage, section, table, tiles } from './page.ts';
-import { formatPlain, histogramChart, lineChart, roundAxis, stackedChart, timeAxis } from './svg.ts';
-import type { Axis, Series } from './svg.ts';
+import { formatCount, formatSeconds, formatShare } from '../../charts/units.ts';
+import { card, cards, legend, reportPage, section, table, tiles } from '../../charts/page.ts';
+import { formatPlain, histogramChart, lineChart, roundAxis, stackedChart, timeAxis } from '../../charts/svg.ts';
+import type { Axis, Series } from '../../charts/svg.ts';
 
 /** More lines in a chart cannot be told apart. */
 const maxDrawn = 16;

@@ -1,4 +1,5 @@
 import { colourClass, escapeText } from './svg.ts';
+import { themeCss } from './theme.ts';
 
 /** A page of its own: no scripts, nothing loaded from elsewhere, light and dark, readable on a phone. */
 export function reportPage(title: string, subtitle: string, body: string): string {
@@ -67,16 +68,7 @@ export function table(
   return `<div class="scroll"><table><thead><tr>${cells('th', head)}</tr></thead><tbody>${body}</tbody></table></div>`;
 }
 
-const light = ['#2a78d6', '#eb6834', '#1baf7a', '#eda100', '#e87ba4', '#008300', '#4a3aa7', '#e34948'];
-const dark = ['#3987e5', '#d95926', '#199e70', '#c98500', '#d55181', '#35a135', '#9085e9', '#e66767'];
-
-function palette(colours: readonly string[]): string {
-  return colours.map((colour, index) => `--c${index}:${colour};`).join('');
-}
-
-const style = `
-:root{--page:#f6f6f4;--card:#fff;--ink:#1a1a19;--soft:#62615c;--rule:#e3e2de;${palette(light)}}
-@media (prefers-color-scheme:dark){:root{--page:#131312;--card:#1e1e1c;--ink:#f1f0ec;--soft:#a5a49d;--rule:#353431;${palette(dark)}}}
+const style = `${themeCss}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:15px/1.45 system-ui,sans-serif}
 main{max-width:1280px;margin:0 auto;padding:20px 16px 48px}
@@ -100,5 +92,4 @@ figure{margin:0;padding:12px 12px 6px}svg{display:block;width:100%;height:auto;m
 th,td{padding:7px 10px;text-align:left;vertical-align:top;border-top:1px solid var(--rule);white-space:nowrap}
 td:first-child:not(.number),td:last-child{white-space:normal;overflow-wrap:anywhere;min-width:13em}
 th{border-top:0;color:var(--soft);font-weight:500}.number{text-align:right;font-variant-numeric:tabular-nums}
-${light.map((_, index) => `.c${index}{--colour:var(--c${index})}`).join('')}
 `;

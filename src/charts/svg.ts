@@ -1,3 +1,5 @@
+import { paletteSize } from './theme.ts';
+
 /** Small drawing functions for charts in a report: they return SVG text. Colours are CSS variables of the page. */
 
 const chartWidth = 400;
@@ -127,7 +129,6 @@ export function formatPlain(value: number): string {
 
 const plotWidth = chartWidth - left - right;
 const bottomY = chartHeight - bottom;
-const paletteSize = 8;
 
 /** Beyond the palette, colours come again, drawn apart by dashes and tint. */
 export function colourClass(index: number): string {

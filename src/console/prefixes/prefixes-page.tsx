@@ -1,0 +1,3 @@
+export function PrefixesPage() {
+  return <p class="empty">…</p>;
+}
