@@ -37,6 +37,7 @@ export class EventStreams {
     // Nothing is gathered while nobody listens.
     this.#stopWatching ??= this.#journal.watch({
       decided: (decision) => this.#note(decision),
+      answering: (decision) => this.#note(decision),
       ended: (decision) => this.#note(decision),
     });
     this.#batch ??= setInterval(() => this.#tell(), batchMs).unref();

@@ -79,7 +79,9 @@ export function App() {
           </button>
         </div>
       </header>
-      <main>{requestId === undefined ? <page.View /> : <RequestPage key={requestId} id={decodeURIComponent(requestId)} />}</main>
+      <main>
+        {requestId === undefined ? <page.View /> : <RequestPage key={requestId} id={decodeURIComponent(requestId)} />}
+      </main>
       {helping && <Help onClose={() => setHelping(false)} />}
     </>
   );

@@ -110,11 +110,12 @@ export class Flight {
   /** The first byte of an answer's body (of a stream: its first event). */
   firstToken(status: number): void {
     if (this.#firstTokenAtMs !== null || this.#finished) return;
-    const { fleet, clock } = this.#context;
+    const { fleet, clock, journal } = this.#context;
     this.#firstTokenAtMs = clock.nowMs();
     this.#answeredStatus = status;
     this.#mark(status, 'answered');
     if (status >= 400) return;
+    journal.answering(this.decision);
     fleet.succeeded(this.#placement.slot);
     if (!this.#request.streaming) return;
     fleet.prefilled(this.#placement, this.#firstTokenAtMs);

@@ -17,6 +17,8 @@ export interface DecisionRowJson {
   /** The endpoint tried last: where it is, or where it was answered. */
   endpoint: string | null;
   attempts: number;
+  /** Its answer has begun and not ended. */
+  answering: boolean;
   reason: string;
   /** As the engine counted them; an estimate until then. */
   promptTokens: number;
@@ -46,6 +48,7 @@ export function decisionRow(decision: Decision): DecisionRowJson {
     picked: candidates[picked]?.endpoint ?? null,
     endpoint: attempts.at(-1)?.endpoint ?? null,
     attempts: attempts.length,
+    answering: outcome === null && (attempts.at(-1)?.status ?? 400) < 400,
     reason: decision.reason,
     promptTokens: outcome?.promptTokens ?? decision.promptTokens,
     predictedCachedTokens: knownOrNull(predicted.cachedTokens),

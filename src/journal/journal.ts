@@ -30,6 +30,11 @@ export class Journal {
     for (const watcher of this.#watchers) watcher.decided(decision);
   }
 
+  /** Called when an answer's first token has come. */
+  answering(decision: Decision): void {
+    for (const watcher of this.#watchers) watcher.answering?.(decision);
+  }
+
   /** Called when `decision.outcome` has been filled in. */
   ended(decision: Decision): void {
     for (const watcher of this.#watchers) watcher.ended(decision);
@@ -89,6 +94,7 @@ export class Journal {
 
 interface JournalWatcher {
   decided(decision: Decision): void;
+  answering?(decision: Decision): void;
   ended(decision: Decision): void;
 }
 

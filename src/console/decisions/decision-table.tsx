@@ -97,16 +97,19 @@ function Row({ row, index, top, height, isSelected }: RowProps) {
   const cached = row.cachedTokens ?? (status === null ? row.predictedCachedTokens : null);
   const look = [isSelected ? 'selected' : '', hasFailed(row) ? 'bad' : '', status === null ? 'going' : ''].join(' ');
   return (
-    <a
+    <div
       class={`decision ${look}`}
       role="row"
       aria-rowindex={index + 2}
       aria-selected={isSelected}
       data-id={id}
-      href={`/requests/${encodeURIComponent(id)}`}
       style={{ transform: `translateY(${top}px)`, height: `${height}px` }}
     >
-      <time role="cell">{clock(time)}</time>
+      <span role="cell">
+        <a href={`/requests/${encodeURIComponent(id)}`}>
+          <time>{clock(time)}</time>
+        </a>
+      </span>
       <span role="cell">
         <EndpointName name={row.endpoint ?? row.picked} none="nowhere" />
       </span>
@@ -140,6 +143,6 @@ function Row({ row, index, top, height, isSelected }: RowProps) {
         {surprise !== null && <b class="surprise">{surprise}</b>}
         {reason}
       </span>
-    </a>
+    </div>
   );
 }

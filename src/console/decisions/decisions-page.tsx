@@ -22,9 +22,7 @@ export function DecisionsPage() {
   const all = decisions.rows;
   const live = all.filter((row) => matches(row, filter)).reverse();
   const rows =
-    heldIds === null
-      ? live
-      : heldIds.flatMap((id) => decisions.find(id) ?? []).filter((row) => matches(row, filter));
+    heldIds === null ? live : heldIds.flatMap((id) => decisions.find(id) ?? []).filter((row) => matches(row, filter));
   const select = (by: number): void => {
     const now = rows.findIndex(({ id }) => id === selected);
     const next = rows[Math.max(0, Math.min(rows.length - 1, now < 0 ? 0 : now + by))];
@@ -56,7 +54,8 @@ export function DecisionsPage() {
       },
     },
   ]);
-  const news = heldIds === null ? [] : all.filter(({ time, id }) => isAfter({ time, id }, decisions.find(heldIds[0] ?? '')));
+  const news =
+    heldIds === null ? [] : all.filter(({ time, id }) => isAfter({ time, id }, decisions.find(heldIds[0] ?? '')));
   return (
     <>
       <h1 class="hidden">Decisions</h1>
@@ -81,7 +80,10 @@ export function DecisionsPage() {
 function Counter({ rows, verdict, title, of }: CounterProps) {
   const found = rows.filter(of).length;
   return (
-    <a class={`chip ${found === 0 ? '' : verdict === 'failed' ? 'danger' : 'open'}`} href={`/decisions?verdict=${verdict}`}>
+    <a
+      class={`chip ${found === 0 ? '' : verdict === 'failed' ? 'danger' : 'open'}`}
+      href={`/decisions?verdict=${verdict}`}
+    >
       {count(found)} {title}
     </a>
   );

@@ -17,7 +17,7 @@ interface Props {
   readonly filter: Filter;
   readonly models: readonly string[];
   readonly endpoints: readonly EndpointJson[];
-  readonly search: RefObject<HTMLInputElement>;
+  readonly search: RefObject<HTMLInputElement | null>;
 }
 
 export function FilterBar({ filter, models, endpoints, search }: Props) {
@@ -81,7 +81,8 @@ interface ChoiceProps {
 
 function Choice({ name, all, value, options }: ChoiceProps) {
   // What an address asks for can be chosen, even where nothing has it any more.
-  const listed = value === null || options.some(([one]) => one === value) ? options : [...options, [value, value] as const];
+  const listed =
+    value === null || options.some(([one]) => one === value) ? options : [...options, [value, value] as const];
   return (
     <select
       aria-label={name}

@@ -20,7 +20,12 @@ export function FleetPage() {
       {endpoints.length === 0 ? (
         <p class="empty">No endpoint is known. The gateway was told of none, or its endpoints file lists none.</p>
       ) : (
-        <Yard endpoints={sortedEndpoints(endpoints, order)} held={admission?.held ?? null} order={order} onOrder={setOrder} />
+        <Yard
+          endpoints={sortedEndpoints(endpoints, order)}
+          held={admission?.held ?? null}
+          order={order}
+          onOrder={setOrder}
+        />
       )}
       <Latest rows={decisions.rows} />
       <PoolCharts />

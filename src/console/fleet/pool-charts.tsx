@@ -25,10 +25,7 @@ export function PoolCharts() {
         title="Requests ended a second"
         times={endedAtMs}
         format={short}
-        lines={[
-          line('all', 'requestsPerSecond', '--c0'),
-          line('failed', 'failedPerSecond', '--danger'),
-        ]}
+        lines={[line('all', 'requestsPerSecond', '--c0'), line('failed', 'failedPerSecond', '--danger')]}
       />
       <TimeChart
         title="Time to first token"
@@ -58,7 +55,15 @@ export function PoolCharts() {
   );
 }
 
-function ByEndpoint({ series, title, column }: { series: SeriesJson; title: string; column: 'inFlight' | 'queuedPrefillTokens' }) {
+function ByEndpoint({
+  series,
+  title,
+  column,
+}: {
+  series: SeriesJson;
+  title: string;
+  column: 'inFlight' | 'queuedPrefillTokens';
+}) {
   const { endedAtMs, columns } = series.endpoints;
   const all = Object.entries(columns);
   const last = (name: string): number => Math.max(0, ...columns[name]![column].map((value) => value ?? 0));
@@ -82,7 +87,12 @@ function ByEndpoint({ series, title, column }: { series: SeriesJson; title: stri
     });
   const left = all.length - lines.length + series.endpointsLeftOut;
   return (
-    <TimeChart title={left > 0 ? `${title} (${left} quieter ones not drawn)` : title} times={endedAtMs} format={short} lines={lines} />
+    <TimeChart
+      title={left > 0 ? `${title} (${left} quieter ones not drawn)` : title}
+      times={endedAtMs}
+      format={short}
+      lines={lines}
+    />
   );
 }
 

@@ -41,7 +41,9 @@ export function PoolTotals({ endpoints, admission, rows }: Props) {
         </small>
       </Total>
       <Total name="cached" about="of all prompt tokens, as the engines report">
-        <Value of={measured === 0 ? null : measured}>{share(sum(({ totals }) => totals.cachedTokens) / measured)}</Value>
+        <Value of={measured === 0 ? null : measured}>
+          {share(sum(({ totals }) => totals.cachedTokens) / measured)}
+        </Value>
       </Total>
       <Total name="answered" id="answered" about="since the gateway knows these endpoints">
         {short(sum(({ totals }) => totals.requests) - failed)}{' '}

@@ -38,7 +38,8 @@ export class Trains {
       const train = this.#byId.get(row.id);
       if (row.picked !== null && nowMs - Date.parse(row.time) < 3000) this.#setRoute(row.picked, Date.parse(row.time));
       if (train !== undefined) update(train, row, nowMs);
-      else if (row.picked !== null && (row.status === null || nowMs - Date.parse(row.time) < 2000)) this.#enter(row, nowMs);
+      else if (row.picked !== null && (row.status === null || nowMs - Date.parse(row.time) < 2000))
+        this.#enter(row, nowMs);
     }
   }
 

@@ -59,18 +59,21 @@ export function Yard({ endpoints, held, order, onOrder }: Props) {
 }
 
 function Row({ endpoint, all }: { endpoint: EndpointJson; all: number }) {
-  const { name, address, state, inFlight, queuedPrefillTokens, queuedPrefillSeconds, kvUsage, speed, totals } = endpoint;
+  const { name, address, state, inFlight, queuedPrefillTokens, queuedPrefillSeconds, kvUsage, speed, totals } =
+    endpoint;
   const cached = cachedShare(endpoint);
   const gauges = endpoint.gaugeAgeMs === null ? 'never read' : `read ${seconds(endpoint.gaugeAgeMs / 1000)} ago`;
   const engine = `engine: ${endpoint.running ?? '?'} running, ${endpoint.waiting ?? '?'} waiting, ${gauges}`;
   const look = state === 'ready' ? 'clear' : state === 'starting' ? 'caution' : 'danger';
   return (
     <div class="yard-row" role="row" data-endpoint={name}>
-      <a role="cell" href={`/decisions?endpoint=${encodeURIComponent(name)}`} title={`${name}\n${address}\n${engine}`}>
-        <i class={`lamp ${look}`} title={state} />
-        <EndpointName name={name} />
+      <span role="cell" class="name">
+        <a href={`/decisions?endpoint=${encodeURIComponent(name)}`} title={`${name}\n${address}\n${engine}`}>
+          <i class={`lamp ${look}`} title={state} />
+          <EndpointName name={name} />
+        </a>
         {state !== 'ready' && <b class={look}>{state}</b>}
-      </a>
+      </span>
       <span class="track" data-track={name} role="cell" aria-label={`${inFlight} requests on the way`} />
       <span role="cell" class="number" data-label="in flight">
         {count(inFlight)}
@@ -101,4 +104,3 @@ function Row({ endpoint, all }: { endpoint: EndpointJson; all: number }) {
     </div>
   );
 }
-

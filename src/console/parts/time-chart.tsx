@@ -30,7 +30,11 @@ export function TimeChart({ title, times, lines, format }: Props) {
   useEffect(() => {
     const draw = (): void => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(lines, format, place.current!.clientWidth), dataOf(times, lines), place.current!);
+      plot.current = new uPlot(
+        options(lines, format, place.current!.clientWidth),
+        dataOf(times, lines),
+        place.current!,
+      );
     };
     draw();
     const observer = new ResizeObserver(([entry]) => {
@@ -72,7 +76,7 @@ function options(lines: readonly Line[], format: (value: number) => string, widt
     legend: { live: true },
     scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
     axes: [
-      { ...axis, space: 70, values: (_plot, ticks) => ticks.map((tick) => clock(tick * 1000)) },
+      { ...axis, size: 28, space: 70, values: (_plot, ticks) => ticks.map((tick) => clock(tick * 1000)) },
       { ...axis, size: 52, space: 34, values: (_plot, ticks) => ticks.map(format) },
     ],
     series: [

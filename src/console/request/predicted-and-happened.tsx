@@ -30,9 +30,7 @@ export function PredictedAndHappened({ decision, wasSent }: { decision: Decision
               <td class="number">
                 <Value of={before}>{shown(before!)}</Value>
               </td>
-              {wasSent && (
-                <td class="number">{outcome === null ? '…' : <Value of={after}>{shown(after!)}</Value>}</td>
-              )}
+              {wasSent && <td class="number">{outcome === null ? '…' : <Value of={after}>{shown(after!)}</Value>}</td>}
             </tr>
           ))}
         </tbody>

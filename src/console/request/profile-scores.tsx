@@ -19,7 +19,11 @@ export function ProfileScores({ profile, flips }: { profile: ProfileJson; flips:
   return (
     <section class="scores">
       <h2>
-        Profile {name} <small>{candidates.length < candidateCount ? `the best ${candidates.length} of ` : ''}{count(candidateCount)} candidates</small>
+        Profile {name}{' '}
+        <small>
+          {candidates.length < candidateCount ? `the best ${candidates.length} of ` : ''}
+          {count(candidateCount)} candidates
+        </small>
       </h2>
       {scorers.length > 0 && (
         <ul class="legend">
@@ -91,7 +95,11 @@ function widthOf({ scorers }: ProfileJson, endpoint: string): number {
   return scorers.reduce((sum, { weight, scores }) => sum + Math.abs(weight * (scores[endpoint] ?? 0)), 0);
 }
 
-function aheadOf({ picker, scorers }: ProfileJson, ranked: readonly (readonly [string, number])[], isCost: boolean): string {
+function aheadOf(
+  { picker, scorers }: ProfileJson,
+  ranked: readonly (readonly [string, number])[],
+  isCost: boolean,
+): string {
   const [first, second] = ranked;
   if (picker.picked.length === 0) return 'None was picked.';
   if (picker.tied.length > 1) return `A tie of ${picker.tied.length}, decided at random by the recorded seed.`;

@@ -40,7 +40,9 @@ export function Timeline({ decision }: { decision: DecisionJson }) {
             style={{ left: place(predicted.ttftSeconds!) }}
           />
         )}
-        {ttft !== null && <i class="first-token" title={`first token at ${seconds(ttft)}`} style={{ left: place(ttft) }} />}
+        {ttft !== null && (
+          <i class="first-token" title={`first token at ${seconds(ttft)}`} style={{ left: place(ttft) }} />
+        )}
       </div>
       <ol>
         <li>
@@ -53,7 +55,8 @@ export function Timeline({ decision }: { decision: DecisionJson }) {
         )}
         <li>
           <b>{picked === null ? 'not placed' : 'placed'}</b> {picked === null ? '' : 'on '}
-          {picked !== null && <EndpointName name={picked} />} <small>decided in {seconds(decision.schedulerSeconds)}</small>
+          {picked !== null && <EndpointName name={picked} />}{' '}
+          <small>decided in {seconds(decision.schedulerSeconds)}</small>
         </li>
         {ttft !== null && (
           <li>
