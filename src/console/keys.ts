@@ -1,6 +1,6 @@
 import { useEffect } from 'preact/hooks';
 
-export interface Shortcut {
+interface Shortcut {
   /** As `KeyboardEvent.key` says it; of several, the first is shown. */
   readonly keys: readonly string[];
   readonly does: string;

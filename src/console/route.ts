@@ -1,14 +1,14 @@
 import { useEffect, useState } from 'preact/hooks';
 
 /** Where somebody is: everything that a shared address carries. */
-export interface Route {
+interface Route {
   readonly path: string;
   readonly query: URLSearchParams;
 }
 
 const moved = 'signalbox:moved';
 
-export function currentRoute(): Route {
+function currentRoute(): Route {
   return { path: location.pathname, query: new URLSearchParams(location.search) };
 }
 

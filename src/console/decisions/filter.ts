@@ -2,7 +2,7 @@ import type { DecisionRowJson } from '../../admin/json.ts';
 import { hasFailed } from '../live/decision-list.ts';
 
 export const verdicts = ['open', 'ok', 'failed', 'rejected', 'left', 'held'] as const;
-export type Verdict = (typeof verdicts)[number];
+type Verdict = (typeof verdicts)[number];
 
 /** What of the decisions is to be seen; as it stands in the page's address. */
 export interface Filter {

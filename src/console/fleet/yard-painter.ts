@@ -8,7 +8,7 @@ export interface TrackPlace {
   readonly y: number;
 }
 
-export interface YardScene {
+interface YardScene {
   readonly box: TrackPlace;
   readonly tracks: readonly { readonly endpoint: EndpointJson; readonly place: TrackPlace }[];
   readonly held: number | null;
@@ -32,7 +32,7 @@ export interface YardColours {
   readonly card: string;
 }
 
-export const ladderWidth = 46;
+const ladderWidth = 46;
 const flashMs = 1100;
 const trunkInset = 10;
 const mostDrawn = 40;

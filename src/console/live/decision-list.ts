@@ -1,7 +1,7 @@
 import type { DecisionRowJson } from '../../admin/json.ts';
 
 /** Rows kept in the page; the oldest that have ended well go first. */
-export const mostRows = 20_000;
+const mostRows = 20_000;
 
 /** The decisions the page knows, in the order in which they were made. */
 export class DecisionList {

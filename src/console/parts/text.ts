@@ -21,22 +21,9 @@ export function share(value: number): string {
   return `${(100 * value).toFixed(value > 0 && value < 0.1 ? 1 : 0)} %`;
 }
 
-export function bytes(value: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
-  const unit = value < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(value) / 10));
-  return `${Number((value / 1024 ** unit).toPrecision(3))} ${units[unit]}`;
-}
-
 /** The time of day, by the reader's clock. */
 export function clock(time: string | number): string {
   const date = new Date(time);
   const parts = [date.getHours(), date.getMinutes(), date.getSeconds()];
   return parts.map((part) => String(part).padStart(2, '0')).join(':');
-}
-
-/** A time past, in words. */
-export function ago(ms: number): string {
-  const whole = Math.max(0, Math.round(ms / 1000));
-  if (whole < 60) return `${whole} s ago`;
-  return whole < 3600 ? `${Math.floor(whole / 60)} min ago` : `${Math.floor(whole / 3600)} h ago`;
 }

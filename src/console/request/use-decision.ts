@@ -4,7 +4,7 @@ import { ask, messageOf } from '../ask.ts';
 
 const pollMs = 1000;
 
-export interface Asked {
+interface Asked {
   readonly decision: DecisionJson | null;
   readonly trouble: string | null;
 }
