@@ -36,7 +36,7 @@ export function readYaml(text: string, fileName: string): YamlFile {
   };
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const issues = document.errors.map((error) => ({ at: place(error.pos[0]), message: firstLine(error.message) }));
-  if (issues.length > 0) throw fileError(issues);
+  if (issues.length > 0) throw fileError(shortened(issues));
 
   let value: unknown;
   try {
@@ -46,6 +46,19 @@ export function readYaml(text: string, fileName: string): YamlFile {
     throw fileError([{ at: place(0), message: firstLine(String(error)) }]);
   }
   return { value, at: (path, options) => place(offsetOf(document, path, options?.key ?? false)) };
+}
+
+/** A file that is no YAML at all is wrong everywhere: its first places say enough. */
+function shortened(issues: readonly FileIssue[]): FileIssue[] {
+  const shown = issues.slice(0, 3).map(({ at, message }) => ({ at, message: cut(message, 160) }));
+  const more = issues.length - shown.length;
+  return more > 0
+    ? [...shown, { at: issues[shown.length]!.at, message: `this and ${more - 1} more are not YAML` }]
+    : shown;
+}
+
+function cut(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length)}…` : text;
 }
 
 /** The file's value, or the value at `prefix` in it, as `schema` has it; throws `config_invalid` with all issues. */

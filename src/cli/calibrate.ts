@@ -1,8 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
+import { wallClock } from '../base/clock.ts';
 import { messageOf, SignalboxError } from '../base/errors.ts';
+import { seededRandom } from '../base/random.ts';
 import { calibrate } from '../replay/calibration/calibrate.ts';
 import type { Calibration } from '../replay/calibration/calibrate.ts';
+import { EngineProbe } from '../replay/calibration/probe.ts';
 import { profileYaml } from '../replay/profile-file.ts';
 import { progressBar } from '../replay/progress.ts';
 
@@ -40,17 +43,19 @@ async function run(flags: CalibrateFlags): Promise<void> {
     throw new SignalboxError('usage', `--endpoint ${flags.endpoint}: expected a URL, as in http://127.0.0.1:8000`);
   }
   const progress = progressBar(process.stderr, 'calibrate');
-  const calibration = await calibrate({
-    url: flags.endpoint,
+  const apiKey = flags.apiKeyEnv === undefined ? null : (process.env[flags.apiKeyEnv] ?? null);
+  const probe = new EngineProbe(flags.endpoint, apiKey, seededRandom(flags.seed));
+  const calibration = await calibrate(probe, wallClock, {
     model: flags.model ?? null,
-    apiKey: flags.apiKeyEnv === undefined ? null : (process.env[flags.apiKeyEnv] ?? null),
     name: flags.name,
     kvCacheTokens: flags.kvTokens ?? null,
     maxNumSeqs: flags.maxNumSeqs ?? null,
-    seed: flags.seed,
     repeats: flags.repeats,
     onProgress: (share) => progress.show(share),
-  }).finally(() => progress.end());
+  }).finally(async () => {
+    progress.end();
+    await probe.close();
+  });
   const yaml = profileYaml(calibration.profile, `Measured at ${flags.endpoint}. ${qualityOf(calibration)}`);
   if (flags.output !== undefined) writeProfile(flags.output, yaml);
   if (flags.json) {

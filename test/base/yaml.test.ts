@@ -64,6 +64,14 @@ test('text that is no YAML, twice the same key, an alias bomb: a place and one l
   assert.match(issuesOf('')[0]!, /^values\.yaml:1:1: /);
 });
 
+test('a file that is no YAML at all is shown in its first places only', () => {
+  const prose = Array.from({ length: 40 }, (_, at) => `Line ${at}: a "quoted" word, and: more\n\n| a | b |\n`).join('');
+  const issues = issuesOf(prose);
+  assert.equal(issues.length, 4);
+  assert.match(issues[3]!, /^values\.yaml:\d+:\d+: this and \d+ more are not YAML$/);
+  assert.ok(issues.every((issue) => issue.length < 200));
+});
+
 test('suggestions are near or none', () => {
   assert.equal(
     suggest('ENABLE_LAOD_AWARE_SCORER', ['ENABLE_LOAD_AWARE_SCORER', 'PD_ENABLED']),

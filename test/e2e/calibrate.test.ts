@@ -1,49 +1,48 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { startEngineServer } from '../../src/engine/server/engine-server.ts';
-import { hardwareProfile, stepMs } from '../../src/engine/model/profiles.ts';
-import { calibrate } from '../../src/replay/calibration/calibrate.ts';
-import { SignalboxError } from '../../src/base/errors.ts';
+import { stepMs } from '../../src/engine/model/profiles.ts';
+import { readProfile } from '../../src/replay/profile-file.ts';
+import { runCommand, temporaryFolder } from '../support/command.ts';
 
-const options = {
-  model: null,
-  apiKey: null,
-  name: 'measured',
-  kvCacheTokens: null,
-  maxNumSeqs: null,
-  seed: 1,
-  repeats: 2,
-};
+/** How exact it is, is for the virtual clock to tell (`test/replay/calibrate.test.ts`): here others use the machine as well. */
+test('measures an engine over HTTP and writes a profile that replay reads', async (t) => {
+  const engine = await startEngineServer({ model: 'm', profile: 'llama31-8b-h100', port: 0, maxNumSeqs: 96 });
+  t.after(() => engine.close());
+  const file = join(temporaryFolder(t), 'measured.yaml');
+  const run = await runCommand('./signalbox', [
+    ...['calibrate', '--endpoint', `http://127.0.0.1:${engine.port}`],
+    ...['--repeats', '1', '--output', file],
+  ]);
+  assert.equal(run.status, 0, run.stderr);
+  assert.match(run.stdout, /\d+ measurements, met within .* %/);
+  const profile = readProfile(readFileSync(file, 'utf8'), file);
+  assert.equal(profile.summary, 'm, measured');
+  assert.ok(profile.maxNumSeqs > 0 && profile.maxNumSeqs <= 96, `${profile.maxNumSeqs} at once`);
+  const prefillMs = [512, 2048, 8192].map((tokens) =>
+    stepMs(profile.step, { tokens, sequences: 1, prefillAttention: (tokens * tokens) / 2, decodeContext: 0 }),
+  );
+  assert.deepEqual(
+    [...prefillMs].sort((a, b) => a - b),
+    prefillMs,
+    'the longer the prompt, the longer it takes',
+  );
 
-test('measures a simulated engine and finds its profile again', async () => {
-  const truth = hardwareProfile('llama31-8b-h100');
-  const engine = await startEngineServer({ model: 'm', profile: truth.name, port: 0, maxNumSeqs: 96 });
-  try {
-    const { profile } = await calibrate({ ...options, url: `http://127.0.0.1:${engine.port}` });
-    assert.equal(profile.maxNumSeqs, 96);
-    assert.equal(profile.maxNumBatchedTokens, truth.maxNumBatchedTokens);
-    assert.ok(Math.abs(profile.kvCacheTokens / truth.kvCacheTokens - 1) < 0.01);
-    for (const work of [
-      { tokens: 32, sequences: 32, prefillAttention: 0, decodeContext: 32 * 2000 },
-      { tokens: 8192, sequences: 1, prefillAttention: 8192 * 4096, decodeContext: 0 },
-    ]) {
-      const ratio = stepMs(profile.step, work) / stepMs(truth.step, work);
-      assert.ok(Math.abs(ratio - 1) < 0.1, `step of ${work.tokens} tokens: ${ratio} of the truth`);
-    }
-  } finally {
-    await engine.close();
-  }
+  const replay = await runCommand('./signalbox', [
+    ...['replay', '--trace', 'agent-sessions', '--sessions', '2', '--endpoints', '1', '--profile', file],
+    ...['--policy', 'random', '--json'],
+  ]);
+  assert.equal(replay.status, 0, replay.stderr);
 });
 
-test('says who is not there, and that there is no such model', async () => {
-  const isEnvironment = (pattern: RegExp) => (error: unknown) =>
-    error instanceof SignalboxError && error.code === 'environment' && pattern.test(error.message);
-  await assert.rejects(calibrate({ ...options, url: 'http://127.0.0.1:1' }), isEnvironment(/Nothing answers/));
+test('says who is not there, and that there is no such model', async (t) => {
+  const nobody = await runCommand('./signalbox', ['calibrate', '--endpoint', 'http://127.0.0.1:1']);
+  assert.deepEqual([nobody.status, /Nothing answers/.test(nobody.stderr)], [1, true], nobody.stderr);
   const engine = await startEngineServer({ model: 'm', port: 0 });
-  try {
-    const url = `http://127.0.0.1:${engine.port}`;
-    await assert.rejects(calibrate({ ...options, url, model: 'other' }), isEnvironment(/does not serve "other"/));
-  } finally {
-    await engine.close();
-  }
+  t.after(() => engine.close());
+  const url = `http://127.0.0.1:${engine.port}`;
+  const other = await runCommand('./signalbox', ['calibrate', '--endpoint', url, '--model', 'other']);
+  assert.deepEqual([other.status, /does not serve "other"/.test(other.stderr)], [1, true], other.stderr);
 });

@@ -17,6 +17,7 @@ function result(number: number, more: Partial<RequestResult> = {}): RequestResul
   const startMs = number * 100;
   return {
     endpoint: `decode-${number % 20}`,
+    sessionToken: null,
     reason: 'load 0.50x1 <b>',
     startMs,
     firstTokenMs: startMs + 50,

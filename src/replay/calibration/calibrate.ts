@@ -1,22 +1,19 @@
+import type { Clock } from '../../base/clock.ts';
 import { SignalboxError } from '../../base/errors.ts';
-import { seededRandom } from '../../base/random.ts';
 import type { HardwareProfile } from '../../engine/model/profiles.ts';
 import { samples, sum } from '../../fleet/gauges/prometheus-text.ts';
 import { fitSteps } from './fit.ts';
 import type { Fit, Observation } from './fit.ts';
-import { EngineProbe } from './probe.ts';
+import type { Probe } from './probe.ts';
 
 interface CalibrationOptions {
-  readonly url: string;
   /** Null for the first that the engine names. */
   readonly model: string | null;
-  readonly apiKey: string | null;
   /** Name of the profile that comes out. */
   readonly name: string;
   /** For engines that do not say, or to overrule what they say; null to find out. */
   readonly kvCacheTokens: number | null;
   readonly maxNumSeqs: number | null;
-  readonly seed: number;
   /** Measurements of each kind; the least disturbed one counts. */
   readonly repeats: number;
   /** Hears how much of all is done, 0 to 1. */
@@ -53,40 +50,36 @@ const unmeasuredTransferPerToken = 10;
  * answers side by side, a long prompt beside an answer, and more requests than it runs at once.
  * Throws `environment` when the engine cannot be reached, refuses, or is busy.
  */
-export async function calibrate(options: CalibrationOptions): Promise<Calibration> {
-  const probe = new EngineProbe(options.url, options.apiKey, seededRandom(options.seed));
-  try {
-    const { model, maxModelTokens } = await probe.facts(options.model);
-    const metrics = await probe.metrics();
-    if (runningIn(metrics) > 0) {
-      throw new SignalboxError('environment', 'The engine is serving others now; measure it while it is idle.');
-    }
-    const kvCacheTokens = options.kvCacheTokens ?? kvCacheTokensOf(metrics);
-    if (kvCacheTokens === null) {
-      throw new SignalboxError('environment', 'The engine does not say how large its KV cache is; use --kv-tokens.');
-    }
-    const longest = Math.min(maxModelTokens ?? Infinity, kvCacheTokens) - longAnswerTokens;
-    const observations = await measure(probe, model, longest, kvCacheTokens, options);
-    const maxNumSeqs = options.maxNumSeqs ?? (await sequencesAtOnce(probe, model));
-    const fit = fitSteps(observations);
-    const profile = {
-      name: options.name,
-      summary: `${model}, measured`,
-      step: roundedAll(fit.step),
-      kvCacheTokens,
-      maxNumSeqs,
-      maxNumBatchedTokens: fit.maxNumBatchedTokens,
-      transferPerToken: unmeasuredTransferPerToken,
-      apiOverheadMs: rounded(fit.apiOverheadMs),
-    };
-    return { profile, fit, observations };
-  } finally {
-    await probe.close();
+export async function calibrate(probe: Probe, clock: Clock, options: CalibrationOptions): Promise<Calibration> {
+  const { model, maxModelTokens } = await probe.facts(options.model);
+  const metrics = await probe.metrics();
+  if (runningIn(metrics) > 0) {
+    throw new SignalboxError('environment', 'The engine is serving others now; measure it while it is idle.');
   }
+  const kvCacheTokens = options.kvCacheTokens ?? kvCacheTokensOf(metrics);
+  if (kvCacheTokens === null) {
+    throw new SignalboxError('environment', 'The engine does not say how large its KV cache is; use --kv-tokens.');
+  }
+  const longest = Math.min(maxModelTokens ?? Infinity, kvCacheTokens) - longAnswerTokens;
+  const observations = await measure(probe, clock, model, longest, kvCacheTokens, options);
+  const maxNumSeqs = options.maxNumSeqs ?? (await sequencesAtOnce(probe, clock, model));
+  const fit = fitSteps(observations);
+  const profile = {
+    name: options.name,
+    summary: `${model}, measured`,
+    step: roundedAll(fit.step),
+    kvCacheTokens,
+    maxNumSeqs,
+    maxNumBatchedTokens: fit.maxNumBatchedTokens,
+    transferPerToken: unmeasuredTransferPerToken,
+    apiOverheadMs: rounded(fit.apiOverheadMs),
+  };
+  return { profile, fit, observations };
 }
 
 async function measure(
-  probe: EngineProbe,
+  probe: Probe,
+  clock: Clock,
   model: string,
   longestPrompt: number,
   kvCacheTokens: number,
@@ -122,13 +115,13 @@ async function measure(
     note({ kind: 'decode', sequences, contextTokens: promptTokens + decodeTokens / 2, ms });
   }
   const beside = lengths.at(-1)!;
-  const ms = await least(() => interruptionMs(probe, model, beside));
+  const ms = await least(() => interruptionMs(probe, clock, model, beside));
   note({ kind: 'interruption', promptTokens: beside, ms });
   return observations;
 }
 
 /** Time between tokens of the answer that began last, while the ones before it go on. */
-async function decodeMs(probe: EngineProbe, model: string, sequences: number, promptTokens: number): Promise<number> {
+async function decodeMs(probe: Probe, model: string, sequences: number, promptTokens: number): Promise<number> {
   const stop = new AbortController();
   const others = Array.from({ length: sequences - 1 }, () =>
     probe.stream(model, promptTokens, longAnswerTokens, stop.signal).catch(() => null),
@@ -142,15 +135,15 @@ async function decodeMs(probe: EngineProbe, model: string, sequences: number, pr
   }
 }
 
-async function interruptionMs(probe: EngineProbe, model: string, promptTokens: number): Promise<number> {
+async function interruptionMs(probe: Probe, clock: Clock, model: string, promptTokens: number): Promise<number> {
   const answer = probe.stream(model, 64, 2 * decodeTokens);
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await pause(clock, 200);
   await probe.stream(model, promptTokens, 1);
   return (await answer).longestGapMs;
 }
 
 /** Sends more than it may run at once and looks at how many run while others wait. */
-async function sequencesAtOnce(probe: EngineProbe, model: string): Promise<number> {
+async function sequencesAtOnce(probe: Probe, clock: Clock, model: string): Promise<number> {
   const stop = new AbortController();
   const answers = Array.from({ length: mostSequences + 32 }, () =>
     probe.stream(model, 16, longAnswerTokens, stop.signal).catch(() => null),
@@ -158,7 +151,7 @@ async function sequencesAtOnce(probe: EngineProbe, model: string): Promise<numbe
   let most = 0;
   try {
     for (let look = 0; look < 60; look++) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      await pause(clock, 100);
       const metrics = await probe.metrics();
       const running = runningIn(metrics);
       if (Number.isNaN(running)) break;
@@ -171,6 +164,10 @@ async function sequencesAtOnce(probe: EngineProbe, model: string): Promise<numbe
     await Promise.all(answers);
   }
   return most === 0 ? 256 : Math.min(most, mostSequences);
+}
+
+function pause(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => void clock.after(delayMs, resolve));
 }
 
 function runningIn(metrics: string): number {

@@ -5,7 +5,7 @@ import { messageOf, SignalboxError } from '../../base/errors.ts';
 import type { Random } from '../../base/random.ts';
 
 /** What a streamed answer showed. Milliseconds on the monotonic clock. */
-interface Streamed {
+export interface Streamed {
   readonly startMs: number;
   readonly firstMs: number;
   readonly lastMs: number;
@@ -19,6 +19,16 @@ interface EngineFacts {
   readonly maxModelTokens: number | null;
 }
 
+/** An engine as calibration talks to it: prompts of exact lengths that no cache knows, answers of exact lengths. */
+export interface Probe {
+  /** Throws `environment` when nothing there speaks the OpenAI API. */
+  facts(wantedModel: string | null): Promise<EngineFacts>;
+  /** The engine's Prometheus page; empty where it has none. */
+  metrics(): Promise<string>;
+  /** Streams one answer. Throws `environment` with the engine's words when it refuses. */
+  stream(model: string, promptTokens: number, outputTokens: number, signal?: AbortSignal): Promise<Streamed>;
+}
+
 const models = z.object({
   data: z.array(z.object({ id: z.string(), max_model_len: z.number().int().positive().nullish() })).min(1),
 });
@@ -28,8 +38,8 @@ const chunk = z.object({
 });
 const requestTimeoutMs = 120_000;
 
-/** An engine as calibration talks to it: prompts of exact lengths that no cache knows, answers of exact lengths. */
-export class EngineProbe {
+/** An engine by HTTP. */
+export class EngineProbe implements Probe {
   readonly #url: string;
   readonly #headers: Record<string, string>;
   readonly #random: Random;
@@ -44,7 +54,6 @@ export class EngineProbe {
     this.#random = random;
   }
 
-  /** Throws `environment` when nothing there speaks the OpenAI API. */
   async facts(wantedModel: string | null): Promise<EngineFacts> {
     const { data } = models.safeParse(await this.#get('/v1/models').then(parseJson));
     const found = data?.data.find(({ id }) => wantedModel === null || id === wantedModel);
@@ -53,12 +62,10 @@ export class EngineProbe {
     throw new SignalboxError('environment', `${this.#url} ${said}.`);
   }
 
-  /** The engine's Prometheus page; empty where it has none. */
   async metrics(): Promise<string> {
     return this.#get('/metrics').catch(() => '');
   }
 
-  /** Streams one answer. Throws `environment` with the engine's words when it refuses. */
   async stream(model: string, promptTokens: number, outputTokens: number, signal?: AbortSignal): Promise<Streamed> {
     const body = JSON.stringify({
       model,

@@ -25,8 +25,15 @@ export interface DrivePlan {
   readonly seed: number;
 }
 
+/** What a session's client keeps from one answer for the next request. */
+interface SessionMemory {
+  /** Its last answer's `x-session-token`. */
+  token: string | null;
+}
+
 interface Sent {
   readonly turn: TraceTurn;
+  readonly session: SessionMemory;
   readonly key: string;
   /** How long after its time it was sent, because all places were taken. */
   readonly lateMs: number;
@@ -55,12 +62,12 @@ export async function drive(
   const isOver = (): boolean => signal.aborted || sentCount >= plan.maxRequests || clock.nowMs() >= endMs;
 
   /** Sends one turn that has its place; false when there is nothing more to send. */
-  async function sendTurn(turn: TraceTurn, key: string, dueMs: number): Promise<boolean> {
+  async function sendTurn(turn: TraceTurn, session: SessionMemory, key: string, dueMs: number): Promise<boolean> {
     try {
       if (isOver()) return false;
       sentCount += 1;
       if (sentCount >= plan.maxRequests) allSent.abort();
-      await send({ turn, key, lateMs: Math.max(0, clock.nowMs() - dueMs) });
+      await send({ turn, session, key, lateMs: Math.max(0, clock.nowMs() - dueMs) });
       return true;
     } finally {
       slots.release();
@@ -71,6 +78,7 @@ export async function drive(
     const spawned: Promise<void>[] = [];
     let turnDueMs = dueMs;
     let placed = hasPlace;
+    const memory: SessionMemory = { token: null };
     for (const [index, turn] of session.turns.entries()) {
       if (index > 0) {
         const thinkMs = Math.min(turn.thinkMs, plan.thinkCapMs);
@@ -79,7 +87,7 @@ export async function drive(
       }
       if (!placed) await slots.acquire();
       placed = false;
-      if (!(await sendTurn(turn, `${session.id}#${index}`, turnDueMs))) break;
+      if (!(await sendTurn(turn, memory, `${session.id}#${index}`, turnDueMs))) break;
       for (const branch of turn.spawns) spawned.push(runSpawned(branch));
     }
     await Promise.all(spawned);

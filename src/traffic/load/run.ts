@@ -36,7 +36,7 @@ export async function runLoad(
   try {
     await drive(
       plan,
-      async ({ turn, key, lateMs }) => {
+      async ({ turn, session, key, lateMs }) => {
         inFlight += 1;
         const prompt = prompts.write({
           promptTokens: Math.min(turn.promptTokens, plan.maxPromptTokens),
@@ -45,7 +45,9 @@ export async function runLoad(
           key,
         });
         const outputTokens = Math.max(1, Math.min(turn.outputTokens, plan.maxOutputTokens));
-        tally.add(await sendRequest(target, prompt, outputTokens, clock, dispatcher, signal), lateMs);
+        const result = await sendRequest(target, prompt, outputTokens, session.token, clock, dispatcher, signal);
+        session.token = result.sessionToken ?? session.token;
+        tally.add(result, lateMs);
         inFlight -= 1;
       },
       clock,

@@ -23,6 +23,8 @@ export interface Target {
 export interface RequestResult {
   readonly endpoint: string | null;
   readonly reason: string | null;
+  /** To be sent with the session's next request; null where sessions do not count. */
+  readonly sessionToken: string | null;
   readonly startMs: number;
   /** First event with content; null without streaming. */
   readonly firstTokenMs: number | null;
@@ -69,6 +71,7 @@ export async function sendRequest(
   target: Target,
   prompt: string,
   maxTokens: number,
+  sessionToken: string | null,
   clock: Clock,
   dispatcher: Agent,
   signal: AbortSignal,
@@ -85,17 +88,23 @@ export async function sendRequest(
   const startMs = clock.nowMs();
   let endpoint: string | null = null;
   let reason: string | null = null;
+  let nextToken: string | null = null;
   const read: Answer = { firstTokenMs: null, usage: null, contentEvents: 0, error: null };
   try {
     const answer = await request(`${target.url}/v1/${target.kind === 'chat' ? 'chat/completions' : 'completions'}`, {
       method: 'POST',
-      headers: { ...target.headers, 'content-type': 'application/json' },
+      headers: {
+        ...target.headers,
+        'content-type': 'application/json',
+        ...(sessionToken === null ? {} : { 'x-session-token': sessionToken }),
+      },
       body,
       dispatcher,
       signal: AbortSignal.any([signal, timeout]),
     });
     endpoint = headerOf(answer.headers['x-signalbox-endpoint']);
     reason = headerOf(answer.headers['x-signalbox-reason']);
+    nextToken = headerOf(answer.headers['x-session-token']);
     const isStream = String(answer.headers['content-type'] ?? '').startsWith('text/event-stream');
     if (answer.statusCode !== 200) {
       const said = engineError(parseJson(await readText(answer.body, 64 * 1024)))?.message;
@@ -114,7 +123,7 @@ export async function sendRequest(
     else if (timeout.aborted) read.error = `no answer within ${target.timeoutMs / 1000} s`;
     else read.error = connectionError(error);
   }
-  return { endpoint, reason, startMs, endMs: clock.nowMs(), ...read };
+  return { endpoint, reason, sessionToken: nextToken, startMs, endMs: clock.nowMs(), ...read };
 }
 
 /** The `error` of requests that were ended from here. */

@@ -192,3 +192,17 @@ test('the engine counts the tokens that were asked for and finds the shared pref
   assert.deepEqual([summary.requests.completed, summary.errors], [4, []]);
   assert.deepEqual(summary.tokens, { prompt: 8000, cached: 3 * 1984, completion: 20 });
 });
+
+test('a session sends the token of its last answer with its next request', async (t) => {
+  let count = 0;
+  const server = await startOpenAiServer(t, (received, response) => {
+    response.setHeader('x-session-token', `token-${count++}`);
+    answerWell('decode-0', 'session 1.00x3')(received, response);
+  });
+  await load(t, server.url, { requests: 40, plan: { pacing: { kind: 'concurrent', sessions: 1 } } });
+  const seen = server.received.map(({ sessionToken }) => sessionToken ?? null);
+  assert.equal(seen[0], null);
+  // One session at a time: each request either goes on with its session, or begins the next.
+  seen.forEach((token, at) => assert.ok(token === null || token === `token-${at - 1}`, `request ${at}: ${token}`));
+  assert.ok(seen.filter((token) => token !== null).length > 10, `${seen.join()}`);
+});

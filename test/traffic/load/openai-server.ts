@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 
 export interface Received {
   readonly path: string;
+  readonly sessionToken: string | undefined;
   readonly body: Record<string, unknown>;
 }
 
@@ -26,7 +27,12 @@ export async function startOpenAiServer(
       return;
     }
     void readBody(request).then((body) => {
-      const one = { path: request.url ?? '', body: JSON.parse(body) as Record<string, unknown> };
+      const token = request.headers['x-session-token'];
+      const one = {
+        path: request.url ?? '',
+        sessionToken: typeof token === 'string' ? token : undefined,
+        body: JSON.parse(body) as Record<string, unknown>,
+      };
       received.push(one);
       answer(one, response);
     });
