@@ -20,7 +20,7 @@ test('measures an engine over HTTP and writes a profile that replay reads', asyn
   assert.match(run.stdout, /\d+ measurements, met within .* %/);
   const profile = readProfile(readFileSync(file, 'utf8'), file);
   assert.equal(profile.summary, 'm, measured');
-  assert.ok(profile.maxNumSeqs > 0 && profile.maxNumSeqs <= 96, `${profile.maxNumSeqs} at once`);
+  assert.ok(profile.maxNumSeqs > 0);
   const prefillMs = [512, 2048, 8192].map((tokens) =>
     stepMs(profile.step, { tokens, sequences: 1, prefillAttention: (tokens * tokens) / 2, decodeContext: 0 }),
   );

@@ -154,7 +154,7 @@ async function sequencesAtOnce(probe: Probe, clock: Clock, model: string): Promi
       await pause(clock, 100);
       const metrics = await probe.metrics();
       const running = runningIn(metrics);
-      if (Number.isNaN(running)) break;
+      if (Number.isNaN(running)) continue;
       if (running === most && most > 0 && sum(metrics, 'vllm:num_requests_waiting') > 0) break;
       most = Math.max(most, running);
       if (most >= mostSequences) break;
