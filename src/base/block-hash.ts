@@ -1,10 +1,9 @@
 /**
- * Chained 64-bit hashes over the 64-byte blocks of a prompt, as two 32-bit lanes (JavaScript has no fast 64-bit integers).
+ * Chained 64-bit hashes over the blocks of a prompt, as two 32-bit halves (JavaScript has no fast 64-bit integers).
  * Block i's hash covers blocks 0..i, so equal hashes mean equal prefixes. Not cryptographic: the secret seed keeps
- * outsiders from guessing collisions. Mixing after Austin Appleby's public-domain MurmurHash3.
+ * outsiders from guessing collisions. Rounds after Yann Collet's xxHash, finish after Austin Appleby's MurmurHash3.
  */
 export const blockBytes = 64;
-const blockWords = blockBytes / 4;
 
 /** A position in a chain: where the next block's hash starts from. */
 export interface ChainState {
@@ -28,32 +27,49 @@ function wordsOf(bytes: Uint8Array): Uint32Array {
   return Uint32Array.from(words, (_, index) => view.getUint32(index * 4, true));
 }
 
+const prime1 = 0x9e3779b1;
+const prime2 = 0x85ebca77;
+
 function finalMix(value: number): number {
-  let mixed = Math.imul(value ^ (value >>> 16), 0x85ebca6b);
+  let mixed = Math.imul(value ^ (value >>> 15), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return (mixed ^ (mixed >>> 16)) >>> 0;
 }
 
-/** Hashes of all whole blocks of `bytes`; a trailing partial block has none. */
-export function hashBlocks(bytes: Uint8Array, start: ChainState): BlockHashes {
+function rotated(value: number, by: number): number {
+  return (value << by) | (value >>> (32 - by));
+}
+
+/**
+ * Hashes of all whole blocks of `bytes`; a trailing partial block has none. `bytesPerBlock` is a multiple of 4.
+ * Four lanes take a word each in turn, so that a processor can work on them side by side; both halves of the hash are
+ * made of all four.
+ */
+export function hashBlocks(bytes: Uint8Array, start: ChainState, bytesPerBlock = blockBytes): BlockHashes {
   const words = wordsOf(bytes);
-  const count = Math.floor(bytes.byteLength / blockBytes);
+  const blockWords = bytesPerBlock >>> 2;
+  const count = Math.floor(bytes.byteLength / bytesPerBlock);
   const low = new Uint32Array(count);
   const high = new Uint32Array(count);
-  let a = start.low | 0;
-  let b = start.high | 0;
+  let first = start.low | 0;
+  let second = start.high | 0;
   for (let block = 0, at = 0; block < count; block++) {
-    for (const end = at + blockWords; at < end; at++) {
-      const word = words[at]!;
-      a = Math.imul(a ^ word, 0x9e3779b1);
-      a ^= a >>> 15;
-      b = Math.imul((b ^ word) + 0x7f4a7c15, 0xcc9e2d51);
-      b = (b << 13) | (b >>> 19);
+    const end = at + blockWords;
+    let a = (first + prime1) | 0;
+    let b = second ^ prime2;
+    let c = Math.imul(first, prime2) ^ second;
+    let d = (Math.imul(second, prime1) + first) | 0;
+    for (; at + 4 <= end; at += 4) {
+      a = Math.imul(rotated(a + Math.imul(words[at]!, prime2), 13), prime1);
+      b = Math.imul(rotated(b + Math.imul(words[at + 1]!, prime2), 13), prime1);
+      c = Math.imul(rotated(c + Math.imul(words[at + 2]!, prime2), 13), prime1);
+      d = Math.imul(rotated(d + Math.imul(words[at + 3]!, prime2), 13), prime1);
     }
-    a = finalMix(a + b);
-    b = finalMix(b ^ (a << 7));
-    low[block] = a;
-    high[block] = b;
+    for (; at < end; at++) a = Math.imul(rotated(a + Math.imul(words[at]!, prime2), 13), prime1);
+    first = finalMix(rotated(a, 1) + rotated(b, 7) + rotated(c, 12) + rotated(d, 18));
+    second = finalMix(Math.imul(a ^ rotated(c, 9), prime2) ^ Math.imul(b + rotated(d, 21), prime1));
+    low[block] = first;
+    high[block] = second;
   }
   return { low, high };
 }

@@ -1,58 +1,66 @@
 import type { BlockHashes } from '../../base/block-hash.ts';
+import { emptySet, HolderSets, plane, planeBit } from './holder-sets.ts';
 
 /** A generation's share of the capacity: between 0.7 and 1.4 capacities are remembered, 1.05 on average. */
 const generationShare = 0.7;
 
+/* An entry is four words: its hash's two, the next entry of its bucket as index + 1, and its set of holders. */
+const entryWords = 4;
+const entryBytes = 4 * entryWords + 4; // and its bucket
+const usedFlag = 0x80000000;
+/** Share of the budget that sets of holders may take. */
+const setsShare = 1 / 8;
+
+const sent = planeBit('sent');
+const young = planeBit('young');
+const confirmed = planeBit('confirmed');
+const stored = planeBit('stored');
+const slower = planeBit('slower');
+
 /**
- * Which endpoint has which prompt prefix, as far as our own routing tells: a hash table of prompt blocks, each with one
- * bit per slot. One walk over a prompt's blocks finds the longest run of every endpoint at once, in time that grows with
- * blocks + endpoints. Bounded in bytes; when full, blocks not used since the clock's hand last passed go first
- * (second-chance, the usual approximation of LRU).
+ * Which endpoint has which prompt prefix: a hash table of prompt blocks, each with the set of slots that have it. One
+ * walk over a prompt's blocks finds the longest run of every endpoint at once and ends where nobody is left. The memory
+ * is fixed; when it is full, blocks not used since the clock's hand last passed go first (second chance, the usual
+ * approximation of LRU).
  *
- * A block is *pending* from the pick until the first token confirms it. Pending blocks count, since an engine caches a
- * queued request's prefix before it reaches the next one; when the request fails they are withdrawn, unless confirmed.
+ * Slots are known to have a block in two ways, kept side by side (see `plane`):
  *
- * Engines evict as well. Where a slot's capacity is known, its blocks have two generations: those used since the
- * generation began, and those used in the one before. When the new generation reaches a share of the capacity, it
- * becomes the old one and what was old is forgotten: LRU, coarse by that share.
+ * *Sent* there by ourselves. Pending from the pick until the first token confirms it; pending ones count, since an
+ * engine caches a queued request's prefix before it reaches the next one. When the request fails they are withdrawn,
+ * unless confirmed. Engines evict as well: where a slot's capacity is known, its blocks have two generations, those used
+ * since the generation began and those used in the one before. When the new generation reaches a share of the capacity
+ * it becomes the old one and what was old is forgotten: LRU, coarse by that share.
+ *
+ * *Stored* there, as the engine itself says by KV events, which also say when it is no longer so.
  */
 export class PrefixIndex {
-  readonly #limitBytes: number;
-  /** 32-bit words of slots per block. */
-  #words: number;
-  #capacity: number;
+  readonly #capacity: number;
+  readonly #entries: Uint32Array;
+  readonly #buckets: Uint32Array;
+  readonly #bucketScale: number;
+  readonly #sets: HolderSets;
+  readonly #setsLimitBytes: number;
+  readonly #heads = new Uint32Array(16);
+  #alive: Uint32Array;
+  /** Entries below it have been given out. */
+  #used = 0;
+  #free = 0;
   #count = 0;
   #hand = 0;
-  #low: Uint32Array;
-  #high: Uint32Array;
-  /** Next block in the same bucket, as index + 1; 0 ends a chain. */
-  #next: Uint32Array;
-  #used: Uint8Array;
-  /** Bits of slots that used the block in their present generation, pending or confirmed. */
-  #young: Uint32Array;
-  /** Bits of slots that used it in their present generation or the one before: those thought to hold it. */
-  #held: Uint32Array;
-  #confirmed: Uint32Array;
-  /** Bits set in `#held`, by slot. */
-  #heldBlocks: Float64Array;
-  #buckets: Uint32Array;
+  #evictions = 0;
   /** Tokens each slot's cache holds, where known, and tokens in its present generation. */
   readonly #capacityTokens = new Map<number, number>();
   readonly #youngTokens = new Map<number, number>();
 
   constructor(limitBytes = 64 * 1024 * 1024, slots = 32) {
-    this.#limitBytes = limitBytes;
-    this.#words = Math.ceil(slots / 32);
-    this.#capacity = Math.min(1024, this.#largestCapacity());
-    this.#low = new Uint32Array(this.#capacity);
-    this.#high = new Uint32Array(this.#capacity);
-    this.#next = new Uint32Array(this.#capacity);
-    this.#used = new Uint8Array(this.#capacity);
-    this.#young = new Uint32Array(this.#capacity * this.#words);
-    this.#held = new Uint32Array(this.#capacity * this.#words);
-    this.#confirmed = new Uint32Array(this.#capacity * this.#words);
-    this.#heldBlocks = new Float64Array(this.#words * 32);
-    this.#buckets = new Uint32Array(bucketsFor(this.#capacity));
+    this.#setsLimitBytes = limitBytes * setsShare;
+    this.#sets = new HolderSets(slots, 16);
+    this.#alive = new Uint32Array(this.#sets.words);
+    this.#capacity = Math.max(16, Math.floor((limitBytes * (1 - setsShare)) / entryBytes));
+    // The operating system gives the memory as it is touched.
+    this.#entries = new Uint32Array(this.#capacity * entryWords);
+    this.#buckets = new Uint32Array(this.#capacity);
+    this.#bucketScale = this.#capacity / 2 ** 32;
   }
 
   /** How many tokens the slot's engine can keep cached. */
@@ -60,250 +68,337 @@ export class PrefixIndex {
     this.#capacityTokens.set(slot, tokens);
   }
 
-  /** Blocks stored. */
+  /** Blocks in the table. */
   get blocks(): number {
     return this.#count;
   }
 
+  /** Memory in use: what the blocks ever took, for it is not given back. */
   get bytes(): number {
-    return this.#capacity * this.#bytesPerBlock();
+    return this.#used * entryBytes + this.#sets.bytes;
+  }
+
+  /** Different sets of endpoints that blocks are held by. */
+  get holderSets(): number {
+    return this.#sets.live;
   }
 
   /** Blocks that the slot is thought to hold. */
   blocksAt(slot: number): number {
-    return this.#heldBlocks[slot] ?? 0;
+    const sets = this.#sets;
+    let count = 0;
+    if (slot >= sets.words * 32) return 0;
+    sets.each((set, blocks) => {
+      if ((sets.held(set, slot >>> 5) & (1 << (slot & 31))) !== 0) count += blocks;
+    });
+    return count;
   }
 
-  /** Length in blocks of the leading run that each slot holds, into `runs` (indexed by slot). */
-  longestRuns(hashes: BlockHashes, runs: Float64Array): void {
+  /** How many blocks are held by one slot, two, three…; index 0 counts those that nobody holds any more. */
+  blocksByHolders(): number[] {
+    const counts: number[] = [];
+    this.#sets.each((set, blocks) => {
+      let holders = 0;
+      eachBit(this.#sets, set, () => holders++);
+      counts[holders] = (counts[holders] ?? 0) + blocks;
+    });
+    return Array.from(counts, (count) => count ?? 0);
+  }
+
+  /** Slots that hold the block, and whether each has it nowhere but in a slower tier. */
+  holdersOf(low: number, high: number): { slot: number; slower: boolean }[] {
+    const entry = this.#find(low, high);
+    const holders: { slot: number; slower: boolean }[] = [];
+    if (entry < 0) return holders;
+    const set = this.#setOf(entry);
+    eachBit(this.#sets, set, (slot) => {
+      const isSlower = (this.#sets.onlySlower(set, slot >>> 5) & (1 << (slot & 31))) !== 0;
+      holders.push({ slot, slower: isSlower });
+    });
+    return holders;
+  }
+
+  /**
+   * Length in blocks of the leading run that each slot holds, into `runs` (indexed by slot); how many of them it has in
+   * a slower tier only, into `slowerRuns`.
+   */
+  longestRuns(hashes: BlockHashes, runs: Float64Array, slowerRuns?: Float64Array): void {
     runs.fill(0);
-    const alive = new Uint32Array(this.#words).fill(0xffffffff);
-    const blocks = hashes.low.length;
+    slowerRuns?.fill(0);
+    const sets = this.#sets;
+    const alive = this.#alive.fill(0xffffffff);
+    const { low, high } = hashes;
+    const blocks = low.length;
+    const heads = this.#heads;
+    let set = -1;
+    let since = 0;
     for (let depth = 0; depth < blocks; depth++) {
-      const block = this.#find(hashes.low[depth]!, hashes.high[depth]!);
-      if (block >= 0) this.#used[block] = 1;
+      if (depth % heads.length === 0) this.#readHeads(low, depth);
+      const entry = this.#findFrom(heads[depth % heads.length]!, low[depth]!, high[depth]!);
+      let holders = emptySet;
+      if (entry >= 0) {
+        const at = entry * entryWords + 3;
+        holders = (this.#entries[at]! & ~usedFlag) >>> 0;
+        this.#entries[at] = holders | usedFlag;
+      }
+      // Neighbours mostly have the same holders.
+      if (holders === set) continue;
+      if (slowerRuns !== undefined && set > 0) this.#countSlower(set, depth - since, slowerRuns);
+      set = holders;
+      since = depth;
       let anyAlive = 0;
-      for (let word = 0; word < this.#words; word++) {
+      for (let word = 0; word < alive.length; word++) {
         const before = alive[word]!;
-        const after = block < 0 ? 0 : (before & this.#held[block * this.#words + word]!) >>> 0;
-        if (after !== before && depth > 0) this.#endRuns((before & ~after) >>> 0, word, depth, runs);
+        const after = (before & sets.held(set, word)) >>> 0;
+        if (after !== before && depth > 0) endRuns((before & ~after) >>> 0, word, depth, runs);
         alive[word] = after;
         anyAlive |= after;
       }
       if (anyAlive === 0) return;
     }
-    for (let word = 0; word < this.#words; word++) this.#endRuns(alive[word]!, word, blocks, runs);
+    if (blocks === 0) return;
+    if (slowerRuns !== undefined && set > 0) this.#countSlower(set, blocks - since, slowerRuns);
+    for (let word = 0; word < alive.length; word++) endRuns(alive[word]!, word, blocks, runs);
   }
 
   /** The slot is about to compute these blocks, of `tokensPerBlock` each. */
   addPending(hashes: BlockHashes, slot: number, tokensPerBlock = 0): void {
-    this.#add(hashes, slot, tokensPerBlock, false);
+    this.#send(hashes, slot, tokensPerBlock, sent | young);
   }
 
   /** The slot has computed these blocks. */
   confirm(hashes: BlockHashes, slot: number, tokensPerBlock = 0): void {
-    this.#add(hashes, slot, tokensPerBlock, true);
+    this.#send(hashes, slot, tokensPerBlock, sent | young | confirmed);
   }
 
   /** The slot never computed these blocks: those that no other request confirmed go. */
   withdraw(hashes: BlockHashes, slot: number): void {
-    if (slot >= this.#words * 32) return;
+    if (slot >= this.#sets.words * 32) return;
     for (let depth = 0; depth < hashes.low.length; depth++) {
-      const block = this.#find(hashes.low[depth]!, hashes.high[depth]!);
-      if (block < 0 || this.#bit(this.#confirmed, block, slot)) continue;
-      const word = block * this.#words + (slot >>> 5);
-      const bit = 1 << (slot & 31);
-      if ((this.#held[word]! & bit) !== 0) this.#heldBlocks[slot]! -= 1;
-      this.#held[word]! &= ~bit;
-      this.#young[word]! &= ~bit;
+      const entry = this.#find(hashes.low[depth]!, hashes.high[depth]!);
+      if (entry < 0 || this.#sets.has(this.#setOf(entry), slot, plane.confirmed)) continue;
+      this.#change(entry, slot, 0, sent | young);
     }
+  }
+
+  /** The slot's engine says that it has the first `count` of these blocks. */
+  store(hashes: BlockHashes, count: number, slot: number, inSlowerTier: boolean): void {
+    this.#addAll(hashes, count, slot, inSlowerTier ? slower : stored);
+  }
+
+  /** The slot's engine says that it has a block no longer; whether it still has it in another tier. */
+  unstore(low: number, high: number, slot: number, fromSlowerTier: boolean): boolean {
+    const entry = this.#find(low, high);
+    if (entry < 0 || slot >= this.#sets.words * 32) return false;
+    const still = this.#sets.has(this.#setOf(entry), slot, fromSlowerTier ? plane.stored : plane.slower);
+    this.#change(entry, slot, 0, fromSlowerTier ? slower : stored);
+    return still;
   }
 
   /** The slot's endpoint has gone or lost its cache. */
   forget(slot: number): void {
-    if (slot >= this.#words * 32) return;
-    const mask = ~(1 << (slot & 31));
-    const end = this.#count * this.#words;
-    for (let word = slot >>> 5; word < end; word += this.#words) {
-      this.#young[word]! &= mask;
-      this.#held[word]! &= mask;
-      this.#confirmed[word]! &= mask;
-    }
-    this.#heldBlocks[slot] = 0;
+    this.#removeSlot(slot, sent | young | confirmed | stored | slower);
     this.#youngTokens.delete(slot);
   }
 
-  /** What the slot used in its present generation becomes its old one; what was old is no longer there. */
-  #turnGeneration(slot: number): void {
-    const bit = 1 << (slot & 31);
-    const end = this.#count * this.#words;
-    for (let word = slot >>> 5; word < end; word += this.#words) {
-      if ((this.#held[word]! & bit) === 0) continue;
-      if ((this.#young[word]! & bit) === 0) {
-        this.#held[word]! &= ~bit;
-        this.#confirmed[word]! &= ~bit;
-        this.#heldBlocks[slot]! -= 1;
-      } else this.#young[word]! &= ~bit;
-    }
-    this.#youngTokens.set(slot, 0);
+  /** What was learned from what we sent is not to be believed any more, or no longer needed. */
+  forgetSent(slot: number): void {
+    this.#removeSlot(slot, sent | young | confirmed);
+    this.#youngTokens.delete(slot);
   }
 
-  #add(hashes: BlockHashes, slot: number, tokensPerBlock: number, confirmed: boolean): void {
-    if (slot >= this.#words * 32) this.#rebuild(this.#capacity, Math.ceil((slot + 1) / 32));
-    const bit = 1 << (slot & 31);
-    // A prompt larger than the whole index would only evict itself.
-    const blocks = Math.min(hashes.low.length, this.#largestCapacity() >>> 1);
-    let newBlocks = 0;
-    for (let depth = 0; depth < blocks; depth++) {
-      const low = hashes.low[depth]!;
-      const high = hashes.high[depth]!;
-      let block = this.#find(low, high);
-      // A new block has to be used again to be spared: were all fresh ones, the hand would clear the whole table at once.
-      if (block < 0) block = this.#insert(low, high);
-      else this.#used[block] = 1;
-      const word = block * this.#words + (slot >>> 5);
-      if ((this.#young[word]! & bit) === 0) newBlocks++;
-      if ((this.#held[word]! & bit) === 0) this.#heldBlocks[slot]! += 1;
-      this.#young[word]! |= bit;
-      this.#held[word]! |= bit;
-      if (confirmed) this.#confirmed[word]! |= bit;
-    }
+  /** What the slot's engine said is not to be believed any more. */
+  forgetStored(slot: number): void {
+    this.#removeSlot(slot, stored | slower);
+  }
+
+  #removeSlot(slot: number, planes: number): void {
+    if (slot < this.#sets.words * 32) this.#sets.removeSlot(slot, planes);
+  }
+
+  #send(hashes: BlockHashes, slot: number, tokensPerBlock: number, planes: number): void {
+    const newBlocks = this.#addAll(hashes, hashes.low.length, slot, planes);
     const capacity = this.#capacityTokens.get(slot);
     if (capacity === undefined) return;
     const youngTokens = (this.#youngTokens.get(slot) ?? 0) + newBlocks * tokensPerBlock;
-    this.#youngTokens.set(slot, youngTokens);
-    if (youngTokens > capacity * generationShare) this.#turnGeneration(slot);
+    if (youngTokens <= capacity * generationShare) {
+      this.#youngTokens.set(slot, youngTokens);
+      return;
+    }
+    this.#sets.turnGeneration(slot);
+    this.#youngTokens.set(slot, 0);
+  }
+
+  /** Puts the slot into `planes` of each block; how many of them were not young there. */
+  #addAll(hashes: BlockHashes, count: number, slot: number, planes: number): number {
+    const sets = this.#sets;
+    if (slot >= sets.words * 32) {
+      sets.widen(slot);
+      this.#alive = new Uint32Array(sets.words);
+    }
+    // A prompt larger than the whole index would only evict itself.
+    const blocks = Math.min(count, this.#capacity >>> 1);
+    let newBlocks = 0;
+    // Neighbours mostly have the same holders, and get the same ones.
+    let from = -1;
+    let to = -1;
+    let isNew = false;
+    let evictions = this.#evictions;
+    for (let depth = 0; depth < blocks; depth++) {
+      if (sets.isFull) this.#makeRoomForSet();
+      const low = hashes.low[depth]!;
+      const high = hashes.high[depth]!;
+      let entry = this.#find(low, high);
+      // A new block has to be used again to be spared: were all fresh ones, the hand would clear the whole table at once.
+      if (entry < 0) entry = this.#insert(low, high);
+      else this.#entries[entry * entryWords + 3]! |= usedFlag;
+      const at = entry * entryWords + 3;
+      const word = this.#entries[at]!;
+      const set = (word & ~usedFlag) >>> 0;
+      // With the blocks that were evicted meanwhile their sets may have gone.
+      if (set !== from || evictions !== this.#evictions) {
+        evictions = this.#evictions;
+        from = set;
+        isNew = !sets.has(set, slot, plane.young);
+        to = sets.changed(set, slot, planes, 0);
+      }
+      if (isNew) newBlocks++;
+      if (to === set) continue;
+      sets.retain(to);
+      this.#entries[at] = to | (word & usedFlag);
+      sets.release(set);
+    }
+    return newBlocks;
+  }
+
+  #change(entry: number, slot: number, added: number, removed: number): void {
+    const sets = this.#sets;
+    if (sets.isFull) {
+      const [low, high] = [this.#entries[entry * entryWords]!, this.#entries[entry * entryWords + 1]!];
+      this.#makeRoomForSet();
+      if (this.#find(low, high) !== entry) return;
+    }
+    const at = entry * entryWords + 3;
+    const word = this.#entries[at]!;
+    const set = (word & ~usedFlag) >>> 0;
+    const to = sets.changed(set, slot, added, removed);
+    if (to === set) return;
+    sets.retain(to);
+    this.#entries[at] = (to | (word & usedFlag)) >>> 0;
+    sets.release(set);
+    if (to === emptySet) this.#remove(entry);
+  }
+
+  /** Sets double when they are full; where that would exceed their share, blocks go until one is free. */
+  #makeRoomForSet(): void {
+    if (this.#sets.bytes * 2 <= this.#setsLimitBytes) return;
+    while (this.#sets.isFull && this.#count > 0) this.#evict();
   }
 
   #find(low: number, high: number): number {
-    let link = this.#buckets[low & (this.#buckets.length - 1)]!;
+    return this.#findFrom(this.#buckets[(low * this.#bucketScale) | 0]!, low, high);
+  }
+
+  /** Buckets of the next blocks at once: memory answers several questions side by side, but not one after another. */
+  #readHeads(low: Uint32Array, from: number): void {
+    const heads = this.#heads;
+    const count = Math.min(heads.length, low.length - from);
+    for (let i = 0; i < count; i++) heads[i] = this.#buckets[(low[from + i]! * this.#bucketScale) | 0]!;
+  }
+
+  #findFrom(head: number, low: number, high: number): number {
+    const entries = this.#entries;
+    let link = head;
     while (link !== 0) {
-      const block = link - 1;
-      if (this.#low[block] === low && this.#high[block] === high) return block;
-      link = this.#next[block]!;
+      const at = (link - 1) * entryWords;
+      if (entries[at] === low && entries[at + 1] === high) return link - 1;
+      link = entries[at + 2]!;
     }
     return -1;
   }
 
-  #insert(low: number, high: number): number {
-    if (this.#count === this.#capacity && this.#capacity < this.#largestCapacity()) {
-      this.#rebuild(Math.min(this.#capacity * 2, this.#largestCapacity()), this.#words);
+  #setOf(entry: number): number {
+    return (this.#entries[entry * entryWords + 3]! & ~usedFlag) >>> 0;
+  }
+
+  #countSlower(set: number, blocks: number, slowerRuns: Float64Array): void {
+    for (let word = 0; word < this.#alive.length; word++) {
+      for (let bits = (this.#alive[word]! & this.#sets.onlySlower(set, word)) >>> 0; bits !== 0; bits &= bits - 1) {
+        const slot = word * 32 + (31 - Math.clz32(bits & -bits));
+        if (slot < slowerRuns.length) slowerRuns[slot]! += blocks;
+      }
     }
-    const block = this.#count < this.#capacity ? this.#count++ : this.#evict();
-    this.#link(block, low, high);
-    return block;
   }
 
-  #link(block: number, low: number, high: number): void {
-    const bucket = low & (this.#buckets.length - 1);
-    this.#low[block] = low;
-    this.#high[block] = high;
-    this.#next[block] = this.#buckets[bucket]!;
-    this.#buckets[bucket] = block + 1;
+  #insert(low: number, high: number): number {
+    if (this.#free === 0 && this.#used === this.#capacity) this.#evict();
+    let entry = this.#free - 1;
+    if (entry < 0) entry = this.#used++;
+    else this.#free = this.#entries[entry * entryWords + 2]!;
+    const at = entry * entryWords;
+    const bucket = (low * this.#bucketScale) | 0;
+    this.#entries[at] = low;
+    this.#entries[at + 1] = high;
+    this.#entries[at + 2] = this.#buckets[bucket]!;
+    this.#entries[at + 3] = emptySet;
+    this.#buckets[bucket] = entry + 1;
+    this.#count += 1;
+    this.#sets.retain(emptySet);
+    return entry;
   }
 
-  /** Frees the next block that was not used since the hand's last pass, and gives its place. */
-  #evict(): number {
+  /** Frees the next block that was not used since the hand's last pass. */
+  #evict(): void {
     for (;;) {
-      const block = this.#hand;
-      this.#hand = (this.#hand + 1) % this.#capacity;
-      const first = block * this.#words;
-      const held = this.#held.subarray(first, first + this.#words).some((word) => word !== 0);
-      if (this.#used[block] === 1 && held) {
-        this.#used[block] = 0;
+      const entry = this.#hand;
+      this.#hand = (this.#hand + 1) % this.#used;
+      const at = entry * entryWords + 3;
+      const word = this.#entries[at]!;
+      if (word === freeMark) continue;
+      const set = (word & ~usedFlag) >>> 0;
+      if (word !== set && !this.#sets.isEmpty(set)) {
+        this.#entries[at] = set;
         continue;
       }
-      this.#unlink(block);
-      this.#countOut(block);
-      this.#young.fill(0, first, first + this.#words);
-      this.#held.fill(0, first, first + this.#words);
-      this.#used[block] = 0;
-      this.#confirmed.fill(0, first, first + this.#words);
-      return block;
-    }
-  }
-
-  /** The block leaves every slot that held it. */
-  #countOut(block: number): void {
-    for (let word = 0; word < this.#words; word++) {
-      for (let bits = this.#held[block * this.#words + word]!; bits !== 0; bits = (bits & (bits - 1)) >>> 0) {
-        this.#heldBlocks[word * 32 + (31 - Math.clz32(bits & -bits))]! -= 1;
-      }
-    }
-  }
-
-  #unlink(block: number): void {
-    const bucket = this.#low[block]! & (this.#buckets.length - 1);
-    let link = this.#buckets[bucket]!;
-    if (link === block + 1) {
-      this.#buckets[bucket] = this.#next[block]!;
+      this.#remove(entry);
+      this.#evictions += 1;
       return;
     }
-    while (this.#next[link - 1] !== block + 1) link = this.#next[link - 1]!;
-    this.#next[link - 1] = this.#next[block]!;
   }
 
-  /** Moves everything into columns of another size; what no longer fits is dropped. */
-  #rebuild(capacity: number, words: number): void {
-    const old = {
-      low: this.#low,
-      high: this.#high,
-      young: this.#young,
-      held: this.#held,
-      confirmed: this.#confirmed,
-      used: this.#used,
-    };
-    const oldWords = this.#words;
-    const kept = Math.min(capacity, this.#largestCapacity(words));
-    for (let block = kept; block < this.#count; block++) this.#countOut(block);
-    const heldBlocks = new Float64Array(words * 32);
-    heldBlocks.set(this.#heldBlocks.subarray(0, heldBlocks.length));
-    this.#heldBlocks = heldBlocks;
-    this.#words = words;
-    this.#capacity = kept;
-    this.#low = new Uint32Array(this.#capacity);
-    this.#high = new Uint32Array(this.#capacity);
-    this.#next = new Uint32Array(this.#capacity);
-    this.#used = new Uint8Array(this.#capacity);
-    this.#young = new Uint32Array(this.#capacity * words);
-    this.#held = new Uint32Array(this.#capacity * words);
-    this.#confirmed = new Uint32Array(this.#capacity * words);
-    this.#buckets = new Uint32Array(bucketsFor(this.#capacity));
-    this.#count = Math.min(this.#count, this.#capacity);
-    this.#hand = 0;
-    for (let block = 0; block < this.#count; block++) {
-      this.#link(block, old.low[block]!, old.high[block]!);
-      this.#used[block] = old.used[block]!;
-      const from = block * oldWords;
-      this.#young.set(old.young.subarray(from, from + Math.min(words, oldWords)), block * words);
-      this.#held.set(old.held.subarray(from, from + Math.min(words, oldWords)), block * words);
-      this.#confirmed.set(old.confirmed.subarray(from, from + Math.min(words, oldWords)), block * words);
+  /** Takes the entry out of its bucket and frees it. */
+  #remove(entry: number): void {
+    const entries = this.#entries;
+    const at = entry * entryWords;
+    const bucket = (entries[at]! * this.#bucketScale) | 0;
+    let link = this.#buckets[bucket]!;
+    if (link === entry + 1) this.#buckets[bucket] = entries[at + 2]!;
+    else {
+      while (entries[(link - 1) * entryWords + 2] !== entry + 1) link = entries[(link - 1) * entryWords + 2]!;
+      entries[(link - 1) * entryWords + 2] = entries[at + 2]!;
     }
+    this.#sets.release(this.#setOf(entry));
+    entries[at + 2] = this.#free;
+    entries[at + 3] = freeMark;
+    this.#free = entry + 1;
+    this.#count -= 1;
   }
+}
 
-  #bytesPerBlock(words = this.#words): number {
-    const columns = 4 + 4 + 4 + 1 + 12 * words;
-    const bucketAtWorst = 8;
-    return columns + bucketAtWorst;
-  }
+/** In place of a set, in entries that hold no block. */
+const freeMark = 0xffffffff;
 
-  #largestCapacity(words = this.#words): number {
-    return Math.max(16, Math.floor(this.#limitBytes / this.#bytesPerBlock(words)));
-  }
-
-  #bit(column: Uint32Array, block: number, slot: number): boolean {
-    return (column[block * this.#words + (slot >>> 5)]! & (1 << (slot & 31))) !== 0;
-  }
-
-  #endRuns(ended: number, word: number, depth: number, runs: Float64Array): void {
-    for (let bits = ended; bits !== 0; bits = (bits & (bits - 1)) >>> 0) {
-      const slot = word * 32 + (31 - Math.clz32(bits & -bits));
-      if (slot < runs.length) runs[slot] = depth;
+function eachBit(sets: HolderSets, set: number, visit: (slot: number) => void): void {
+  for (let word = 0; word < sets.words; word++) {
+    for (let bits = sets.held(set, word); bits !== 0; bits = (bits & (bits - 1)) >>> 0) {
+      visit(word * 32 + (31 - Math.clz32(bits & -bits)));
     }
   }
 }
 
-/** A power of two, so that a mask finds the bucket. */
-function bucketsFor(capacity: number): number {
-  return 2 ** Math.ceil(Math.log2(capacity));
+function endRuns(ended: number, word: number, depth: number, runs: Float64Array): void {
+  for (let bits = ended; bits !== 0; bits = (bits & (bits - 1)) >>> 0) {
+    const slot = word * 32 + (31 - Math.clz32(bits & -bits));
+    if (slot < runs.length) runs[slot] = depth;
+  }
 }
