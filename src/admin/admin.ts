@@ -4,6 +4,7 @@ import { asSignalboxError } from '../api/errors.ts';
 import { metricsText, type Family } from '../base/metrics.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
+import type { KvEvents } from '../fleet/kv-events/kv-events.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import { decisionJson } from '../journal/decision-json.ts';
 import { decisionRow } from '../journal/decision-row.ts';
@@ -32,6 +33,7 @@ interface AdminOptions {
   };
   readonly dispatch: Dispatch;
   readonly metrics: { families(): Family[] };
+  readonly kvEvents: KvEvents;
   /** The host it is bound to, which requests may name beside the loopback names. */
   readonly host: string;
   reload(): Promise<void>;
@@ -103,7 +105,10 @@ export function createAdmin(options: AdminOptions): Admin {
       'GET /api/policies',
       (_request, response) => sendJson(response, policiesJson(dispatch.policy, options.generation())),
     ],
-    ['GET /api/prefixes', (_request, response) => sendJson(response, prefixesJson(fleet))],
+    [
+      'GET /api/prefixes',
+      (_request, response) => sendJson(response, prefixesJson(fleet, options.kvEvents, dispatch.clock.nowMs())),
+    ],
     [
       'GET /api/events',
       (_request, response) => {

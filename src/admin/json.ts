@@ -52,6 +52,80 @@ export interface EndpointTotalsJson {
   completionTokens: number;
 }
 
+/**
+ * `GET /api/prefixes`: what is known to be cached where, how exactly it is known and how true it has been, how often
+ * blocks are held by several endpoints, and the prefixes that requests are placed for most.
+ */
+export interface PrefixesJson {
+  /** Blocks that some endpoint holds; all their copies; and copies a block. */
+  blocks: number;
+  copies: number;
+  duplication: number | null;
+  blocksByHolders: { holders: number; blocks: number }[];
+  /** Memory of the index and its bound, and of what translates engines' own hashes. */
+  indexBytes: number;
+  indexLimitBytes: number;
+  engineHashBytes: number;
+  endpoints: EndpointPrefixesJson[];
+  /** The hottest first. */
+  prefixes: HotPrefixJson[];
+}
+
+interface EndpointPrefixesJson {
+  name: string;
+  blocks: number;
+  tokens: number;
+  /**
+   * How far its cache is known by its KV events: not at all, so that it is what was sent there; from some moment on,
+   * beside what was sent; or in whole.
+   */
+  knowledge: 'none' | 'partial' | 'complete';
+  blockTokens: number;
+  kvEvents: KvEventsJson | null;
+  /**
+   * Predicted less reported cached tokens as a share of the prompt, averaged over the last reports: with its sign
+   * (`bias`) and without (`error`).
+   */
+  prediction: { reports: number; error: number | null; bias: number | null };
+}
+
+/** What is heard of an endpoint's cache; counts since it was first heard. */
+interface KvEventsJson {
+  connected: boolean;
+  /** Nothing that it said is missing. */
+  complete: boolean;
+  /** It can be asked for what it said before. */
+  replay: boolean;
+  sources: readonly string[];
+  /** Blocks that it has, and the memory that knowing their names takes. */
+  blocks: number;
+  bytes: number;
+  blockTokens: number | null;
+  stored: number;
+  removed: number;
+  cleared: number;
+  /** Blocks whose beginning is not known, so that they say nothing. */
+  orphaned: number;
+  gaps: number;
+  restarts: number;
+  replayed: number;
+  unreadable: number;
+  /** Why it is not heard, in a few words. */
+  problem: string | null;
+}
+
+interface HotPrefixJson {
+  /** A hash that tells it from others. */
+  id: string;
+  model: string;
+  tokens: number;
+  /** Requests placed where it was cached, ever and with a half-life of five minutes. */
+  hits: number;
+  heat: number;
+  usedSecondsAgo: number;
+  endpoints: { name: string; tier: 'fast' | 'slower' }[];
+}
+
 /** `GET /api/policies`, and the answer to `POST /api/reload`. */
 export interface PoliciesJson {
   /** The how-many-th policy since the start. */

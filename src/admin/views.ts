@@ -1,10 +1,18 @@
 import { knownOrNull } from '../base/unknown.ts';
-import { blockBytes } from '../base/block-hash.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import { shadowShare } from '../dispatch/shadows.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import type { KvEvents } from '../fleet/kv-events/kv-events.ts';
 import type { Policy } from '../scheduler/policy.ts';
-import type { AdmissionJson, EndpointJson, PoliciesJson, ShadowJson, ShadowMeansJson, ShadowPickJson } from './json.ts';
+import type {
+  AdmissionJson,
+  EndpointJson,
+  PoliciesJson,
+  PrefixesJson,
+  ShadowJson,
+  ShadowMeansJson,
+  ShadowPickJson,
+} from './json.ts';
 import type { Series } from './series.ts';
 
 /** `/api/endpoints`: an entry per endpoint; unknown numbers are null. */
@@ -35,18 +43,54 @@ export function endpointsJson(fleet: Fleet, series: Series, nowMs: number): Endp
   });
 }
 
-/** `/api/prefixes`: how much of the prompts seen is thought to be cached where. */
-export function prefixesJson(fleet: Fleet): object {
-  const { prefixes, slots } = fleet;
+const shownPrefixes = 100;
+
+/**
+ * `/api/prefixes`: what is known to be cached where, how exactly it is known and how true it has been, how often blocks
+ * are held by several endpoints, and the prefixes that requests are placed for most.
+ */
+export function prefixesJson(fleet: Fleet, kvEvents: KvEvents, nowMs: number): PrefixesJson {
+  const { prefixes, slots, prediction } = fleet;
+  const byHolders = prefixes.blocksByHolders();
+  const held = byHolders.slice(1).reduce((sum, count) => sum + count, 0);
+  const copies = byHolders.reduce((sum, count, holders) => sum + count * holders, 0);
   return {
-    blocks: prefixes.blocks,
+    blocks: held,
+    copies,
+    duplication: held === 0 ? null : copies / held,
+    blocksByHolders: byHolders.flatMap((count, holders) =>
+      holders === 0 || count === 0 ? [] : [{ holders, blocks: count }],
+    ),
     indexBytes: prefixes.bytes,
-    blockBytes,
+    indexLimitBytes: prefixes.limitBytes,
+    engineHashBytes: slots.reduce((sum, slot) => sum + (kvEvents.status(slot)?.bytes ?? 0), 0),
     endpoints: slots.map((slot) => ({
       name: fleet.endpointAt(slot)!.name,
       blocks: prefixes.blocksAt(slot),
-      promptBytes: prefixes.blocksAt(slot) * blockBytes,
+      tokens: fleet.cachedTokensAt(slot),
+      knowledge: fleet.eventKnowledge(slot),
+      blockTokens: fleet.blockTokens(slot),
+      kvEvents: kvEvents.status(slot),
+      prediction: {
+        reports: prediction.samples[slot]!,
+        error: knownOrNull(prediction.error[slot]),
+        bias: knownOrNull(prediction.bias[slot]),
+      },
     })),
+    prefixes: fleet.hotPrefixes
+      .hottest(shownPrefixes, nowMs)
+      .map(({ low, high, model, tokens, hits, heat, usedAtMs }) => ({
+        id: `${high.toString(16).padStart(8, '0')}${low.toString(16).padStart(8, '0')}`,
+        model,
+        tokens,
+        hits,
+        heat,
+        usedSecondsAgo: (nowMs - usedAtMs) / 1000,
+        endpoints: prefixes.holdersOf(low, high).flatMap(({ slot, slower }) => {
+          const name = fleet.endpointAt(slot)?.name;
+          return name === undefined ? [] : [{ name, tier: slower ? 'slower' : 'fast' }];
+        }),
+      })),
   };
 }
 

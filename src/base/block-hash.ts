@@ -40,17 +40,27 @@ function rotated(value: number, by: number): number {
   return (value << by) | (value >>> (32 - by));
 }
 
-/**
- * Hashes of all whole blocks of `bytes`; a trailing partial block has none. `bytesPerBlock` is a multiple of 4.
- * Four lanes take a word each in turn, so that a processor can work on them side by side; both halves of the hash are
- * made of all four.
- */
+/** Hashes of all whole blocks of `bytes`; a trailing partial block has none. `bytesPerBlock` is a multiple of 4. */
 export function hashBlocks(bytes: Uint8Array, start: ChainState, bytesPerBlock = blockBytes): BlockHashes {
-  const words = wordsOf(bytes);
-  const blockWords = bytesPerBlock >>> 2;
   const count = Math.floor(bytes.byteLength / bytesPerBlock);
-  const low = new Uint32Array(count);
-  const high = new Uint32Array(count);
+  const hashes = { low: new Uint32Array(count), high: new Uint32Array(count) };
+  hashWords(wordsOf(bytes), bytesPerBlock >>> 2, count, start, hashes);
+  return hashes;
+}
+
+/**
+ * Hashes of the first `count` blocks of `words`, into `hashes`. What a block holds beside its words counts as a number
+ * in `extra`, 0 for nothing. Four lanes take a word each in turn, so that a processor can work on them side by side;
+ * both halves of a hash are made of all four.
+ */
+export function hashWords(
+  words: Uint32Array,
+  blockWords: number,
+  count: number,
+  start: ChainState,
+  { low, high }: BlockHashes,
+  extra?: Uint32Array,
+): void {
   let first = start.low | 0;
   let second = start.high | 0;
   for (let block = 0, at = 0; block < count; block++) {
@@ -59,6 +69,7 @@ export function hashBlocks(bytes: Uint8Array, start: ChainState, bytesPerBlock =
     let b = second ^ prime2;
     let c = Math.imul(first, prime2) ^ second;
     let d = (Math.imul(second, prime1) + first) | 0;
+    if (extra !== undefined) c ^= extra[block]!;
     for (; at + 4 <= end; at += 4) {
       a = Math.imul(rotated(a + Math.imul(words[at]!, prime2), 13), prime1);
       b = Math.imul(rotated(b + Math.imul(words[at + 1]!, prime2), 13), prime1);
@@ -71,7 +82,6 @@ export function hashBlocks(bytes: Uint8Array, start: ChainState, bytesPerBlock =
     low[block] = first;
     high[block] = second;
   }
-  return { low, high };
 }
 
 /** A chain's start that depends on `text`: chains of different models, salts or seeds share no hash. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { startEngineServer } from '../engine/server/engine-server.ts';
+import { parseKvEventsConfig, type KvEventsFormat } from '../engine/server/kv-events.ts';
 import { defaultProfileName, hardwareProfiles } from '../engine/model/profiles.ts';
 
 interface Options {
@@ -16,6 +17,11 @@ interface Options {
   numGpuBlocksOverride?: number;
   maxNumQueuedReqs?: number;
   enablePrefixCaching: boolean;
+  kvEventsConfig?: string;
+  kvEventsFormat: KvEventsFormat;
+  enableLora?: true;
+  loraModules: { name: string; path: string }[];
+  maxLoras: number;
   seed: number;
   mode: 'text' | 'echo';
   timeScale: number;
@@ -46,6 +52,18 @@ export function engineCommand(): Command {
     .option('--max-num-queued-reqs <number>', 'requests that may wait; more get 503', wholeNumber)
     .option('--enable-prefix-caching', 'keep the KV cache of past prompts', true)
     .option('--no-enable-prefix-caching', 'do not keep it')
+    .option(
+      '--kv-events-config <json>',
+      'publish KV events, e.g. {"enable_kv_cache_events":true,"endpoint":"tcp://*:5557"}',
+    )
+    .addOption(
+      new Option('--kv-events-format <format>', 'a map per event, or an array as vLLM before 0.24')
+        .choices(['map', 'array'])
+        .default('map'),
+    )
+    .option('--enable-lora', 'serve adapters beside the model')
+    .option('--lora-modules <name=path...>', 'adapters to serve from the start', loraModules, [])
+    .option('--max-loras <number>', 'adapters that run at once', positive, 1)
     .option('--seed <number>', 'what it says is a function of model, seed and prompt', wholeNumber, 0)
     .addOption(new Option('--mode <mode>', 'what it says').choices(['text', 'echo']).default('text'))
     .option('--time-scale <factor>', 'times faster than the hardware', positiveNumber, 1)
@@ -74,6 +92,11 @@ export function engineCommand(): Command {
           : { kvCacheTokens: options.numGpuBlocksOverride * options.blockSize }),
         ...(options.maxNumQueuedReqs === undefined ? {} : { maxQueuedRequests: options.maxNumQueuedReqs }),
         prefixCaching: options.enablePrefixCaching,
+        ...(options.kvEventsConfig === undefined ? {} : { kvEvents: parseKvEventsConfig(options.kvEventsConfig) }),
+        kvEventsFormat: options.kvEventsFormat,
+        enableLora: options.enableLora ?? false,
+        loraModules: options.loraModules,
+        maxLoras: options.maxLoras,
         seed: options.seed,
         mode: options.mode,
         timeScale: options.timeScale,
@@ -122,6 +145,12 @@ function kvTransferOf(config: KvTransferConfig): { host?: string; leaseSeconds?:
 function wholeNumber(text: string): number {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('expected a whole number.');
   return Number(text);
+}
+
+function loraModules(text: string, before: { name: string; path: string }[]): { name: string; path: string }[] {
+  const [name, path] = text.split('=', 2);
+  if (!name || !path) throw new InvalidArgumentError('expected name=path.');
+  return [...before, { name, path }];
 }
 
 function positive(text: string): number {

@@ -135,6 +135,9 @@ export class Flight {
     else if (answered && this.#request.streaming) fleet.ledger.close(placement.entry, nowMs);
     else fleet.withdraw(placement, nowMs);
 
+    if (complete && ending.cachedTokens !== null) {
+      fleet.reported(placement, ending.cachedTokens, ending.promptTokens ?? this.#request.promptTokens);
+    }
     if (answered && !complete && ending.status !== 499) fleet.suspect(placement.slot);
 
     const streamed = this.#request.streaming && this.#firstTokenAtMs !== null;

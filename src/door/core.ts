@@ -12,6 +12,8 @@ import { Dispatch } from '../dispatch/dispatch.ts';
 import { endpointFromUrl } from '../fleet/discovery/endpoint-url.ts';
 import { readEndpointsFile, watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
 import { Fleet } from '../fleet/fleet.ts';
+import type { ConfiguredSource } from '../fleet/kv-events/event-source.ts';
+import { KvEvents } from '../fleet/kv-events/kv-events.ts';
 import { HttpGetter } from '../fleet/http-get.ts';
 import { FleetWatch } from '../fleet/watch.ts';
 import { Journal } from '../journal/journal.ts';
@@ -42,6 +44,8 @@ export interface CoreOptions {
   readonly name?: string;
   readonly namespace?: string;
   readonly sessionKeyFile?: string;
+  /** Where engines publish KV events that do not say so themselves. */
+  readonly kvEvents?: ConfiguredSource;
 }
 
 interface AdminPort {
@@ -71,6 +75,7 @@ export class Core {
   readonly #events: CoreEvents;
   readonly #http = new HttpGetter();
   readonly #watch = new FleetWatch(this.fleet, wallClock, this.#http);
+  readonly kvEvents: KvEvents;
   readonly #fixed: readonly Endpoint[];
   readonly #files: FileWatch[] = [];
   readonly #closing: (() => void | Promise<void>)[] = [];
@@ -89,6 +94,8 @@ export class Core {
     this.#log = log;
     this.#events = events;
     this.sessions = sessions;
+    const { fleet } = this;
+    this.kvEvents = new KvEvents({ fleet, clock: wallClock, http: this.#http, log, configured: options.kvEvents });
     this.metrics = new DoorMetrics(this.fleet, this.journal, options.name ?? 'default');
     this.dispatch = dispatch(this);
     this.#fixed = (options.endpoints ?? []).map(endpointFromUrl);
@@ -120,6 +127,7 @@ export class Core {
     const admin = createAdmin({
       door,
       dispatch: this.dispatch,
+      kvEvents: this.kvEvents,
       metrics,
       host,
       reload,
@@ -147,6 +155,7 @@ export class Core {
       this.#files.push(watchFile(this.#source.configFile, read));
     }
     this.#watch.start();
+    this.kvEvents.start();
     if (eppLog === undefined) return;
     const log = writeEppLog(this.journal, {
       target: eppLog,
@@ -176,6 +185,7 @@ export class Core {
   async close(): Promise<void> {
     this.stopWatchingFiles();
     this.#watch.stop();
+    this.kvEvents.close();
     this.#http.close();
     for (const step of this.#closing) await step();
   }

@@ -6,7 +6,17 @@ import { Health, type Failure } from './health.ts';
 import { Ledger, type Entry } from './ledger.ts';
 import { PrefixIndex } from './prefix-index/prefix-index.ts';
 import { decodeCost, prefillCost } from './prefill-cost.ts';
-import { bytesOfBlocks, prefixHash, tokensPerBlock, type PrefixKey } from './prefix-index/prefix-key.ts';
+import {
+  bytesOfBlocks,
+  prefixHash,
+  tokensPerBlock,
+  usualBlockTokens,
+  type PrefixKey,
+  type TokenChains,
+} from './prefix-index/prefix-key.ts';
+import { HotPrefixes } from './prefix-index/hot-prefixes.ts';
+import { Speculation } from './prefix-index/speculation.ts';
+import { Prediction } from './prediction.ts';
 import { Speed } from './speed.ts';
 import { BytesPerToken } from './tokens-per-text.ts';
 
@@ -29,6 +39,11 @@ export interface Placement {
   /** Prefill ahead of its first token at reference speed, its own included. */
   readonly prefillCost: number;
   readonly placedAtMs: number;
+  /** The prompt's blocks, of the slot's own size where it is known. */
+  readonly hashes: BlockHashes;
+  /** Tokens thought to be cached there, and whether its engine's events said so. */
+  readonly cachedTokens: number;
+  readonly byEvents: boolean;
   /** Tells this tenant of the slot from a later one. */
   readonly member: object;
 }
@@ -47,13 +62,32 @@ interface FleetOptions {
 
 const slotLimit = 4096;
 
+/** What bringing a token up from a slower tier costs, as a share of computing it: llm-d's indexer weighs them so. */
+const slowerTierCost = 0.2;
+
+/** Tokens cached per slot, and what they save. */
+interface Cached {
+  readonly tokens: Float64Array;
+  readonly useful: Float64Array;
+}
+
 /** A model as an engine lists it. */
 export interface ServedModel {
   readonly id: string;
   readonly createdSeconds?: number | undefined;
   /** Longest prompt and answer together. */
   readonly maxModelTokens?: number | undefined;
+  /** Path or name of what is served, as the engine was told. */
+  readonly root?: string | undefined;
+  /** The model that it is an adapter of. */
+  readonly parent?: string | undefined;
 }
+
+/**
+ * How far an endpoint's cache is known by its engine's events: not at all, from some moment on, or in whole. In the
+ * first two cases what was sent there counts as well.
+ */
+export type EventKnowledge = 'none' | 'partial' | 'complete';
 
 /** What holds wherever a request for the model goes: the oldest date, the shortest limit. */
 function commonModel(model: ServedModel, other: ServedModel | undefined): ServedModel {
@@ -63,6 +97,8 @@ function commonModel(model: ServedModel, other: ServedModel | undefined): Served
     id: model.id,
     createdSeconds: least(model.createdSeconds, other?.createdSeconds),
     maxModelTokens: least(model.maxModelTokens, other?.maxModelTokens),
+    root: model.root ?? other?.root,
+    parent: model.parent ?? other?.parent,
   };
 }
 
@@ -76,6 +112,9 @@ export class Fleet {
   readonly bytesPerToken = new BytesPerToken();
   readonly ledger = new Ledger(slotLimit);
   readonly speed = new Speed(slotLimit);
+  readonly prediction = new Prediction(slotLimit);
+  readonly hotPrefixes = new HotPrefixes();
+  readonly #speculation: Speculation;
   readonly #members: (Member | undefined)[] = [];
   readonly #endpoints: (Endpoint | undefined)[] = [];
   readonly #slotByName = new Map<string, number>();
@@ -90,10 +129,17 @@ export class Fleet {
   readonly #eligible = new Map<string, Int32Array>();
 
   readonly #suspects = new Set<number>();
+  readonly #eventKnowledge: EventKnowledge[] = [];
+  readonly #blockTokens = new Int32Array(slotLimit).fill(usualBlockTokens);
+  /** Called when what an endpoint had cached is gone, with the endpoint or without it. */
+  onCacheLost: (slot: number) => void = () => undefined;
+  /** Called when engine and events have disagreed for long. */
+  onDistrust: (slot: number) => void = () => undefined;
 
   constructor(options: FleetOptions) {
     this.prefixSeed = options.prefixSeed;
     this.prefixes = new PrefixIndex(options.prefixIndexBytes);
+    this.#speculation = new Speculation(this.prefixes);
   }
 
   /** Slots in use, in no order that matters. */
@@ -142,15 +188,58 @@ export class Fleet {
       column[slot] = NaN;
     }
     this.speed.reset(slot);
-    this.prefixes.forget(slot);
+    this.#forgetCache(slot);
     this.#eligible.clear();
+  }
+
+  #forgetCache(slot: number): void {
+    this.prefixes.forget(slot);
+    this.#eventKnowledge[slot] = 'none';
+    this.#blockTokens[slot] = usualBlockTokens;
+    this.prediction.reset(slot);
+    this.onCacheLost(slot);
+  }
+
+  eventKnowledge(slot: number): EventKnowledge {
+    return this.#eventKnowledge[slot] ?? 'none';
+  }
+
+  /** Tokens in a block of the endpoint's cache, as far as its events told. */
+  blockTokens(slot: number): number {
+    return this.#blockTokens[slot]!;
+  }
+
+  setBlockTokens(slot: number, tokens: number | null): void {
+    if (tokens !== null) this.#blockTokens[slot] = tokens;
+  }
+
+  /** How far the endpoint's cache is known by events. Once it is in whole, what we sent there says nothing more. */
+  setEventKnowledge(slot: number, knowledge: EventKnowledge, blockTokens: number | null): void {
+    this.setBlockTokens(slot, blockTokens);
+    const before = this.eventKnowledge(slot);
+    if (before === knowledge) return;
+    this.#eventKnowledge[slot] = knowledge;
+    this.prediction.reset(slot);
+    if (knowledge === 'complete') this.prefixes.forgetSent(slot);
+    if (knowledge === 'none') this.prefixes.forgetStored(slot);
+  }
+
+  /** Whether any endpoint that serves the model is known by its events, so that the prompt's tokens tell more than its text. */
+  hasEvents(model: string): boolean {
+    return this.#eligibleFor(model).some((slot) => this.eventKnowledge(slot) !== 'none');
+  }
+
+  /** The adapter that a model name stands for; null for a model itself. */
+  adapterOf(model: string): string | null {
+    const slot = this.#eligibleFor(model)[0];
+    return slot === undefined || this.modelsAt(slot).get(model)?.parent === undefined ? null : model;
   }
 
   setDeclaredReady(slot: number, ready: boolean): void {
     const member = this.#members[slot];
     if (member === undefined || member.declaredReady === ready) return;
     member.declaredReady = ready;
-    if (!ready) this.prefixes.forget(slot);
+    if (!ready) this.#forgetCache(slot);
     this.#eligible.clear();
   }
 
@@ -159,7 +248,7 @@ export class Fleet {
     const member = this.#members[slot];
     if (member === undefined) return;
     if (models === null) {
-      if (member.answers) this.prefixes.forget(slot);
+      if (member.answers) this.#forgetCache(slot);
       member.answers = false;
     } else {
       member.answers = true;
@@ -199,6 +288,7 @@ export class Fleet {
 
   /** Prompt tokens thought to be cached there, all models together. */
   cachedTokensAt(slot: number): number {
+    if (this.eventKnowledge(slot) === 'complete') return this.prefixes.blocksAt(slot) * this.#blockTokens[slot]!;
     const [model = ''] = this.modelsAt(slot).keys();
     return Math.round(bytesOfBlocks(this.prefixes.blocksAt(slot)) / this.bytesPerToken.of(model));
   }
@@ -235,7 +325,7 @@ export class Fleet {
     const member = this.#members[slot];
     if (member === undefined || !member.health.failed(failure, nowMs)) return;
     // Nobody listens: the process has gone, and its cache with it.
-    if (failure === 'connect') this.prefixes.forget(slot);
+    if (failure === 'connect') this.#forgetCache(slot);
     this.#eligible.clear();
   }
 
@@ -271,7 +361,7 @@ export class Fleet {
 
   /** The engine behind the slot was started anew: what it had cached is gone. */
   restarted(slot: number): void {
-    this.prefixes.forget(slot);
+    this.#forgetCache(slot);
     this.speed.reset(slot);
   }
 
@@ -289,9 +379,11 @@ export class Fleet {
       this.#queuedPrefillSeconds[slot] = this.queuedPrefillSecondsAt(slot, nowMs);
       this.#gaugeAgeMs[slot] = nowMs - this.#scrapedAtMs[slot]!;
     }
-    let cached: Float64Array | null = null;
+    this.#speculation.expire(nowMs);
+    let cached: Cached | null = null;
     let prefillSeconds: Float64Array | null = null;
-    const cachedTokens = (): Float64Array => (cached ??= this.#cachedTokens(model, promptTokens, key));
+    const lookUp = (): Cached => (cached ??= this.#cachedTokens(model, promptTokens, key, eligible));
+    const cachedTokens = (): Float64Array => lookUp().tokens;
     return {
       nowMs,
       endpoints: this.#endpoints,
@@ -307,7 +399,8 @@ export class Fleet {
       speed: this.speed.relative,
       contextTokens: this.ledger.contextTokens,
       cachedTokens,
-      prefillSeconds: () => (prefillSeconds ??= this.#prefillSeconds(eligible, promptTokens, cachedTokens(), nowMs)),
+      usefulCachedTokens: () => lookUp().useful,
+      prefillSeconds: () => (prefillSeconds ??= this.#prefillSeconds(eligible, promptTokens, lookUp(), nowMs)),
       prefixHash: (tokens) => prefixHash(key, promptTokens, tokens),
       prefixLookup: () => this.#lookup(key, eligible, cachedTokens()),
     };
@@ -321,15 +414,37 @@ export class Fleet {
     const ahead = this.ledger.queuedCost(slot);
     const work = { promptTokens, uncachedTokens: uncached, prefillCost: own, streaming };
     const entry = this.ledger.open(slot, work, nowMs);
-    this.prefixes.addPending(key.hashes, slot, tokensPerBlock(key, promptTokens));
-    return { slot, entry, key, prefillCost: ahead + own, placedAtMs: nowMs, member: this.#members[slot]! };
+    const hashes = this.#hashesAt(key, slot);
+    const tokensPerBlock = this.#tokensPerBlockAt(key, slot, promptTokens);
+    this.prefixes.addPending(hashes, slot, tokensPerBlock);
+    const hit = Math.min(hashes.low.length, Math.round(cachedTokens / tokensPerBlock)) - 1;
+    if (hit >= 0) this.hotPrefixes.hit(hashes.low[hit]!, hashes.high[hit]!, request.model, cachedTokens, nowMs);
+    return {
+      slot,
+      entry,
+      key,
+      hashes,
+      cachedTokens,
+      byEvents: key.tokens !== undefined && this.eventKnowledge(slot) === 'complete',
+      prefillCost: ahead + own,
+      placedAtMs: nowMs,
+      member: this.#members[slot]!,
+    };
+  }
+
+  #hashesAt(key: PrefixKey, slot: number): BlockHashes {
+    return key.tokens?.inBlocksOf(this.#blockTokens[slot]!) ?? key.hashes;
+  }
+
+  #tokensPerBlockAt(key: PrefixKey, slot: number, promptTokens: number): number {
+    return key.tokens === undefined ? tokensPerBlock(key, promptTokens) : this.#blockTokens[slot]!;
   }
 
   /** The first token of a stream: the endpoint has computed the prompt. */
   prefilled(placement: Placement, nowMs: number): void {
     const seen = this.ledger.prefilled(placement.entry, nowMs);
     if (seen !== null) this.speed.observePrefill(placement.slot, seen.cost, seen.seconds, nowMs);
-    this.#confirm(placement, placement.key.hashes);
+    this.#confirm(placement, placement.hashes, nowMs);
   }
 
   /**
@@ -343,19 +458,32 @@ export class Fleet {
       this.speed.observeAnswer(slot, cost, (nowMs - placement.placedAtMs) / 1000, nowMs);
     }
     this.ledger.close(entry, nowMs);
-    this.#confirm(placement, placement.key.hashes);
-    if (answer !== null) this.#confirm(placement, answer);
+    this.#confirm(placement, placement.hashes, nowMs);
+    if (answer !== null) this.#confirm(placement, answer, nowMs);
   }
 
-  #confirm(placement: Placement, hashes: BlockHashes): void {
+  #confirm(placement: Placement, hashes: BlockHashes, nowMs: number): void {
     const { key, entry, slot } = placement;
-    if (this.#isCurrent(placement)) this.prefixes.confirm(hashes, slot, tokensPerBlock(key, entry.promptTokens));
+    if (!this.#isCurrent(placement)) return;
+    if (key.tokens !== undefined && this.eventKnowledge(slot) === 'complete') {
+      this.#speculation.computed(hashes, slot, nowMs);
+    } else this.prefixes.confirm(hashes, slot, this.#tokensPerBlockAt(key, slot, entry.promptTokens));
+  }
+
+  /** What the engine says it had cached of a prompt, against what was predicted. */
+  reported(placement: Placement, cachedTokens: number, promptTokens: number): void {
+    const { slot } = placement;
+    if (!this.#isCurrent(placement)) return;
+    this.prediction.observe(slot, placement.cachedTokens, cachedTokens, promptTokens);
+    if (!placement.byEvents || !this.prediction.disagrees(slot)) return;
+    this.prediction.reset(slot);
+    this.onDistrust(slot);
   }
 
   /** The request came to nothing there. */
   withdraw(placement: Placement, nowMs: number): void {
     this.ledger.close(placement.entry, nowMs);
-    if (this.#isCurrent(placement)) this.prefixes.withdraw(placement.key.hashes, placement.slot);
+    if (this.#isCurrent(placement)) this.prefixes.withdraw(placement.hashes, placement.slot);
   }
 
   #isCurrent(placement: Placement): boolean {
@@ -373,21 +501,42 @@ export class Fleet {
     return slots;
   }
 
-  #cachedTokens(model: string, promptTokens: number, key: PrefixKey): Float64Array {
+  #cachedTokens(model: string, promptTokens: number, key: PrefixKey, eligible: Int32Array): Cached {
     const tokens = new Float64Array(this.#endpoints.length);
-    if (key.hashes.low.length === 0) return tokens;
+    if (key.tokens !== undefined) return this.#cachedTokensByIds(key.tokens, eligible, tokens);
+    if (key.hashes.low.length === 0) return { tokens, useful: tokens };
     this.prefixes.longestRuns(key.hashes, tokens);
     const bytesPerToken = promptTokens > 0 ? key.promptBytes / promptTokens : this.bytesPerToken.of(model);
     for (let slot = 0; slot < tokens.length; slot++) {
       tokens[slot] = Math.min(promptTokens, Math.floor(bytesOfBlocks(tokens[slot]!) / bytesPerToken));
     }
-    return tokens;
+    return { tokens, useful: tokens };
   }
 
-  #prefillSeconds(eligible: Int32Array, promptTokens: number, cached: Float64Array, nowMs: number): Float64Array {
+  /** A look-up for each block size among the endpoints, mostly one. */
+  #cachedTokensByIds(chains: TokenChains, eligible: Int32Array, tokens: Float64Array): Cached {
+    const useful = new Float64Array(tokens.length);
+    const runs = new Float64Array(tokens.length);
+    const slowerRuns = new Float64Array(tokens.length);
+    const sizes = new Set<number>();
+    for (const slot of eligible) sizes.add(this.#blockTokens[slot]!);
+    for (const size of sizes) {
+      this.prefixes.longestRuns(chains.inBlocksOf(size), runs, slowerRuns);
+      // The last token is always computed, or there would be nothing to answer from.
+      const most = Math.floor((chains.count - 1) / size) * size;
+      for (const slot of eligible) {
+        if (this.#blockTokens[slot] !== size) continue;
+        tokens[slot] = Math.min(most, runs[slot]! * size);
+        useful[slot] = tokens[slot]! - slowerTierCost * Math.min(tokens[slot]!, slowerRuns[slot]! * size);
+      }
+    }
+    return { tokens, useful };
+  }
+
+  #prefillSeconds(eligible: Int32Array, promptTokens: number, cached: Cached, nowMs: number): Float64Array {
     const seconds = new Float64Array(this.#endpoints.length);
     for (const slot of eligible) {
-      const hit = cached[slot]!;
+      const hit = cached.useful[slot]!;
       seconds[slot] = prefillCost(promptTokens - hit, hit) * this.speed.slowness(slot, nowMs);
     }
     return seconds;

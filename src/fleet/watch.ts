@@ -161,9 +161,17 @@ function servedModels(body: string): ServedModel[] | null {
     const { data } = JSON.parse(body) as { data?: unknown };
     if (!Array.isArray(data)) return null;
     return data.flatMap((model: unknown) => {
-      const { id, created, max_model_len: limit } = (model ?? {}) as Record<string, unknown>;
+      const { id, created, max_model_len: limit, root, parent } = (model ?? {}) as Record<string, unknown>;
       if (typeof id !== 'string') return [];
-      return [{ id, createdSeconds: wholeNumber(created), maxModelTokens: wholeNumber(limit) }];
+      return [
+        {
+          id,
+          createdSeconds: wholeNumber(created),
+          maxModelTokens: wholeNumber(limit),
+          root: typeof root === 'string' ? root : undefined,
+          parent: typeof parent === 'string' ? parent : undefined,
+        },
+      ];
     });
   } catch {
     return null;

@@ -43,6 +43,12 @@ export interface FleetView {
   cachedTokens(): Float64Array;
 
   /**
+   * The same as what they save: less where they are only in a slower tier of the cache (host memory, disk). Absent where
+   * no tiers are known.
+   */
+  usefulCachedTokens?(): Float64Array;
+
+  /**
    * Seconds each slot would take to prefill this request alone, given what is cached there and its learned speed.
    * A lazy column, like `cachedTokens`.
    */

@@ -24,6 +24,7 @@ test('whatever is taken and given back, blocks are conserved and told of truly',
           told.add(hash);
         },
         removed: (hash) => assert.ok(told.delete(hash), 'removed, never stored'),
+        cleared: () => assert.equal(told.size, 0, 'cleared, and yet something is there'),
       });
       const tables: number[][] = [];
       for (const operation of operations) {
@@ -61,7 +62,11 @@ test('whatever is taken and given back, blocks are conserved and told of truly',
 
 test('what was freed longest ago goes first, the end of a prompt before its beginning', () => {
   const removed: number[] = [];
-  const cache = new KvCache(4, true, { stored: () => {}, removed: (hash) => removed.push(hash) });
+  const cache = new KvCache(4, true, {
+    stored: () => {},
+    removed: (hash) => removed.push(hash),
+    cleared: () => {},
+  });
   const fill = (family: number): number[] => {
     const table: number[] = [];
     cache.extend(table, 2);

@@ -10,6 +10,8 @@ interface EngineModelOptions {
   readonly kvCacheTokens?: number;
   readonly maxNumSeqs?: number;
   readonly maxNumBatchedTokens?: number;
+  /** Adapters that run at once; requests for more wait. */
+  readonly maxLoras?: number;
   readonly listener?: BlockListener;
 }
 
@@ -27,13 +29,15 @@ export interface StepResult {
  *
  * Running requests come first, then waiting ones; decodes and chunks of prompts share one token budget; nothing is
  * admitted in a step that preempted, and only what would fit whole; the last to run is preempted first, is computed
- * again from whatever of it is still cached, and waits at the front.
+ * again from whatever of it is still cached, and waits at the front. Requests for an adapter beyond those that may run
+ * at once are passed over until one of these has ended.
  */
 export class EngineModel {
   readonly profile: HardwareProfile;
   readonly blockSize: number;
   readonly maxNumSeqs: number;
   readonly maxNumBatchedTokens: number;
+  readonly maxLoras: number;
   readonly cache: KvCache;
   /** 1 is the profile's speed, 0.5 half of it. May be changed between steps. */
   speed = 1;
@@ -57,6 +61,7 @@ export class EngineModel {
     this.blockSize = options.blockSize;
     this.maxNumSeqs = options.maxNumSeqs ?? profile.maxNumSeqs;
     this.maxNumBatchedTokens = options.maxNumBatchedTokens ?? profile.maxNumBatchedTokens;
+    this.maxLoras = options.maxLoras ?? 1;
     const blocks = Math.floor((options.kvCacheTokens ?? profile.kvCacheTokens) / options.blockSize);
     this.cache = new KvCache(blocks, options.prefixCaching ?? true, options.listener);
   }
@@ -77,6 +82,13 @@ export class EngineModel {
   /** Running and waiting, in the order in which they came. */
   get sequences(): Iterable<Sequence> {
     return this.#sequences.values();
+  }
+
+  /** Adapters that requests in this state are for. */
+  lorasOf(state: 'running' | 'waiting'): Set<string> {
+    const loras = new Set<string>();
+    for (const { lora } of state === 'running' ? this.#running : this.#waiting) if (lora !== null) loras.add(lora);
+    return loras;
   }
 
   /** Share of the KV cache held by running requests, 0..1. */
@@ -181,14 +193,19 @@ export class EngineModel {
   }
 
   #admitWaiting(nowMs: number): void {
+    let passedOver = 0;
     while (this.#running.length < this.maxNumSeqs && this.#work.tokens < this.maxNumBatchedTokens) {
-      const sequence = this.#waiting[0];
+      const sequence = this.#waiting[passedOver];
       if (sequence === undefined) return;
+      if (!this.#mayRun(sequence.lora)) {
+        passedOver += 1;
+        continue;
+      }
       const { cache, blockSize } = this;
       const total = sequence.totalTokens;
       if (sequence.blocks.length > 0) {
         // What it received is there; all it lacks is its turn.
-        this.#waiting.shift();
+        this.#waiting.splice(passedOver, 1);
         sequence.admit(sequence.computed, sequence.sealed, nowMs);
         this.#start(sequence, total);
         continue;
@@ -197,7 +214,7 @@ export class EngineModel {
       const hits = cache.match(sequence.hashAt, Math.floor((total - 1) / blockSize));
       const needed = Math.ceil(total / blockSize) - hits;
       if (needed > cache.free - cache.freeAmong(sequence.hashAt, hits)) return;
-      this.#waiting.shift();
+      this.#waiting.splice(passedOver, 1);
       cache.adopt(sequence.blocks, sequence.hashAt, hits);
       if (sequence.preemptions === 0) {
         this.totals.prefixQueryTokens += total;
@@ -231,6 +248,12 @@ export class EngineModel {
     this.onReceiving(sequence);
   }
 
+  #mayRun(lora: string | null): boolean {
+    if (lora === null) return true;
+    const running = this.lorasOf('running');
+    return running.has(lora) || running.size < this.maxLoras;
+  }
+
   /** Blocks for `tokens` more; false when there are too few. */
   #fit(sequence: Sequence, tokens: number): boolean {
     const missing = Math.ceil((sequence.computed + tokens) / this.blockSize) - sequence.blocks.length;
@@ -251,7 +274,8 @@ export class EngineModel {
   #seal(sequence: Sequence, tokens: number): void {
     const full = Math.floor(tokens / this.blockSize);
     for (let index = sequence.sealed; index < full; index++) {
-      this.cache.seal(sequence.blocks[index]!, sequence.sealAt(index), sequence.id, index);
+      const parentHash = index === 0 ? 0 : sequence.hashAt(index - 1);
+      this.cache.seal(sequence.blocks[index]!, sequence.sealAt(index), sequence.id, index, parentHash);
     }
     sequence.sealed = full;
   }

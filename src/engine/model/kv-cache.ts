@@ -1,8 +1,10 @@
 /** Told of blocks that can be found by their hash, and of those that no longer can. */
 export interface BlockListener {
   /** Block `index` of the request's tokens is full and in the cache. */
-  stored(requestId: string, index: number, hash: number): void;
+  stored(requestId: string, index: number, hash: number, parentHash: number): void;
   removed(hash: number): void;
+  /** No block can be found any more. */
+  cleared(): void;
 }
 
 /**
@@ -90,11 +92,11 @@ export class KvCache {
   }
 
   /** Makes a full block findable, unless its content already is. */
-  seal(block: number, hash: number, requestId: string, index: number): void {
+  seal(block: number, hash: number, requestId: string, index: number, parentHash = 0): void {
     if (!this.prefixCaching || hash === 0 || this.#hashes[block] !== 0 || this.#blockByHash.has(hash)) return;
     this.#hashes[block] = hash;
     this.#blockByHash.set(hash, block);
-    this.#listener?.stored(requestId, index, hash);
+    this.#listener?.stored(requestId, index, hash, parentHash);
   }
 
   /** Lets go of a request's blocks, last first: the end of a prompt is shared least and is evicted first. */
@@ -110,6 +112,7 @@ export class KvCache {
   /** Forgets every cached block that nobody holds (vLLM's `/reset_prefix_cache`). */
   clear(): void {
     for (let block = 0; block < this.blockCount; block++) if (this.#references[block] === 0) this.#forget(block);
+    if (this.#blockByHash.size === 0) this.#listener?.cleared();
   }
 
   #forget(block: number): void {

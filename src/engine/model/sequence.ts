@@ -9,6 +9,8 @@ export interface EngineRequest {
   readonly isReceived?: boolean;
   /** Its blocks are kept past its last token, for another engine, until `EngineModel.letGo`. */
   readonly isKept?: boolean;
+  /** The adapter it is for; the model itself without one. */
+  readonly lora?: string | null;
   /** Hash of block `index` once generated tokens have filled it; without it such blocks are not found again. */
   readonly generatedBlockHash?: (index: number) => number;
 }
@@ -18,6 +20,7 @@ export class Sequence {
   readonly request: EngineRequest;
   readonly id: string;
   readonly promptTokens: number;
+  readonly lora: string | null;
   /** `receiving`: its blocks are there and being filled by another engine. */
   state: 'waiting' | 'receiving' | 'running' | 'ended' = 'waiting';
   /** Tokens produced so far. */
@@ -44,6 +47,7 @@ export class Sequence {
   constructor(request: EngineRequest, submittedMs: number) {
     this.id = request.id;
     this.promptTokens = request.promptTokens;
+    this.lora = request.lora ?? null;
     this.submittedMs = submittedMs;
     this.request = request;
     const { blockHashes } = request;

@@ -133,6 +133,7 @@ class Conversation {
       keptAs: keepsCache(this.#transferParams)
         ? (id: string, reason: FinishReason) => this.#keep(id, reason, choice)
         : null,
+      lora: this.#engine.loras.find(this.#request.model),
     };
     const answer = this.#engine.generator.start(order, {
       token: (text, id, finish) => {

@@ -24,7 +24,7 @@ const statsEveryMs = 10_000;
 
 /** Starts a simulated vLLM; resolves when it listens (which is before it is loaded, with `startupSeconds`). */
 export async function startEngineServer(options: EngineServerOptions): Promise<EngineServer> {
-  const engine = createEngine(options, () => port);
+  const engine = await createEngine(options, () => port);
   const log = options.log ?? ((): void => {});
   let loaded = (options.startupSeconds ?? 0) === 0;
   let draining = false;
@@ -43,7 +43,10 @@ export async function startEngineServer(options: EngineServerOptions): Promise<E
     };
     answer().catch((error: unknown) => sendError(response, error));
   });
-  await listen(server, options.port ?? 8000, options.host ?? '127.0.0.1');
+  await listen(server, options.port ?? 8000, options.host ?? '127.0.0.1').catch((error: unknown) => {
+    engine.kvPublisher?.close();
+    throw error;
+  });
   const { port } = server.address() as AddressInfo;
 
   applyFailures(engine, { ...noFailures, ...options.failures });
@@ -66,6 +69,7 @@ export async function startEngineServer(options: EngineServerOptions): Promise<E
     clearInterval(statsTimer);
     engine.kvTransfer?.close();
     engine.generator.run.stop();
+    engine.kvPublisher?.close();
     return new Promise((done) => {
       server.close(() => done());
       server.closeAllConnections();
@@ -91,8 +95,10 @@ const postRoutes = new Set([
   '/tokenize',
   '/detokenize',
   '/reset_prefix_cache',
+  '/v1/load_lora_adapter',
+  '/v1/unload_lora_adapter',
 ]);
-const getRoutes = new Set(['/v1/models', '/health', '/ping', '/load', '/version', '/metrics']);
+const getRoutes = new Set(['/v1/models', '/health', '/ping', '/load', '/version', '/metrics', '/kv_event_sources']);
 
 async function handle(
   engine: Engine,
@@ -107,6 +113,7 @@ async function handle(
       modelName: name!,
       legacyNames: engine.options.legacyMetricNames ?? false,
       expiredTransfers: engine.kvTransfer?.expired ?? null,
+      loraEnabled: engine.loras.enabled,
     });
     return send(response, 200, text, 'text/plain; version=0.0.4; charset=utf-8');
   }
@@ -140,6 +147,10 @@ async function handle(
       checkModel(engine, parsed.model);
       return answerGeneration(engine, parsed, request, response);
     }
+    case '/v1/load_lora_adapter':
+      return send(response, 200, engine.loras.load(fields), 'text/plain; charset=utf-8');
+    case '/v1/unload_lora_adapter':
+      return send(response, 200, engine.loras.unload(fields), 'text/plain; charset=utf-8');
     case '/v1/embeddings':
       checkModel(engine, model);
       return sendJson(response, 200, await embeddings(engine, fields));
@@ -159,7 +170,9 @@ async function handle(
 function handleGet(engine: Engine, path: string, response: ServerResponse): void {
   switch (path) {
     case '/v1/models':
-      return sendJson(response, 200, { object: 'list', data: engine.modelNames.map((id) => modelEntry(engine, id)) });
+      return sendJson(response, 200, { object: 'list', data: modelEntries(engine) });
+    case '/kv_event_sources':
+      return sendJson(response, 200, engine.kvPublisher === null ? {} : { 0: engine.kvPublisher.config });
     case '/version':
       return sendJson(response, 200, { version: engineVersion });
     case '/load':
@@ -167,6 +180,19 @@ function handleGet(engine: Engine, path: string, response: ServerResponse): void
     default:
       return send(response, 200, '', null); // /health, /ping
   }
+}
+
+function modelEntries(engine: Engine): object[] {
+  const [base] = engine.modelNames;
+  return [
+    ...engine.modelNames.map((id) => modelEntry(engine, id)),
+    ...engine.loras.all.map(({ name, path }) => ({
+      ...modelEntry(engine, name),
+      root: path,
+      parent: base,
+      max_model_len: null,
+    })),
+  ];
 }
 
 function modelEntry(engine: Engine, id: string): object {
@@ -202,7 +228,8 @@ function pathOf(request: IncomingMessage): string {
 }
 
 function checkModel(engine: Engine, model: string | null): void {
-  if (model !== null && !engine.modelNames.includes(model)) throw unknownModel(model, engine.modelNames);
+  if (model === null || engine.modelNames.includes(model) || engine.loras.find(model) !== null) return;
+  throw unknownModel(model, engine.modelNames);
 }
 
 async function tokenizeRoute(engine: Engine, fields: Record<string, unknown>): Promise<object> {

@@ -5,6 +5,9 @@ import { EngineModel } from '../model/engine-model.ts';
 import { defaultProfileName, hardwareProfile } from '../model/profiles.ts';
 import { echoModel, wordsModel } from '../model/text.ts';
 import { FailureSwitch, type Failures } from './failures.ts';
+import { KvEventLog, type KvEventsConfig, type KvEventsFormat } from './kv-events.ts';
+import { KvPublisher } from './kv-publisher.ts';
+import { LoraAdapters } from './lora.ts';
 import { AnswerGenerator } from './generator.ts';
 import { KvTransfer } from './kv-transfer.ts';
 import { EngineHistograms } from './metrics.ts';
@@ -24,6 +27,12 @@ export interface EngineServerOptions {
   /** Requests that may wait; more are refused. */
   readonly maxQueuedRequests?: number;
   readonly prefixCaching?: boolean;
+  readonly kvEvents?: KvEventsConfig;
+  readonly kvEventsFormat?: KvEventsFormat;
+  readonly enableLora?: boolean;
+  /** Adapters that are there from the start. */
+  readonly loraModules?: readonly { readonly name: string; readonly path: string }[];
+  readonly maxLoras?: number;
   readonly seed?: number;
   readonly mode?: 'text' | 'echo';
   /** Times faster than the hardware. */
@@ -52,6 +61,9 @@ export interface Engine {
   readonly failures: FailureSwitch;
   /** Null without a connector: parameters of transfers are ignored then, as vLLM does. */
   readonly kvTransfer: KvTransfer | null;
+  readonly loras: LoraAdapters;
+  /** Null when it publishes no events. */
+  readonly kvPublisher: KvPublisher | null;
 }
 
 const tokenizeSliceChars = 32 * 1024;
@@ -60,11 +72,20 @@ const tokenizeSliceChars = 32 * 1024;
 const defaultLeaseSeconds = 30;
 
 /** `port` is known once the engine listens. */
-export function createEngine(options: EngineServerOptions, port: () => number): Engine {
+export async function createEngine(options: EngineServerOptions, port: () => number): Promise<Engine> {
   const tokenizer = loadTokenizer(assetPath('tokenizer/tokenizer.json'));
   const profile = hardwareProfile(options.profile ?? defaultProfileName);
+  const blockSize = options.blockSize ?? 16;
+  const publishes = options.kvEvents?.enable_kv_cache_events === true && options.kvEvents.publisher === 'zmq';
+  const kvPublisher = publishes ? await KvPublisher.start(options.kvEvents!) : null;
+  const kvEventLog: KvEventLog | null =
+    kvPublisher === null
+      ? null
+      : new KvEventLog(blockSize, options.kvEventsFormat ?? 'map', (id) => generator.cachedTokensOf(id));
   const model = new EngineModel(profile, {
-    blockSize: options.blockSize ?? 16,
+    blockSize,
+    ...(kvEventLog === null ? {} : { listener: kvEventLog }),
+    ...(options.maxLoras === undefined ? {} : { maxLoras: options.maxLoras }),
     prefixCaching: options.prefixCaching ?? true,
     ...(options.kvCacheTokens === undefined ? {} : { kvCacheTokens: options.kvCacheTokens }),
     ...(options.maxNumSeqs === undefined ? {} : { maxNumSeqs: options.maxNumSeqs }),
@@ -72,7 +93,7 @@ export function createEngine(options: EngineServerOptions, port: () => number): 
   });
   const histograms = new EngineHistograms();
   const seed = options.seed ?? 0;
-  const generator = new AnswerGenerator({
+  const generator: AnswerGenerator = new AnswerGenerator({
     model,
     clock: wallClock,
     maxWaiting: options.maxQueuedRequests ?? Infinity,
@@ -81,6 +102,10 @@ export function createEngine(options: EngineServerOptions, port: () => number): 
     namespace: options.model,
     timeScale: options.timeScale ?? 1,
     histograms,
+    stepped: () => {
+      const batch = kvEventLog?.take(Date.now() / 1000) ?? null;
+      if (batch !== null) kvPublisher?.publish(batch);
+    },
   });
   return {
     options,
@@ -100,6 +125,8 @@ export function createEngine(options: EngineServerOptions, port: () => number): 
             leaseSeconds: options.kvTransfer.leaseSeconds ?? defaultLeaseSeconds,
             letGo: (id) => model.letGo(id),
           }),
+    loras: new LoraAdapters(options.enableLora ?? false, options.loraModules ?? []),
+    kvPublisher,
   };
 }
 

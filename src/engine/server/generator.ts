@@ -7,6 +7,8 @@ import { transferMs } from '../model/profiles.ts';
 import type { Sequence } from '../model/sequence.ts';
 import type { TextModel } from '../model/text.ts';
 import { queueFull } from './errors.ts';
+import type { CachedTokens } from './kv-events.ts';
+import type { LoraAdapter } from './lora.ts';
 import type { EngineHistograms } from './metrics.ts';
 
 /** What one answer is to be made of. */
@@ -17,6 +19,7 @@ interface AnswerOrder {
   readonly ignoreEos: boolean;
   readonly stop: readonly string[];
   readonly cacheSalt: string | null;
+  readonly lora: LoraAdapter | null;
   /** Where its prompt's cache comes from, when from another engine. */
   readonly incoming?: IncomingCache | null;
   /** Whether its cache is kept for another engine; `keptAs` is then told under which id. */
@@ -59,6 +62,7 @@ interface Running extends Composed {
   readonly arrivedMs: number;
   lastTokenMs: number;
   readonly sequence: Sequence;
+  readonly allTokens: readonly number[];
 }
 
 /** An answer may be as long as the context: it is composed in slices of so many tokens. */
@@ -95,6 +99,8 @@ export class AnswerGenerator {
     namespace: string;
     timeScale: number;
     histograms: EngineHistograms;
+    /** Called at the end of every step, before its tokens go out. */
+    stepped?: () => void;
   }) {
     this.model = options.model;
     this.#maxWaiting = options.maxWaiting;
@@ -105,7 +111,15 @@ export class AnswerGenerator {
     this.#timeScale = options.timeScale;
     this.#histograms = options.histograms;
     this.model.onReceiving = (sequence) => this.#receive(sequence);
-    this.run = new EngineRun(this.model, options.clock, (result) => this.#onStep(result), options.timeScale);
+    this.run = new EngineRun(
+      this.model,
+      options.clock,
+      (result) => {
+        options.stepped?.();
+        this.#onStep(result);
+      },
+      options.timeScale,
+    );
   }
 
   /** Requests in the engine or on their way into it. */
@@ -130,8 +144,9 @@ export class AnswerGenerator {
         return;
       }
       this.#arriving -= 1;
-      const sequence = this.#submit(id, order, composed.value.tokens);
-      running = { ...composed.value, order, sink, arrivedMs, lastTokenMs: 0, sequence };
+      const allTokens = [...order.promptTokens, ...composed.value.tokens];
+      const sequence = this.#submit(id, order, allTokens, composed.value.tokens.length);
+      running = { ...composed.value, order, sink, arrivedMs, lastTokenMs: 0, sequence, allTokens };
       this.#running.set(id, running);
       this.run.wake();
     };
@@ -156,16 +171,25 @@ export class AnswerGenerator {
     };
   }
 
-  #submit(id: string, order: AnswerOrder, tokens: readonly number[]): Sequence {
-    const { promptTokens, cacheSalt, incoming = null, keptAs = null } = order;
+  /** What a request in the engine has in the cache, for those who tell of it. */
+  cachedTokensOf(id: string): CachedTokens | undefined {
+    const running = this.#running.get(id);
+    if (running === undefined) return undefined;
+    const { lora, cacheSalt } = running.order;
+    return { tokens: running.allTokens, lora, cacheSalt };
+  }
+
+  #submit(id: string, order: AnswerOrder, allTokens: readonly number[], answerTokens: number): Sequence {
+    const { promptTokens, cacheSalt, lora, incoming = null, keptAs = null } = order;
     const { blockSize } = this.model;
-    const namespace = Buffer.from(`${this.#namespace}:${cacheSalt ?? ''}`);
+    const namespace = Buffer.from(JSON.stringify([this.#namespace, lora?.name ?? null, cacheSalt]));
     const start = chainBlock(0, namespace, 0, namespace.length);
-    const hashes = chainBlocks([...promptTokens, ...tokens], blockSize, start);
+    const hashes = chainBlocks(allTokens, blockSize, start);
     const request = {
       id,
       promptTokens: promptTokens.length,
-      maxOutputTokens: tokens.length,
+      maxOutputTokens: answerTokens,
+      lora: lora?.name ?? null,
       blockHashes: hashes.subarray(0, Math.floor(promptTokens.length / blockSize)),
       isReceived: incoming !== null,
       isKept: keptAs !== null,

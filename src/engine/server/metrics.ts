@@ -40,6 +40,7 @@ export class EngineHistograms {
 }
 
 interface MetricsOptions {
+  readonly loraEnabled: boolean;
   readonly modelName: string;
   readonly legacyNames: boolean;
   /** Caches kept for others and never fetched; null without a connector. */
@@ -50,7 +51,7 @@ interface MetricsOptions {
 export function renderMetrics(
   model: EngineModel,
   histograms: EngineHistograms,
-  { modelName, legacyNames, expiredTransfers }: MetricsOptions,
+  { modelName, legacyNames, expiredTransfers, loraEnabled }: MetricsOptions,
 ): string {
   const lines: string[] = [];
   const labels = `engine="0",model_name="${modelName.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
@@ -88,6 +89,15 @@ export function renderMetrics(
     one('vllm:gpu_cache_usage_perc', 'gauge', 'GPU KV-cache usage. 1 means 100 percent usage.', cache.usage);
     one('vllm:gpu_prefix_cache_queries_total', 'counter', 'GPU prefix cache queries.', totals.prefixQueryTokens);
     one('vllm:gpu_prefix_cache_hits_total', 'counter', 'GPU prefix cache hits.', totals.prefixHitTokens);
+  }
+  if (loraEnabled) {
+    family('vllm:lora_requests_info', 'gauge', 'Running stats on lora requests.');
+    const names = (state: 'running' | 'waiting'): string =>
+      [...model.lorasOf(state)].join(',').replaceAll('\\', '\\\\').replaceAll('"', '\\"');
+    lines.push(
+      `vllm:lora_requests_info{max_lora="${model.maxLoras}",running_lora_adapters="${names('running')}",` +
+        `waiting_lora_adapters="${names('waiting')}"} ${Date.now() / 1000}`,
+    );
   }
   one('vllm:num_preemptions_total', 'counter', 'Cumulative number of preemptions.', totals.preemptions);
   one('vllm:prompt_tokens_total', 'counter', 'Number of prefill tokens processed.', completed.prompt);

@@ -34,6 +34,7 @@ const slower = planeBit('slower');
  * *Stored* there, as the engine itself says by KV events, which also say when it is no longer so.
  */
 export class PrefixIndex {
+  readonly limitBytes: number;
   readonly #capacity: number;
   readonly #entries: Uint32Array;
   readonly #buckets: Uint32Array;
@@ -53,6 +54,7 @@ export class PrefixIndex {
   readonly #youngTokens = new Map<number, number>();
 
   constructor(limitBytes = 64 * 1024 * 1024, slots = 32) {
+    this.limitBytes = limitBytes;
     this.#setsLimitBytes = limitBytes * setsShare;
     this.#sets = new HolderSets(slots, 16);
     this.#alive = new Uint32Array(this.#sets.words);
@@ -66,6 +68,10 @@ export class PrefixIndex {
   /** How many tokens the slot's engine can keep cached. */
   setCapacity(slot: number, tokens: number): void {
     this.#capacityTokens.set(slot, tokens);
+  }
+
+  capacityOf(slot: number): number | null {
+    return this.#capacityTokens.get(slot) ?? null;
   }
 
   /** Blocks in the table. */

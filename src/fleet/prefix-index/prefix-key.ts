@@ -5,6 +5,35 @@ export interface PrefixKey {
   readonly hashes: BlockHashes;
   /** Length of the hashed prompt in bytes, its partial last block included. */
   readonly promptBytes: number;
+  /** The same in blocks of any size, where the prompt's token ids are known. */
+  readonly tokens?: TokenChains;
+}
+
+/** Tokens of a block where an endpoint's own block size is not known: as many as `blockBytes` hold. */
+export const usualBlockTokens = blockBytes / 4;
+
+/** The hashes of a prompt's tokens, in whole blocks of each size that is asked for. */
+export class TokenChains {
+  readonly count: number;
+  readonly #bytes: Uint8Array;
+  readonly #start: ChainState;
+  readonly #bySize = new Map<number, BlockHashes>();
+
+  /** `bytes`: four a token, little-endian. */
+  constructor(bytes: Uint8Array, start: ChainState) {
+    this.count = bytes.byteLength >>> 2;
+    this.#bytes = bytes;
+    this.#start = start;
+  }
+
+  inBlocksOf(tokens: number): BlockHashes {
+    let hashes = this.#bySize.get(tokens);
+    if (hashes === undefined) {
+      hashes = hashBlocks(this.#bytes, this.#start, tokens * 4);
+      this.#bySize.set(tokens, hashes);
+    }
+    return hashes;
+  }
 }
 
 interface KeyedPrompt {
@@ -13,8 +42,20 @@ interface KeyedPrompt {
   readonly bytes: Uint8Array;
 }
 
+/** The key of a prompt's text, or of whatever stands for it. */
 export function prefixKeyOf(prompt: KeyedPrompt, seed: ChainState): PrefixKey {
   return { hashes: hashBlocks(prompt.bytes, promptStart(prompt, seed)), promptBytes: prompt.bytes.byteLength };
+}
+
+/** The key of a prompt's token ids (four bytes each). Endpoints serve one model each, but adapters of it beside it. */
+export function tokenKeyOf(
+  bytes: Uint8Array,
+  lora: string | null,
+  cacheSalt: string | null,
+  seed: ChainState,
+): PrefixKey {
+  const tokens = new TokenChains(bytes, tokensStart(lora, cacheSalt, seed));
+  return { hashes: tokens.inBlocksOf(usualBlockTokens), promptBytes: bytes.byteLength, tokens };
 }
 
 /** The hashes of the whole blocks that `more` adds to a prompt; the chain goes on from the prompt's last whole block. */
@@ -29,6 +70,11 @@ export function continuedHashes(key: PrefixKey, prompt: KeyedPrompt, more: Uint8
 /** Engines keep caches apart by model and salt; so do the chains, by where they start. */
 function promptStart({ model, cacheSalt }: KeyedPrompt, seed: ChainState): ChainState {
   return chainStart(JSON.stringify([model, cacheSalt]), seed);
+}
+
+/** Where chains of tokens start, in prompts and in engines' events alike. */
+export function tokensStart(lora: string | null, cacheSalt: string | null, seed: ChainState): ChainState {
+  return chainStart(JSON.stringify(['tokens', lora, cacheSalt]), seed);
 }
 
 export const noPrefix: PrefixKey = { hashes: { low: new Uint32Array(0), high: new Uint32Array(0) }, promptBytes: 0 };

@@ -27,7 +27,7 @@ export const prefixAwareScorer: ScorerDefinition<z.infer<typeof parameters>> = {
   create: ({ queueThreshold }) => ({
     score(cycle, scores, details) {
       const { candidates, request, view } = cycle;
-      const cached = view.cachedTokens();
+      const cached = view.usefulCachedTokens?.() ?? view.cachedTokens();
       const cachedTokens = details.column('cachedTokens');
       const queuedPrefillTokens = details.column('queuedPrefillTokens');
       const extraRequests = details.column('extraRequests');

@@ -11,7 +11,7 @@ export const prefixCacheScorer: ScorerDefinition = {
   parameters: z.strictObject({}),
   create: () => ({
     score({ candidates, request, view }, scores, details) {
-      const cached = view.cachedTokens();
+      const cached = view.usefulCachedTokens?.() ?? view.cachedTokens();
       const cachedTokens = details.column('cachedTokens');
       for (let i = 0; i < candidates.length; i++) {
         cachedTokens[i] = cached[candidates[i]!]!;
