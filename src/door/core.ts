@@ -133,7 +133,10 @@ export class Core {
       reload,
       generation: () => this.#generation,
     });
-    const server = await listen(admin.handle, { host, port, portFlag });
+    const server = await listen(admin.handle, { host, port, portFlag }).catch((error: unknown) => {
+      admin.close();
+      throw error;
+    });
     this.#closing.push(async () => {
       admin.close();
       await drain(server, 0);

@@ -87,7 +87,7 @@ export interface ServedModel {
  * How far an endpoint's cache is known by its engine's events: not at all, from some moment on, or in whole. In the
  * first two cases what was sent there counts as well.
  */
-export type EventKnowledge = 'none' | 'partial' | 'complete';
+type EventKnowledge = 'none' | 'partial' | 'complete';
 
 /** What holds wherever a request for the model goes: the oldest date, the shortest limit. */
 function commonModel(model: ServedModel, other: ServedModel | undefined): ServedModel {

@@ -5,7 +5,7 @@ import { EngineBlocks } from './engine-blocks.ts';
 import type { BlocksEvent, EventHandler } from './event-reader.ts';
 
 /** What has been heard of one endpoint's cache; counts since the start. */
-export interface CacheCounts {
+interface CacheCounts {
   stored: number;
   removed: number;
   cleared: number;

@@ -32,7 +32,7 @@ interface Followed {
 }
 
 /** What is heard from one endpoint, for people. */
-export interface EventsStatus {
+interface EventsStatus {
   readonly connected: boolean;
   readonly complete: boolean;
   readonly replay: boolean;

@@ -1,5 +1,5 @@
 /** What is known of a source's past. */
-export type Completeness =
+type Completeness =
   /** Everything since the engine began, or since its cache was empty. */
   | 'complete'
   /** Something of its past was missed. */

@@ -1,5 +1,5 @@
 /** A prefix that requests were placed for because it was cached there. No text: a hash tells it from others. */
-export interface HotPrefix {
+interface HotPrefix {
   readonly low: number;
   readonly high: number;
   readonly model: string;
