@@ -38,6 +38,11 @@ export async function startStub(
       response.end('');
       return;
     }
+    if (['/kv_event_sources', '/server_info', '/tokenize'].includes(request.url ?? '')) {
+      response.statusCode = 404;
+      response.end('');
+      return;
+    }
     let body = '';
     request.setEncoding('utf8').on('data', (text: string) => (body += text));
     request.on('end', () => {
