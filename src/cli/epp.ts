@@ -28,6 +28,8 @@ interface Flags {
   v?: number;
   eppLog?: string;
   sessionKeyFile?: string;
+  journal?: string;
+  journalMaxBytes: number;
   haEnableLeaderElection: boolean;
 }
 
@@ -70,6 +72,13 @@ export function eppCommand(): Command {
     .option('-v, --verbosity <level>', "verbosity of the EPP's log: 4 shows every step of each decision", level, 2)
     .addOption(new Option('--v <level>').argParser(level).hideHelp())
     .option('--epp-log <file>', "write the EPP's log there; - is stdout")
+    .option('--journal <folder>', 'append every decision there, a line of JSON each, in files that rotate')
+    .option(
+      '--journal-max-bytes <bytes>',
+      'how much may stand there; the oldest goes',
+      positiveWholeNumber,
+      256 * 1024 * 1024,
+    )
     .option('--session-key-file <file>', 'key that signs session tokens, when several EPPs share them')
     .addOption(
       new Option('--ha-enable-leader-election [bool]').default(false).preset(true).argParser(switched).hideHelp(),
@@ -103,7 +112,7 @@ async function runEpp(flags: Flags, command: Command): Promise<void> {
 }
 
 function optionsOf(flags: Flags): EppOptions {
-  const { endpoint, endpointsFile, configFile, configText, shadow, certPath, eppLog, sessionKeyFile } = flags;
+  const { endpoint, endpointsFile, configFile, configText, shadow, certPath, eppLog, sessionKeyFile, journal } = flags;
   return {
     host: flags.host,
     grpcPort: flags.grpcPort,
@@ -118,6 +127,8 @@ function optionsOf(flags: Flags): EppOptions {
     maxBodyBytes: flags.maxBodyBytes,
     verbosity: flags.v ?? flags.verbosity,
     ...(endpoint === undefined ? {} : { endpoints: endpoint }),
+    journalFolderBytes: flags.journalMaxBytes,
+    ...(journal === undefined ? {} : { journalFolder: journal }),
     ...(shadow === undefined ? {} : { shadows: shadow }),
     ...(endpointsFile === undefined ? {} : { endpointsFile }),
     ...(certPath === undefined ? {} : { certPath }),

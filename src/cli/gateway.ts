@@ -19,6 +19,8 @@ interface Flags {
   namespace: string;
   maxBodyBytes: number;
   sessionKeyFile?: string;
+  journal?: string;
+  journalMaxBytes: number;
 }
 
 export function gatewayCommand(): Command {
@@ -47,6 +49,13 @@ export function gatewayCommand(): Command {
     .option('--name <pod>', "this gateway's name in logs and metrics", 'signalbox')
     .option('--namespace <namespace>', 'namespace of the pods, for logs', 'default')
     .option('--max-body-bytes <bytes>', 'largest request body taken', positiveWholeNumber, 32 * 1024 * 1024)
+    .option('--journal <folder>', 'append every decision there, a line of JSON each, in files that rotate')
+    .option(
+      '--journal-max-bytes <bytes>',
+      'how much may stand there; the oldest goes',
+      positiveWholeNumber,
+      256 * 1024 * 1024,
+    )
     .option('--session-key-file <file>', 'key that signs session tokens, when several gateways share them')
     .action(async (flags: Flags) => {
       if (flags.endpoint === undefined && flags.endpointsFile === undefined) {
@@ -62,11 +71,13 @@ export function gatewayCommand(): Command {
 }
 
 function optionsOf(flags: Flags): GatewayOptions {
-  const { endpoint, configFile, configText, shadow, verbosity, ...rest } = flags;
+  const { endpoint, configFile, configText, shadow, verbosity, journal, journalMaxBytes, ...rest } = flags;
   return {
     ...rest,
     verbosity,
     ...(endpoint === undefined ? {} : { endpoints: endpoint }),
+    journalFolderBytes: journalMaxBytes,
+    ...(journal === undefined ? {} : { journalFolder: journal }),
     ...(shadow === undefined ? {} : { shadows: shadow }),
     policy: {
       environment: process.env,

@@ -16,6 +16,7 @@ import type { ConfiguredSource } from '../fleet/kv-events/event-source.ts';
 import { KvEvents } from '../fleet/kv-events/kv-events.ts';
 import { HttpGetter } from '../fleet/http-get.ts';
 import { FleetWatch } from '../fleet/watch.ts';
+import { JournalFiles } from '../journal/journal-files.ts';
 import { Journal } from '../journal/journal.ts';
 import { drain, listen } from '../proxy/listen.ts';
 import type { Endpoint } from '../scheduler/endpoint.ts';
@@ -26,6 +27,7 @@ import { SessionTokens } from './session-token.ts';
 
 /** Above this share of its time at work, the process has none left for shadows. */
 const busyShare = 0.8;
+const defaultJournalFolderBytes = 256 * 1024 * 1024;
 
 /** What every front door that serves requests is told. */
 export interface CoreOptions {
@@ -46,6 +48,11 @@ export interface CoreOptions {
   readonly sessionKeyFile?: string;
   /** Where engines publish KV events that do not say so themselves. */
   readonly kvEvents?: ConfiguredSource;
+  /** Memory for recent Decisions. */
+  readonly journalBytes?: number;
+  /** A folder to append Decisions to, and how much it may hold. */
+  readonly journalFolder?: string;
+  readonly journalFolderBytes?: number;
 }
 
 interface AdminPort {
@@ -65,7 +72,7 @@ interface CoreEvents {
 /** Whatever is behind a front door: fleet, journal and dispatch, kept up to date from files and from the engines. */
 export class Core {
   readonly fleet = new Fleet({ prefixSeed: { low: randomInt(2 ** 32), high: randomInt(2 ** 32) } });
-  readonly journal = new Journal();
+  readonly journal: Journal;
   readonly dispatch: Dispatch;
   readonly metrics: DoorMetrics;
   readonly sessions: SessionTokens;
@@ -96,6 +103,7 @@ export class Core {
     this.sessions = sessions;
     const { fleet } = this;
     this.kvEvents = new KvEvents({ fleet, clock: wallClock, http: this.#http, log, configured: options.kvEvents });
+    this.journal = new Journal(options.journalBytes);
     this.metrics = new DoorMetrics(this.fleet, this.journal, options.name ?? 'default');
     this.dispatch = dispatch(this);
     this.#fixed = (options.endpoints ?? []).map(endpointFromUrl);
@@ -159,6 +167,7 @@ export class Core {
     }
     this.#watch.start();
     this.kvEvents.start();
+    this.#appendJournal();
     if (eppLog === undefined) return;
     const log = writeEppLog(this.journal, {
       target: eppLog,
@@ -191,6 +200,18 @@ export class Core {
     this.kvEvents.close();
     this.#http.close();
     for (const step of this.#closing) await step();
+  }
+
+  #appendJournal(): void {
+    const { journalFolder: folder, journalFolderBytes: limitBytes = defaultJournalFolderBytes } = this.#options;
+    if (folder === undefined) return;
+    const files = new JournalFiles(this.journal, {
+      folder,
+      limitBytes,
+      onError: (error) => this.#log.error(`the journal cannot be written to ${folder}: ${messageOf(error)}`),
+    });
+    this.metrics.journalFiles = files;
+    this.#closing.push(() => files.close());
   }
 
   #setEndpoints(listed: readonly (Endpoint & { readonly ready: boolean })[]): void {

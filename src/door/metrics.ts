@@ -68,6 +68,8 @@ export class DoorMetrics {
   readonly #fleet: Fleet;
   readonly #journal: Journal;
   readonly #poolName: string;
+  /** Where the journal is appended to files. */
+  journalFiles: { readonly written: number; readonly dropped: number } | null = null;
 
   constructor(fleet: Fleet, journal: Journal, poolName: string) {
     this.#fleet = fleet;
@@ -188,6 +190,18 @@ export class DoorMetrics {
         ['signalbox_journal_dropped_total'],
         'Decisions dropped to stay within bounds.',
         () => one(journal.sizes.dropped),
+        'counter',
+      ),
+      readAtScrape(
+        ['signalbox_journal_file_lines_total'],
+        'Decisions written to files.',
+        () => (this.journalFiles === null ? [] : one(this.journalFiles.written)),
+        'counter',
+      ),
+      readAtScrape(
+        ['signalbox_journal_file_dropped_total'],
+        'Decisions that the disk could not keep up with.',
+        () => (this.journalFiles === null ? [] : one(this.journalFiles.dropped)),
         'counter',
       ),
       readAtScrape(['process_resident_memory_bytes'], 'Resident memory.', () => one(process.memoryUsage.rss())),

@@ -1,5 +1,6 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, readdirSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
@@ -12,8 +13,15 @@ export interface Line {
   readonly at: string;
 }
 
-/** The lines of a file, plain or gzip (told by its first bytes, not its name). Throws `config_invalid` if it cannot be read. */
+/** The lines of a file, or of all `.jsonl` files in a folder in the order of their names, as of `readFile`. */
 export async function* readLines(path: string): AsyncGenerator<Line, void> {
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) return yield* readFile(path);
+  const names = readdirSync(path).filter((name) => /\.jsonl(\.gz)?$/.test(name));
+  for (const name of names.sort()) yield* readFile(join(path, name));
+}
+
+/** The lines of a file, plain or gzip (told by its first bytes, not its name). Throws `config_invalid` if it cannot be read. */
+async function* readFile(path: string): AsyncGenerator<Line, void> {
   let number = 0;
   const source = createReadStream(path);
   try {
