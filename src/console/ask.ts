@@ -1,10 +1,10 @@
 /** Asks the admin API. Every failure is an `Error` whose message a person can read. */
-export async function ask<Answer>(path: string, signal?: AbortSignal): Promise<Answer> {
+export async function ask<Answer>(path: string, init: RequestInit = {}): Promise<Answer> {
   let response: Response;
   try {
-    response = await fetch(path, { cache: 'no-store', ...(signal === undefined ? {} : { signal }) });
+    response = await fetch(path, { cache: 'no-store', ...init });
   } catch (error) {
-    if (signal?.aborted) throw error;
+    if (init.signal?.aborted) throw error;
     throw new Error('the gateway does not answer', { cause: error });
   }
   const body: unknown = await response.json().catch(() => null);

@@ -128,16 +128,16 @@ function Row({ row, index, top, height, isSelected }: RowProps) {
         data-label="cached"
         title={row.cachedTokens === null ? 'as predicted' : 'as the engine reports'}
       >
-        <Value of={cached}>{short(cached!)}</Value>
+        <Value of={cached} as={short} />
       </span>
       <span role="cell" class="number" data-label="held">
         {queuedSeconds < 0.001 ? '' : seconds(queuedSeconds)}
       </span>
       <span role="cell" class="number" data-label="first token">
-        {status === null ? '' : <Value of={ttftSeconds}>{seconds(ttftSeconds!)}</Value>}
+        {status === null ? '' : <Value of={ttftSeconds} as={seconds} />}
       </span>
       <span role="cell" class="number" data-label="end to end">
-        {status === null ? '' : <Value of={e2eSeconds}>{seconds(e2eSeconds!)}</Value>}
+        {status === null ? '' : <Value of={e2eSeconds} as={seconds} />}
       </span>
       <span role="cell" class="why" title={surprise ?? reason}>
         {surprise !== null && <b class="surprise">{surprise}</b>}

@@ -1,7 +1,6 @@
-import { useEffect, useState } from 'preact/hooks';
 import type { PoolColumn, SeriesJson } from '../../admin/json.ts';
 import { paletteSize } from '../../charts/theme.ts';
-import { ask } from '../ask.ts';
+import { usePolled } from '../live/use-polled.ts';
 import { endpointColour, shortName } from '../parts/endpoint-name.tsx';
 import { seconds, short } from '../parts/text.ts';
 import { TimeChart, type Line } from '../parts/time-chart.tsx';
@@ -12,7 +11,7 @@ const mostLines = 16;
 
 /** The pool over the last ten minutes, and each endpoint over the last two. */
 export function PoolCharts() {
-  const series = useSeries();
+  const { answer: series } = usePolled<SeriesJson>('/api/series', pollMs);
   if (series === null || series.pool.endedAtMs.length < 2) return null;
   const { endedAtMs, columns } = series.pool;
   const line = (name: string, column: PoolColumn, colour: string, dashed = false): Line => ({
@@ -94,32 +93,4 @@ function ByEndpoint({
       lines={lines}
     />
   );
-}
-
-/** Asked for anew while the page is seen. */
-function useSeries(): SeriesJson | null {
-  const [series, setSeries] = useState<SeriesJson | null>(null);
-  useEffect(() => {
-    const leaving = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const poll = async (): Promise<void> => {
-      clearTimeout(timer);
-      if (document.hidden) return;
-      try {
-        setSeries(await ask<SeriesJson>('/api/series', leaving.signal));
-      } catch {
-        // The status line says that the gateway does not answer.
-      }
-      if (!leaving.signal.aborted) timer = setTimeout(() => void poll(), pollMs);
-    };
-    const follow = (): void => void poll();
-    document.addEventListener('visibilitychange', follow);
-    void poll();
-    return () => {
-      leaving.abort();
-      clearTimeout(timer);
-      document.removeEventListener('visibilitychange', follow);
-    };
-  }, []);
-  return series;
 }

@@ -35,15 +35,13 @@ export function PoolTotals({ endpoints, admission, rows }: Props) {
         {recent.requestsPerSecond.toFixed(1)}
       </Total>
       <Total name="first token" about="median and 90th percentile of the last minute">
-        <Value of={recent.ttftP50}>{seconds(recent.ttftP50!)}</Value>{' '}
+        <Value of={recent.ttftP50} as={seconds} />{' '}
         <small>
-          p90 <Value of={recent.ttftP90}>{seconds(recent.ttftP90!)}</Value>
+          p90 <Value of={recent.ttftP90} as={seconds} />
         </small>
       </Total>
       <Total name="cached" about="of all prompt tokens, as the engines report">
-        <Value of={measured === 0 ? null : measured}>
-          {share(sum(({ totals }) => totals.cachedTokens) / measured)}
-        </Value>
+        <Value of={measured === 0 ? null : sum(({ totals }) => totals.cachedTokens) / measured} as={share} />
       </Total>
       <Total name="answered" id="answered" about="since the gateway knows these endpoints">
         {short(sum(({ totals }) => totals.requests) - failed)}{' '}

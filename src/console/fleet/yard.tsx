@@ -1,7 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks';
 import type { EndpointJson } from '../../admin/json.ts';
 import { EndpointName } from '../parts/endpoint-name.tsx';
-import { Meter } from '../parts/meter.tsx';
+import { Metered } from '../parts/meter.tsx';
 import { count, seconds, share, short } from '../parts/text.ts';
 import { Value } from '../parts/value.tsx';
 import { cachedShare, type EndpointOrder } from './order.ts';
@@ -82,19 +82,13 @@ function Row({ endpoint, all }: { endpoint: EndpointJson; all: number }) {
         {short(queuedPrefillTokens)}
       </span>
       <span role="cell" class="number" data-label="KV" title={gauges}>
-        <Value of={kvUsage}>
-          <Meter of={kvUsage!} kind="load" />
-          {share(kvUsage!)}
-        </Value>
+        <Value of={kvUsage} as={(use) => <Metered of={use} kind="load" />} />
       </span>
       <span role="cell" class="number" data-label="cached">
-        <Value of={cached}>
-          <Meter of={cached!} kind="heat" />
-          {share(cached!)}
-        </Value>
+        <Value of={cached} as={(part) => <Metered of={part} kind="heat" />} />
       </span>
       <span role="cell" class="number" data-label="speed">
-        <Value of={speed}>×{speed?.toFixed(2)}</Value>
+        <Value of={speed} as={(times) => `×${times.toFixed(2)}`} />
       </span>
       <span role="cell" class="number" data-label="requests" title={`${count(totals.failed)} failed`}>
         {short(totals.requests)}

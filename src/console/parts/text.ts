@@ -1,5 +1,6 @@
 /** A duration as people read it; to be shown only of a known one. */
 export function seconds(value: number): string {
+  if (value === 0) return '0 s';
   if (value >= 100) return `${value.toFixed(0)} s`;
   if (value >= 1) return `${value.toFixed(2)} s`;
   const ms = value * 1000;

@@ -59,6 +59,10 @@ export function TimeChart({ title, times, lines, format }: Props) {
   );
 }
 
+function lastOf(values: uPlot.AlignedData[number] | undefined): number | null {
+  return Array.from(values ?? []).findLast((value) => value !== null) ?? null;
+}
+
 function dataOf(times: readonly number[], lines: readonly Line[]): uPlot.AlignedData {
   return [times.map((ms) => ms / 1000), ...lines.map(({ values }) => [...values])];
 }
@@ -80,14 +84,16 @@ function options(lines: readonly Line[], format: (value: number) => string, widt
       { ...axis, size: 52, space: 34, values: (_plot, ticks) => ticks.map(format) },
     ],
     series: [
-      { label: 'at', value: (_plot, at) => (at === null || at === undefined ? '' : clock(at * 1000)) },
+      { label: 'at', value: (_plot, at) => (at === null || at === undefined ? 'last' : clock(at * 1000)) },
       ...lines.map(({ name, colour, dashed }) => ({
         label: name,
         stroke: colourOf(colour),
         width: 1.75,
         ...(dashed === true ? { dash: [4, 4] } : {}),
         points: { show: false },
-        value: (_plot: uPlot, value: number | null) => shown(value),
+        // Away from the lines, what is known last.
+        value: (plot: uPlot, value: number | null, at: number, step: number | null) =>
+          shown(step === null ? lastOf(plot.data[at]) : value),
       })),
     ],
   };

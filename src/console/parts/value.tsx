@@ -1,13 +1,18 @@
 import type { ComponentChildren } from 'preact';
 
+interface Props<Known> {
+  readonly of: Known | null | undefined;
+  readonly as?: (known: Known) => ComponentChildren;
+}
+
 /** A value, or the mark of one that is not known: never a zero. */
-export function Value({ of, children }: { of: unknown; children?: ComponentChildren }) {
-  if (of === null || of === undefined || Number.isNaN(of)) {
+export function Value<Known>({ of, as = String }: Props<Known>) {
+  if (of === null || of === undefined) {
     return (
       <span class="unknown" title="not known">
         ?
       </span>
     );
   }
-  return <>{children ?? String(of)}</>;
+  return <>{as(of)}</>;
 }

@@ -20,7 +20,7 @@ export function DecisionView({ decision, wasSent }: { decision: DecisionJson; wa
           <ol class="attempts">
             {attempts.map(({ endpoint, status, reason }, at) => (
               <li key={at}>
-                <EndpointName name={endpoint} /> <Value of={status}>{status}</Value> {reason}
+                <EndpointName name={endpoint} /> <Value of={status} /> {reason}
               </li>
             ))}
           </ol>

@@ -45,7 +45,7 @@ export function Inputs({ decision: { inputs } }: { decision: DecisionJson }) {
                 </th>
                 {columns.map(([title, name, shown]) => (
                   <td key={title} class="number">
-                    <Value of={input[name]}>{shown(input[name]!)}</Value>
+                    <Value of={input[name]} as={shown} />
                   </td>
                 ))}
               </tr>

@@ -28,9 +28,9 @@ export function PredictedAndHappened({ decision, wasSent }: { decision: Decision
             <tr key={title}>
               <th scope="row">{title}</th>
               <td class="number">
-                <Value of={before}>{shown(before!)}</Value>
+                <Value of={before} as={shown} />
               </td>
-              {wasSent && <td class="number">{outcome === null ? '…' : <Value of={after}>{shown(after!)}</Value>}</td>}
+              {wasSent && <td class="number">{outcome === null ? '…' : <Value of={after} as={shown} />}</td>}
             </tr>
           ))}
         </tbody>

@@ -1,5 +1,5 @@
 import type { DecisionJson, FlipsJson } from '../../admin/json.ts';
-import { colourClass } from '../../charts/svg.ts';
+import { scorerClass } from '../../charts/theme.ts';
 import { change } from '../../journal/flip-lines.ts';
 import { EndpointName } from '../parts/endpoint-name.tsx';
 import { count } from '../parts/text.ts';
@@ -22,13 +22,13 @@ export function ProfileScores({ profile, flips }: { profile: ProfileJson; flips:
         Profile {name}{' '}
         <small>
           {candidates.length < candidateCount ? `the best ${candidates.length} of ` : ''}
-          {count(candidateCount)} candidates
+          {count(candidateCount)} {candidateCount === 1 ? 'candidate' : 'candidates'}
         </small>
       </h2>
       {scorers.length > 0 && (
         <ul class="legend">
           {scorers.map(({ plugin, weight }, at) => (
-            <li key={plugin} class={colourClass(at)}>
+            <li key={plugin} class={scorerClass(at)}>
               <i />
               {plugin.replace(/-(scorer|cost)$/, '')} ×{weight}
             </li>
@@ -50,7 +50,7 @@ export function ProfileScores({ profile, flips }: { profile: ProfileJson; flips:
                     return (
                       <span
                         key={plugin}
-                        class={colourClass(at)}
+                        class={scorerClass(at)}
                         title={`${plugin}: ${shown(scores[endpoint] ?? 0, isCost)} × ${weight} = ${shown(part, isCost)}`}
                         style={{ width: `${(100 * Math.abs(part)) / most}%` }}
                       />

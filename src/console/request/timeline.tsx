@@ -60,7 +60,7 @@ export function Timeline({ decision }: { decision: DecisionJson }) {
         </li>
         {ttft !== null && (
           <li>
-            <b>first token</b> {seconds(ttft)}
+            <b>first token</b> {seconds(ttft)}{' '}
             {predicted.ttftSeconds !== null && <small>predicted {seconds(predicted.ttftSeconds)}</small>}
           </li>
         )}
