@@ -3,7 +3,7 @@
  * into that folder. Without one into a cache named by what it is built from, unless it is there; prints where.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { filesBelow, readSource, root } from './lib/source-files.ts';
@@ -27,6 +27,7 @@ async function build(out: string): Promise<void> {
     .replace('console.js', write('console', 'js', script))
     .replace('console.css', write('console', 'css', style));
   writeFileSync(join(building, 'index.html'), page);
+  copyFileSync(join(root, 'src/console/icon.svg'), join(building, 'icon.svg'));
   rmSync(out, { recursive: true, force: true });
   try {
     renameSync(building, out);

@@ -17,6 +17,7 @@ const types: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
 };
 
 /** The page loads its own files and asks its own port, nothing else. */
@@ -24,7 +25,7 @@ const policy = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
-  "img-src 'self' data:",
+  "img-src 'self'",
   "connect-src 'self'",
   "base-uri 'none'",
   "form-action 'none'",
@@ -42,17 +43,19 @@ const securityHeaders = {
 /** The console's pages, which are one file that looks at its own address. */
 const pagePattern = /^\/(|decisions|requests\/[^/]+|prefixes|compare|playground)$/;
 const assetPattern = /^\/assets\/([\w.-]+)$/;
+/** Where browsers look, also beside a page of JSON. */
+const iconPath = '/favicon.ico';
 
 /** Serves the console's files, read once, when somebody first looks. */
 export class ConsoleFiles {
   #files: Promise<ReadonlyMap<string, ServedFile>> | null = null;
 
   serves(path: string): boolean {
-    return pagePattern.test(path) || assetPattern.test(path);
+    return pagePattern.test(path) || assetPattern.test(path) || path === iconPath;
   }
 
   send(request: IncomingMessage, response: ServerResponse, path: string): void {
-    const name = assetPattern.exec(path)?.[1] ?? 'index.html';
+    const name = path === iconPath ? 'icon.svg' : (assetPattern.exec(path)?.[1] ?? 'index.html');
     this.#files ??= readFiles();
     this.#files.then(
       (files) => sendFile(request, response, name, files.get(name)),
@@ -81,7 +84,7 @@ function sendFile(
     'content-length': body.length,
     vary: 'accept-encoding',
     // Assets are named by their content, and the page names them.
-    'cache-control': name === 'index.html' ? 'no-cache' : 'public, max-age=31536000, immutable',
+    'cache-control': !name.startsWith('console-') ? 'no-cache' : 'public, max-age=31536000, immutable',
     ...(encoding === null ? {} : { 'content-encoding': encoding }),
     ...securityHeaders,
   });
