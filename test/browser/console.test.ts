@@ -102,7 +102,9 @@ test('the keyboard alone is enough: pages, choosing, opening, filters, pausing, 
   const { page, assertClean } = await watchedPage(browser);
   await page.goto(`${stack.adminUrl}/decisions`);
   await page.locator('.decision[data-id]').nth(3).waitFor({ timeout: patienceMs });
-  const ids = await page.locator('.decision[data-id]').evaluateAll((rows) => rows.map((row) => row.getAttribute('data-id')));
+  const ids = await page
+    .locator('.decision[data-id]')
+    .evaluateAll((rows) => rows.map((row) => row.getAttribute('data-id')));
 
   await page.keyboard.press('j');
   await page.keyboard.press('j');
@@ -166,7 +168,13 @@ test('what fails and what hangs is seen whatever the filter; what is not known i
     method: 'POST',
     signal: leaving.signal,
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ model: walkthroughModel, prompt: prompt2, max_tokens: 4000, stream: true, ignore_eos: true }),
+    body: JSON.stringify({
+      model: walkthroughModel,
+      prompt: prompt2,
+      max_tokens: 4000,
+      stream: true,
+      ignore_eos: true,
+    }),
   }).then((response) => response.text());
   await page.locator('.counts .chip.open', { hasText: '1 in flight' }).waitFor({ timeout: patienceMs });
 
@@ -180,7 +188,9 @@ test('what fails and what hangs is seen whatever the filter; what is not known i
 
   // Both engines die under a request: the decision says so, and the counter shows it under every filter.
   const pods = JSON.parse((await stack.signalbox('get', 'pods', '--json')).stdout) as PodJson[];
-  const engines = pods.filter(({ labels }) => labels['llm-d.ai/role'] === 'decode').flatMap(({ containers }) => containers);
+  const engines = pods
+    .filter(({ labels }) => labels['llm-d.ai/role'] === 'decode')
+    .flatMap(({ containers }) => containers);
   for (const { pid } of engines) process.kill(pid, 'SIGSTOP');
   const stuck = fetch(`${stack.url}/v1/completions`, {
     method: 'POST',
@@ -205,7 +215,9 @@ test('the playground: an answer beside the decision that placed it, and where a 
   const stack = await startStack(t, ['./signalbox'], []);
   const { page, assertClean } = await watchedPage(browser);
   await page.goto(`${stack.adminUrl}/playground`);
-  await page.locator('.settings option', { hasText: walkthroughModel }).waitFor({ state: 'attached', timeout: patienceMs });
+  await page
+    .locator('.settings option', { hasText: walkthroughModel })
+    .waitFor({ state: 'attached', timeout: patienceMs });
   await page.keyboard.press('/');
   await page.keyboard.type(prompt1);
   await page.locator('button', { hasText: 'Where would it go?' }).click();
@@ -218,7 +230,10 @@ test('the playground: an answer beside the decision that placed it, and where a 
   assert.ok((await textOf(page, '.talk .answer')).length > 20);
   const [decision] = await getJson<DecisionJson[]>(`${stack.adminUrl}/api/decisions`);
   assert.equal(await page.locator('.talk button .endpoint').getAttribute('title'), decision!.picked);
-  assert.equal(await page.locator('.beside a', { hasText: 'its page' }).getAttribute('href'), `/requests/${decision!.id}`);
+  assert.equal(
+    await page.locator('.beside a', { hasText: 'its page' }).getAttribute('href'),
+    `/requests/${decision!.id}`,
+  );
   assertClean();
 });
 

@@ -13,15 +13,15 @@ export function ComparePage() {
     <>
       <h1 class="hidden">Compare</h1>
       <p class="about">
-        <b>{live.name}</b> <code>{live.hash}</code> decides. Policies in shadow are asked what they would have picked, and
-        have no effect; together they may take {share(limitShare)} of the scheduler's time, and took{' '}
+        <b>{live.name}</b> <code>{live.hash}</code> decides. Policies in shadow are asked what they would have picked,
+        and have no effect; together they may take {share(limitShare)} of the scheduler's time, and took{' '}
         <Value of={taken} as={share} />.
       </p>
       {trouble !== null && <p class="bad">not fresh: {trouble}</p>}
       {policies.length === 0 && (
         <p class="empty">
-          No policy runs in shadow. To compare on live traffic, start the gateway with one: <code>--shadow NAME</code>. To
-          compare on recorded traffic: <code>signalbox replay --policy all</code>.
+          No policy runs in shadow. To compare on live traffic, start the gateway with one: <code>--shadow NAME</code>.
+          To compare on recorded traffic: <code>signalbox replay --policy all</code>.
         </p>
       )}
       <div class="shadows">

@@ -26,7 +26,8 @@ export function ShadowPolicy({ policy, live }: { policy: Policy; live: string })
         <div>
           <dt>not asked</dt>
           <dd>
-            {short(left)} <small>{left === 0 ? '' : `${short(skipped.overShare)} over its share, ${short(skipped.busy)} busy`}</small>
+            {short(left)}{' '}
+            <small>{left === 0 ? '' : `${short(skipped.overShare)} over its share, ${short(skipped.busy)} busy`}</small>
           </dd>
         </div>
       </dl>
@@ -73,8 +74,7 @@ function Side({ pick }: { pick: Pick }) {
     <span class="side">
       <EndpointName name={pick.endpoint} none="nowhere" />
       <small>
-        first token <Value of={pick.ttftSeconds} as={seconds} />, cached{' '}
-        <Value of={pick.cachedTokens} as={short} />
+        first token <Value of={pick.ttftSeconds} as={seconds} />, cached <Value of={pick.cachedTokens} as={short} />
       </small>
     </span>
   );

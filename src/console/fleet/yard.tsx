@@ -91,8 +91,7 @@ function Row({ endpoint, all }: { endpoint: EndpointJson; all: number }) {
         <Value of={speed} as={(times) => `×${times.toFixed(2)}`} />
       </span>
       <span role="cell" class="number" data-label="requests" title={`${count(totals.failed)} failed`}>
-        {short(totals.requests)}{' '}
-        <small>{all === 0 ? '' : share(totals.requests / all)}</small>
+        {short(totals.requests)} <small>{all === 0 ? '' : share(totals.requests / all)}</small>
         {totals.failed > 0 && ' '}
         {totals.failed > 0 && <small class="bad">{short(totals.failed)} failed</small>}
       </span>

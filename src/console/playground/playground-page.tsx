@@ -80,7 +80,11 @@ export function PlaygroundPage() {
   };
   useEffect(() => () => running.current?.abort(), []);
   useShortcuts([
-    { keys: ['/'], does: 'write a prompt (ctrl+enter sends it)', run: () => document.querySelector('textarea')?.focus() },
+    {
+      keys: ['/'],
+      does: 'write a prompt (ctrl+enter sends it)',
+      run: () => document.querySelector('textarea')?.focus(),
+    },
     { keys: ['Escape'], does: 'stop the answer; leave the prompt', run: () => stop(running.current) },
     { keys: ['n'], does: 'a new conversation', run: clear },
   ]);
@@ -161,7 +165,10 @@ function stop(running: AbortController | null): void {
 
 /** The models that the gateway serves. */
 function useModels(): { names: readonly string[]; trouble: string | null } {
-  const [models, setModels] = useState<{ names: readonly string[]; trouble: string | null }>({ names: [], trouble: null });
+  const [models, setModels] = useState<{ names: readonly string[]; trouble: string | null }>({
+    names: [],
+    trouble: null,
+  });
   useEffect(() => {
     ask<{ data: { id: string }[] }>('/v1/models').then(
       ({ data }) => setModels({ names: data.map(({ id }) => id), trouble: null }),

@@ -60,7 +60,13 @@ export function QuestionForm(props: Props) {
           <option value="chat">chat</option>
           <option value="completions">completion</option>
         </select>
-        <Figure name="max tokens" value={settings.maxTokens} least={1} step={1} onValue={(maxTokens) => set({ maxTokens })} />
+        <Figure
+          name="max tokens"
+          value={settings.maxTokens}
+          least={1}
+          step={1}
+          onValue={(maxTokens) => set({ maxTokens })}
+        />
         <Figure
           name="temperature"
           value={settings.temperature}

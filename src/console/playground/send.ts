@@ -25,8 +25,7 @@ interface Told {
 
 /** The body of an OpenAI request that asks it. */
 export function bodyOf({ model, kind, turns, maxTokens, temperature, stream }: Question): string {
-  const asked =
-    kind === 'chat' ? { messages: turns } : { prompt: turns.map(({ content }) => content).join('\n') };
+  const asked = kind === 'chat' ? { messages: turns } : { prompt: turns.map(({ content }) => content).join('\n') };
   return JSON.stringify({ model, ...asked, max_tokens: maxTokens, temperature, stream });
 }
 
