@@ -8,7 +8,7 @@ interface Route {
 
 const moved = 'signalbox:moved';
 
-function currentRoute(): Route {
+export function currentRoute(): Route {
   return { path: location.pathname, query: new URLSearchParams(location.search) };
 }
 

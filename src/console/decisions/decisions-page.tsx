@@ -4,7 +4,7 @@ import { useShortcuts } from '../keys.ts';
 import { hasFailed } from '../live/decision-list.ts';
 import { useFeed } from '../live/use-feed.ts';
 import { count } from '../parts/text.ts';
-import { go, setQuery, useRoute } from '../route.ts';
+import { currentRoute, go, setQuery, useRoute } from '../route.ts';
 import { DecisionTable } from './decision-table.tsx';
 import { matches, readFilter } from './filter.ts';
 import { FilterBar } from './filter-bar.tsx';
@@ -24,15 +24,17 @@ export function DecisionsPage() {
   const rows =
     heldIds === null ? live : heldIds.flatMap((id) => decisions.find(id) ?? []).filter((row) => matches(row, filter));
   const select = (by: number): void => {
-    const now = rows.findIndex(({ id }) => id === selected);
+    const now = rows.findIndex(({ id }) => id === chosen());
     const next = rows[Math.max(0, Math.min(rows.length - 1, now < 0 ? 0 : now + by))];
     if (next !== undefined) setQuery({ selected: next.id });
   };
   const open = (): void => {
-    if (selected !== null) go(`/requests/${encodeURIComponent(selected)}`);
+    const id = chosen();
+    if (id !== null) go(`/requests/${encodeURIComponent(id)}`);
   };
   const pause = (): void => setHeldIds(heldIds === null ? all.toReversed().map(({ id }) => id) : null);
-  const toggle = (name: string, value: string): void => setQuery({ [name]: query.get(name) === value ? null : value });
+  const toggle = (name: string, value: string): void =>
+    setQuery({ [name]: currentRoute().query.get(name) === value ? null : value });
   useShortcuts([
     { keys: ['j', 'ArrowDown'], does: 'the next decision', run: () => select(1) },
     { keys: ['k', 'ArrowUp'], does: 'the one before', run: () => select(-1) },
@@ -74,6 +76,11 @@ export function DecisionsPage() {
       <DecisionTable rows={rows} selected={selected} isFollowing={heldIds === null} />
     </>
   );
+}
+
+/** Keys come faster than pages are drawn: the address knows what was chosen last. */
+function chosen(): string | null {
+  return currentRoute().query.get('selected');
 }
 
 /** How many there are whatever the filter: what fails or hangs is never out of sight. */
