@@ -6,6 +6,7 @@ import { FleetPage } from './fleet/fleet-page.tsx';
 import { Help } from './help.tsx';
 import { pressKey, useShortcuts } from './keys.ts';
 import { feed } from './live/feed.ts';
+import { useHasAnswered } from './live/use-feed.ts';
 import { Status } from './live/status.tsx';
 import { PlaygroundPage } from './playground/playground-page.tsx';
 import { PrefixesPage } from './prefixes/prefixes-page.tsx';
@@ -31,6 +32,7 @@ export function App() {
   const { path } = useRoute();
   const [theme, setTheme] = useState(chosenTheme);
   const [helping, setHelping] = useState(false);
+  const hasAnswered = useHasAnswered();
   useEffect(() => {
     feed.start();
     addEventListener('keydown', pressKey);
@@ -80,7 +82,9 @@ export function App() {
         </div>
       </header>
       <main>
-        {requestId === undefined ? <page.View /> : <RequestPage key={requestId} id={decodeURIComponent(requestId)} />}
+        {!hasAnswered && <p class="empty">Asking the gateway …</p>}
+        {hasAnswered && requestId === undefined && <page.View />}
+        {hasAnswered && requestId !== undefined && <RequestPage key={requestId} id={decodeURIComponent(requestId)} />}
       </main>
       {helping && <Help onClose={() => setHelping(false)} />}
     </>

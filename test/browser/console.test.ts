@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Browser, Page } from 'playwright-core';
-import type { DecisionJson, DecisionRowJson, EndpointJson } from '../../src/admin/json.ts';
+import type { DecisionJson, DecisionRowJson, EndpointJson, PrefixesJson, ShadowJson } from '../../src/admin/json.ts';
 import { eventually } from '../support/command.ts';
 import { complete, getJson, startStack, type TestStack } from '../support/stack.ts';
 import { prompt1, prompt2, walkthroughModel } from '../support/walkthrough-prompts.ts';
@@ -84,6 +84,23 @@ test('each page opens, under load lives, and its numbers are the API’s', async
     page.locator('a', { hasText: 'JSON' }).click(),
   ]);
   assert.deepEqual(await json.json(), decision);
+
+  await page.goto(`${stack.adminUrl}/prefixes`);
+  const cache = (await getJson<PrefixesJson>(`${stack.adminUrl}/api/prefixes`)).endpoints[0]!;
+  const tokens = page.locator(`[data-cache="${cache.name}"] td.number`).first();
+  assert.equal(await tokens.innerText({ timeout: patienceMs }), cache.tokens.toLocaleString('en'));
+  await page.keyboard.press('ArrowRight');
+  await page.locator('.chosen-prefix', { hasText: 'asked for' }).waitFor({ timeout: patienceMs });
+  const widthOf = (): Promise<number> =>
+    page.locator('.map .chosen .column').evaluate((column) => column.getBoundingClientRect().width);
+  const width = await widthOf();
+  await page.keyboard.press('+');
+  await eventually('zoomed in', patienceMs, async () => ((await widthOf()) > width ? true : null));
+
+  const [shadow] = (await getJson<ShadowJson>(`${stack.adminUrl}/api/shadow`)).policies;
+  await page.goto(`${stack.adminUrl}/compare`);
+  assert.ok(shadow!.compared > 0);
+  assert.match(await textOf(page, '.shadow .totals small'), new RegExp(`^of ${shadow!.compared}$`));
 
   for (const path of ['/prefixes', '/compare', '/playground']) {
     await page.goto(stack.adminUrl + path);

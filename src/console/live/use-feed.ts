@@ -1,4 +1,4 @@
-import { useEffect, useReducer } from 'preact/hooks';
+import { useEffect, useReducer, useState } from 'preact/hooks';
 import { feed } from './feed.ts';
 
 /** Renders anew when the feed has changed, at most four times a second. */
@@ -18,4 +18,12 @@ export function useFeed(): typeof feed {
     };
   }, []);
   return feed;
+}
+
+/** False until the first answer, good or bad: before it nobody knows which endpoints there are to name. */
+export function useHasAnswered(): boolean {
+  const isThere = (): boolean => feed.endpoints !== null || feed.trouble !== null;
+  const [hasAnswered, setHasAnswered] = useState(isThere);
+  useEffect(() => (hasAnswered ? undefined : feed.watch(() => setHasAnswered(isThere()))), [hasAnswered]);
+  return hasAnswered;
 }
