@@ -25,11 +25,17 @@ export function PrefixesPage() {
     setQuery({ prefix: next.prefix.id });
     setSeen((before) => showing(before, next.from, next.to));
   };
+  /** Around what is chosen. */
+  const zoom = (factor: number): void => {
+    const id = currentRoute().query.get('prefix');
+    const around = columns.find(({ prefix }) => prefix.id === id);
+    setSeen((now) => zoomed(now, factor, around === undefined ? undefined : (around.from + around.to) / 2));
+  };
   useShortcuts([
     { keys: ['ArrowRight', 'j'], does: 'the next prefix, a colder one', run: () => choose(1) },
     { keys: ['ArrowLeft', 'k'], does: 'the one before', run: () => choose(-1) },
-    { keys: ['+', '='], does: 'zoom in', run: () => setSeen((now) => zoomed(now, 1.6)) },
-    { keys: ['-'], does: 'zoom out', run: () => setSeen((now) => zoomed(now, 1 / 1.6)) },
+    { keys: ['+', '='], does: 'zoom in', run: () => zoom(1.6) },
+    { keys: ['-'], does: 'zoom out', run: () => zoom(1 / 1.6) },
     { keys: ['0'], does: 'the whole map', run: () => setSeen(wholeMap) },
     { keys: ['['], does: 'move left', run: () => setSeen((now) => moved(now, -0.3 * (now.to - now.from))) },
     { keys: [']'], does: 'move right', run: () => setSeen((now) => moved(now, 0.3 * (now.to - now.from))) },
@@ -77,10 +83,10 @@ export function PrefixesPage() {
         ) : (
           <>
             <p class="actions">
-              <button type="button" aria-label="Zoom in" onClick={() => setSeen((now) => zoomed(now, 1.6))}>
+              <button type="button" aria-label="Zoom in" onClick={() => zoom(1.6)}>
                 +
               </button>
-              <button type="button" aria-label="Zoom out" onClick={() => setSeen((now) => zoomed(now, 1 / 1.6))}>
+              <button type="button" aria-label="Zoom out" onClick={() => zoom(1 / 1.6)}>
                 −
               </button>
               <button type="button" disabled={seen === wholeMap} onClick={() => setSeen(wholeMap)}>
