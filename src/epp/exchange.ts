@@ -29,7 +29,6 @@ import {
   type HeaderMap,
   type ProcessingRequest,
 } from './wire/ext-proc.ts';
-import type { Part } from './wire/protobuf.ts';
 
 interface ExchangeOptions {
   readonly dispatch: Dispatch;
@@ -112,7 +111,7 @@ export class Exchange implements CallHandler {
         this.#answerBody(event.body, event.ends);
         break;
       case 'response-trailers':
-        this.#call.send(trailersResponse('response'));
+        this.#call.send(...trailersResponse('response'));
         this.#answerEnds();
         break;
       case undefined:
@@ -204,10 +203,10 @@ export class Exchange implements CallHandler {
       (name) => isControl(name) || name === 'accept-encoding' || name === selectionHeader,
     );
     const destination = destinationOf(flight.decision, flight.endpoint.address, this.#options.fallbacks);
-    const messages = [requestHeadersResponse({ set, remove }, destination)];
-    if (this.#shape !== 'headers') pushChunks(messages, 'request', body, this.#shape === 'body');
-    if (this.#shape === 'trailers') messages.push(trailersResponse('request'));
-    this.#call.send(...messages);
+    const pieces = [...requestHeadersResponse({ set, remove }, destination)];
+    if (this.#shape !== 'headers') pushChunks(pieces, 'request', body, this.#shape === 'body');
+    if (this.#shape === 'trailers') pieces.push(...trailersResponse('request'));
+    this.#call.send(...pieces);
   }
 
   #refuse(error: SignalboxError, decision: Decision | null): void {
@@ -220,14 +219,14 @@ export class Exchange implements CallHandler {
     if (reason !== undefined) own[droppedReasonHeader] = reason;
     if (decision !== null) own['x-signalbox-decision'] = decision.id;
     own['x-request-id'] = this.#requestId;
-    this.#call.send(immediateResponse(status, own, body, `signalbox_${error.code}`));
+    this.#call.send(...immediateResponse(status, own, body, `signalbox_${error.code}`));
   }
 
   #answerHeaders(headers: HeaderMap, ends: boolean, request: ProcessingRequest): void {
     const placed = this.#placed;
     if (placed === null) {
       // Another filter's own answer passes by.
-      this.#call.send(responseHeadersResponse({ set: {} }));
+      this.#call.send(...responseHeadersResponse({ set: {} }, false));
       return;
     }
     const { flight, parsed } = placed;
@@ -246,15 +245,15 @@ export class Exchange implements CallHandler {
     const { conformance } = this.#options;
     if (conformance && typeof served === 'string' && selectionHeader in this.#headers) set[servedHeader] = served;
     const remove = Object.keys(headers).filter((header) => isControl(header) && !(header in set));
-    this.#call.send(responseHeadersResponse({ set, remove }));
+    this.#call.send(...responseHeadersResponse({ set, remove }, false));
     if (ends) this.#answerEnds();
   }
 
   #answerBody(body: Buffer, ends: boolean): void {
     if (this.#answerEnded) return;
-    const messages: Part[] = [];
-    pushChunks(messages, 'response', body, ends);
-    this.#call.send(...messages);
+    const pieces: Buffer[] = [];
+    pushChunks(pieces, 'response', body, ends);
+    this.#call.send(...pieces);
     const answer = this.#answer;
     if (answer !== null && body.length > 0 && answer.push(body)) this.#placed?.flight.firstToken(answer.status);
     if (ends) this.#answerEnds();
@@ -293,11 +292,11 @@ export class Exchange implements CallHandler {
 }
 
 /** A body in chunks that Envoy takes; an empty one is one empty chunk. */
-function pushChunks(messages: Part[], side: 'request' | 'response', body: Buffer, ends: boolean): void {
+function pushChunks(pieces: Buffer[], side: 'request' | 'response', body: Buffer, ends: boolean): void {
   let at = 0;
   do {
     const next = Math.min(at + largestChunkBytes, body.length);
-    messages.push(bodyResponse(side, body.subarray(at, next), ends && next === body.length));
+    pieces.push(...bodyResponse(side, body.subarray(at, next), ends && next === body.length));
     at = next;
   } while (at < body.length);
 }

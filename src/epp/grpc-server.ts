@@ -11,13 +11,13 @@ import type { AddressInfo } from 'node:net';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { listenError } from '../proxy/listen.ts';
-import { framed, FrameReader, GrpcError } from './wire/grpc-frames.ts';
-import { MalformedMessage, type Part } from './wire/protobuf.ts';
+import { FrameReader, GrpcError } from './wire/grpc-frames.ts';
+import { MalformedMessage } from './wire/protobuf.ts';
 
 /** A call as its method sees it. */
 export interface Call {
-  /** Writes messages; does nothing once the call is over. */
-  send(...messages: readonly Part[]): void;
+  /** Writes pieces of framed messages, in order; does nothing once the call is over. */
+  send(...pieces: readonly Buffer[]): void;
   /** Ends the call with status OK, or with an error. */
   end(error?: GrpcError): void;
 }
@@ -84,6 +84,9 @@ export class GrpcServer {
     this.#server.on('stream', (stream: ServerHttp2Stream, headers) => {
       // Resets and lost connections end in 'close'.
       stream.on('error', () => undefined);
+      // Envoy resets each stream at its end. Node would make an error of it, with a stack trace that nobody reads and
+      // that costs as much as the rest of a stream.
+      Object.defineProperty(stream, 'rstCode', { value: constants.NGHTTP2_NO_ERROR });
       // Its caller may have left before we hear of it.
       if (!stream.destroyed) this.#call(stream, headers);
     });
@@ -139,31 +142,10 @@ export class GrpcServer {
   }
 
   #serve(stream: ServerHttp2Stream, method: Method): void {
-    let over = false;
-    let trailers: Record<string, string> = { 'grpc-status': '0' };
-    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-    stream.on('wantTrailers', () => {
-      if (!stream.destroyed) stream.sendTrailers(trailers);
-    });
-    const call: Call = {
-      send: (...messages) => {
-        if (over || stream.destroyed || stream.writableEnded) return;
-        if (stream.write(framed(messages))) return;
-        stream.pause();
-        stream.once('drain', () => stream.resume());
-      },
-      end: (error) => {
-        if (over || stream.destroyed || stream.writableEnded) return;
-        if (error !== undefined) {
-          trailers = { 'grpc-status': String(error.code), 'grpc-message': encodeURIComponent(error.message) };
-        }
-        stream.end();
-        // What the caller still sends is of no interest.
-        stream.resume();
-      },
-    };
     this.#open++;
+    const call = new ServedCall(stream);
     const handler = method(call);
+    const frames = new FrameReader(this.#options.largestMessageBytes, (message) => handler.message(message));
     const guarded = (step: () => void): void => {
       try {
         step();
@@ -171,13 +153,14 @@ export class GrpcServer {
         call.end(this.#asGrpcError(error));
       }
     };
-    const frames = new FrameReader(this.#options.largestMessageBytes, (message) => handler.message(message));
     stream.on('data', (chunk: Buffer) => {
-      if (!stream.writableEnded) guarded(() => frames.push(chunk));
+      if (stream.writableEnded) return;
+      call.hold();
+      guarded(() => frames.push(chunk));
+      call.release();
     });
     stream.on('end', () => guarded(() => handler.halfClosed()));
     stream.on('close', () => {
-      over = true;
       this.#open--;
       try {
         handler.closed();
@@ -192,5 +175,58 @@ export class GrpcServer {
     if (error instanceof MalformedMessage) return new GrpcError('invalidArgument', error.message);
     this.#options.log.error({ err: error }, 'a call failed');
     return new GrpcError('internal', messageOf(error));
+  }
+}
+
+/** The writing side of a call. */
+class ServedCall implements Call {
+  readonly #stream: ServerHttp2Stream;
+  #trailers: Record<string, string> = { 'grpc-status': '0' };
+  #held: Buffer[] | null = null;
+
+  constructor(stream: ServerHttp2Stream) {
+    this.#stream = stream;
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.on('wantTrailers', () => {
+      if (!stream.destroyed) stream.sendTrailers(this.#trailers);
+    });
+  }
+
+  /** Until `release`, what is sent waits, to go out in one piece. */
+  hold(): void {
+    this.#held = [];
+  }
+
+  release(): void {
+    const pieces = this.#held;
+    this.#held = null;
+    if (pieces !== null) this.send(...pieces);
+  }
+
+  send(...pieces: readonly Buffer[]): void {
+    if (this.#held !== null) {
+      this.#held.push(...pieces);
+      return;
+    }
+    if (pieces.length === 0 || !this.#canWrite) return;
+    const stream = this.#stream;
+    if (stream.write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))) return;
+    stream.pause();
+    stream.once('drain', () => stream.resume());
+  }
+
+  end(error?: GrpcError): void {
+    this.release();
+    if (!this.#canWrite) return;
+    if (error !== undefined) {
+      this.#trailers = { 'grpc-status': String(error.code), 'grpc-message': encodeURIComponent(error.message) };
+    }
+    this.#stream.end();
+    // What the caller still sends is of no interest.
+    this.#stream.resume();
+  }
+
+  get #canWrite(): boolean {
+    return !this.#stream.destroyed && !this.#stream.writableEnded;
   }
 }

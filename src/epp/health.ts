@@ -1,6 +1,6 @@
-import type { Method } from './grpc-server.ts';
-import { numberField, readFields } from './wire/protobuf.ts';
-import type { Call } from './grpc-server.ts';
+import type { Call, Method } from './grpc-server.ts';
+import { framePrefixBytes, writeFramePrefix } from './wire/grpc-frames.ts';
+import { FieldReader, MessageWriter } from './wire/protobuf.ts';
 
 /** HealthCheckResponse.ServingStatus. */
 const serving = 1;
@@ -13,12 +13,22 @@ interface HealthOptions {
   readonly ready: () => boolean;
 }
 
+/** HealthCheckRequest: 1 service. */
 function serviceOf(message: Buffer): string {
   let service = '';
-  readFields(message, ({ number, bytes }) => {
-    if (number === 1) service = bytes.toString();
-  });
+  for (const reader = new FieldReader(message); reader.next();) if (reader.number === 1) service = reader.text();
   return service;
+}
+
+const writer = new MessageWriter();
+
+/** HealthCheckResponse: 1 status. */
+function answer(call: Call, status: number): void {
+  writer.begin(framePrefixBytes);
+  writer.number(1, status);
+  const message = writer.finish();
+  writeFramePrefix(message, 0);
+  call.send(message);
 }
 
 /**
@@ -27,7 +37,6 @@ function serviceOf(message: Buffer): string {
  */
 export function healthMethods({ ready }: HealthOptions): Map<string, Method> {
   const statusOf = (service: string): number => (service === 'liveness' || ready() ? serving : notServing);
-  const answer = (call: Call, status: number): void => call.send(numberField(1, status));
 
   const check: Method = (call) => ({
     message(message) {

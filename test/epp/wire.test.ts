@@ -6,7 +6,7 @@ import { loadSync } from '@grpc/proto-loader';
 import { join } from 'node:path';
 import { selfSignedCertificate } from '../../src/epp/certificate.ts';
 import { bodyResponse, immediateResponse, readProcessingRequest } from '../../src/epp/wire/ext-proc.ts';
-import { framed, FrameReader, GrpcError } from '../../src/epp/wire/grpc-frames.ts';
+import { framePrefixBytes, FrameReader, GrpcError, writeFramePrefix } from '../../src/epp/wire/grpc-frames.ts';
 import { MalformedMessage } from '../../src/epp/wire/protobuf.ts';
 
 /** An independent reader and writer of the same messages. */
@@ -47,10 +47,18 @@ test('what an independent writer writes is read as it was meant', () => {
   );
 });
 
+/** The one message in a frame. */
+function unframed(pieces: readonly Buffer[]): Buffer {
+  const messages: Buffer[] = [];
+  new FrameReader(1_000_000, (message) => messages.push(message)).push(Buffer.concat(pieces));
+  assert.equal(messages.length, 1);
+  return messages[0]!;
+}
+
 test('what we write, an independent reader reads', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 70_000 }), fc.boolean(), (bytes, ends) => {
-      const message = Buffer.concat(bodyResponse('response', Buffer.from(bytes), ends));
+      const message = unframed(bodyResponse('response', Buffer.from(bytes), ends));
       const { response_body } = responseDeserialize(message) as { response_body: { response: Streamed } };
       const { body, end_of_stream } = response_body.response.body_mutation.streamed_response;
       // proto3 leaves defaults out
@@ -58,7 +66,7 @@ test('what we write, an independent reader reads', () => {
       assert.equal(end_of_stream ?? false, ends);
     }),
   );
-  const immediate = responseDeserialize(Buffer.concat(immediateResponse(503, { a: 'b' }, '{}', 'why')));
+  const immediate = responseDeserialize(unframed(immediateResponse(503, { a: 'b' }, '{}', 'why')));
   const { status, body, details } = immediate['immediate_response'] as {
     status: object;
     body: Buffer;
@@ -88,7 +96,13 @@ test('messages arrive whole however their bytes are cut', () => {
   const message = fc.uint8Array({ maxLength: 200 });
   fc.assert(
     fc.property(fc.array(message), fc.array(fc.nat(50)), (messages, cuts) => {
-      const bytes = framed(messages.map((each) => [Buffer.from(each)]));
+      const bytes = Buffer.concat(
+        messages.map((each) => {
+          const frame = Buffer.concat([Buffer.alloc(framePrefixBytes), each]);
+          writeFramePrefix(frame, 0);
+          return frame;
+        }),
+      );
       const taken: Buffer[] = [];
       const reader = new FrameReader(1000, (each) => taken.push(Buffer.from(each)));
       let at = 0;

@@ -1,11 +1,14 @@
-import { bytesField, messageField, numberField, readFields, textField, type Part } from './protobuf.ts';
-import { nestedText, readEntry, structMember, type StructValue } from './struct.ts';
+import { framePrefixBytes, writeFramePrefix } from './grpc-frames.ts';
+import { FieldReader, MessageWriter } from './protobuf.ts';
+import { mapValue, readValue, writeTextEntry, type StructValue } from './struct.ts';
 
 /**
  * The messages of Envoy's external processing that an endpoint picker reads and writes; numbers from
  * envoy/service/ext_proc/v3/external_processor.proto, envoy/config/core/v3/base.proto and
  * envoy/extensions/filters/http/ext_proc/v3/processing_mode.proto.
  */
+
+const noBytes = Buffer.alloc(0);
 
 /** `ProcessingMode.BodySendMode.FULL_DUPLEX_STREAMED`. */
 export const fullDuplexStreamed = 4;
@@ -30,75 +33,97 @@ export interface ProcessingRequest {
 /** @throws MalformedMessage */
 export function readProcessingRequest(message: Buffer): ProcessingRequest {
   let event: ProcessingEvent | null = null;
-  let context: Buffer | null = null;
+  let context: FieldReader | null = null;
   let bodyModes: ProcessingRequest['bodyModes'] = null;
-  readFields(message, ({ number, bytes }) => {
-    if (number === 2) event = readHeaders('request-headers', bytes);
-    else if (number === 3) event = readHeaders('response-headers', bytes);
-    else if (number === 4) event = readBody('request-body', bytes);
-    else if (number === 5) event = readBody('response-body', bytes);
-    else if (number === 6) event = { type: 'request-trailers' };
-    else if (number === 7) event = { type: 'response-trailers' };
-    else if (number === 8) context = bytes;
-    else if (number === 11) bodyModes = readBodyModes(bytes);
-  });
+  const reader = new FieldReader(message);
+  while (reader.next()) {
+    switch (reader.number) {
+      case 2:
+        event = readHeaders('request-headers', reader.inside());
+        break;
+      case 3:
+        event = readHeaders('response-headers', reader.inside());
+        break;
+      case 4:
+        event = readBody('request-body', reader.inside());
+        break;
+      case 5:
+        event = readBody('response-body', reader.inside());
+        break;
+      case 6:
+        event = { type: 'request-trailers' };
+        break;
+      case 7:
+        event = { type: 'response-trailers' };
+        break;
+      case 8:
+        context = reader.inside();
+        break;
+      case 11:
+        bodyModes = readBodyModes(reader.inside());
+        break;
+    }
+  }
   const metadata = (namespace: string, name: string): StructValue | undefined =>
     context === null ? undefined : metadataMember(context, namespace, name);
   return { event, metadata, bodyModes };
 }
 
 /** HttpHeaders: 1 headers{1 headers}, 3 end_of_stream. HeaderValue: 1 key, 2 value, 3 raw_value. */
-function readHeaders(type: 'request-headers' | 'response-headers', message: Buffer): ProcessingEvent {
+function readHeaders(type: 'request-headers' | 'response-headers', message: FieldReader): ProcessingEvent {
   const headers: Record<string, string> = Object.create(null) as Record<string, string>;
   let ends = false;
-  readFields(message, (field) => {
-    if (field.number === 3) ends = field.value !== 0;
-    if (field.number !== 1) return;
-    readFields(field.bytes, (header) => {
-      if (header.number !== 1) return;
+  while (message.next()) {
+    if (message.number === 3) ends = message.value !== 0;
+    if (message.number !== 1) continue;
+    const list = message.inside();
+    const header = message.inside();
+    while (list.next()) {
+      if (list.number !== 1) continue;
+      header.moveTo(list.start, list.end);
       let name = '';
       let value = '';
-      readFields(header.bytes, ({ number, bytes }) => {
-        if (number === 1) name = bytes.toString().toLowerCase();
-        else if (bytes.length > 0) value = bytes.toString(number === 3 ? 'latin1' : 'utf8');
-      });
+      while (header.next()) {
+        if (header.number === 1) name = header.latin1().toLowerCase();
+        else if (header.number === 3) value = header.latin1();
+        else if (header.number === 2 && header.end > header.start) value = header.text();
+      }
       headers[name] = name in headers ? `${headers[name]},${value}` : value;
-    });
-  });
+    }
+  }
   return { type, headers, ends };
 }
 
 /** HttpBody: 1 body, 2 end_of_stream. */
-function readBody(type: 'request-body' | 'response-body', message: Buffer): ProcessingEvent {
-  let body: Buffer = Buffer.alloc(0);
+function readBody(type: 'request-body' | 'response-body', message: FieldReader): ProcessingEvent {
+  let body: Buffer = noBytes;
   let ends = false;
-  readFields(message, ({ number, value, bytes }) => {
-    if (number === 1) body = bytes;
-    else if (number === 2) ends = value !== 0;
-  });
+  while (message.next()) {
+    if (message.number === 1) body = message.content();
+    else if (message.number === 2) ends = message.value !== 0;
+  }
   return { type, body, ends };
 }
 
 /** ProtocolConfiguration: 1 request_body_mode, 2 response_body_mode. */
-function readBodyModes(message: Buffer): { request: number; response: number } {
+function readBodyModes(message: FieldReader): { request: number; response: number } {
   const modes = { request: 0, response: 0 };
-  readFields(message, ({ number, value }) => {
-    if (number === 1) modes.request = value;
-    else if (number === 2) modes.response = value;
-  });
+  while (message.next()) {
+    if (message.number === 1) modes.request = message.value;
+    else if (message.number === 2) modes.response = message.value;
+  }
   return modes;
 }
 
-/** Metadata: 1 filter_metadata, a map of Structs. */
-function metadataMember(context: Buffer, namespace: string, name: string): StructValue | undefined {
-  let found: StructValue | undefined;
-  readFields(context, ({ number, bytes }) => {
-    if (number !== 1) return;
-    const { key, value } = readEntry(bytes);
-    if (key === namespace) found = structMember(value, name);
-  });
-  return found;
+/** Metadata: 1 filter_metadata, a map of Structs. Struct: 1 fields, a map of Values. */
+function metadataMember(context: FieldReader, namespace: string, name: string): StructValue | undefined {
+  const struct = mapValue(context, 1, namespace);
+  const value = struct === null ? null : mapValue(struct, 1, name);
+  return value === null ? undefined : readValue(value);
 }
+
+/** A message as it is written: its frame, and after it what of a body belongs to it. */
+export type Message = readonly Buffer[];
 
 interface HeaderChanges {
   readonly set: Readonly<Record<string, string>>;
@@ -107,18 +132,20 @@ interface HeaderChanges {
 
 const overwriteOrAdd = 2;
 
-/** HeaderMutation: 1 set_headers{1 header, 3 append_action}, 2 remove_headers. Values go as raw bytes. */
-function headerMutation({ set, remove = [] }: HeaderChanges): Part {
-  return [
-    ...Object.entries(set).flatMap(([name, value]) =>
-      messageField(
-        1,
-        messageField(1, textField(1, name), bytesField(3, Buffer.from(value, 'latin1'))),
-        numberField(3, overwriteOrAdd),
-      ),
-    ),
-    ...remove.flatMap((name) => textField(2, name)),
-  ];
+/** HeaderMutation: 1 set_headers{1 header{1 key, 3 raw_value}, 3 append_action}, 2 remove_headers. Values go as bytes. */
+function writeHeaders(number: number, { set, remove = [] }: HeaderChanges): void {
+  const mutation = writer.open(number);
+  for (const name in set) {
+    const option = writer.open(1);
+    const header = writer.open(1);
+    writer.text(1, name);
+    writer.latin1(3, set[name]!);
+    writer.close(header);
+    writer.number(3, overwriteOrAdd);
+    writer.close(option);
+  }
+  for (const name of remove) writer.text(2, name);
+  writer.close(mutation);
 }
 
 /** Where the data plane finds the endpoints: header and metadata of the same name. */
@@ -128,27 +155,77 @@ export const destinationNamespace = 'envoy.lb';
 export const servedName = 'x-gateway-destination-endpoint-served';
 
 /** The answer to request headers: CommonResponse{2 header_mutation, 5 clear_route_cache}, and 8 dynamic_metadata. */
-export function requestHeadersResponse(changes: HeaderChanges, destination: string): Part {
-  const set = { ...changes.set, [destinationName]: destination };
-  const common = messageField(1, messageField(2, headerMutation({ ...changes, set })), numberField(5, 1));
-  return [
-    ...messageField(1, common),
-    ...messageField(8, nestedText(destinationNamespace, destinationName, destination)),
-  ];
+export function requestHeadersResponse(changes: HeaderChanges, destination: string): Message {
+  writer.begin(framePrefixBytes);
+  const headers = writer.open(1);
+  const common = writer.open(1);
+  writeHeaders(2, { ...changes, set: { ...changes.set, [destinationName]: destination } });
+  writer.number(5, 1);
+  writer.close(common);
+  writer.close(headers);
+  const metadata = writer.open(8);
+  const entry = writer.open(1);
+  writer.text(1, destinationNamespace);
+  // Value: 5 struct_value
+  const value = writer.open(2);
+  const struct = writer.open(5);
+  writeTextEntry(writer, destinationName, destination);
+  writer.close(struct);
+  writer.close(value);
+  writer.close(entry);
+  writer.close(metadata);
+  return finished();
 }
 
-export function responseHeadersResponse(changes: HeaderChanges): Part {
-  return messageField(2, messageField(1, messageField(2, headerMutation(changes))));
+/**
+ * The answer to an answer's headers. With `skipBody` the data plane is asked to keep the body to itself from here on:
+ * 9 mode_override{2 response_header_mode SEND, 4 response_body_mode NONE, 6 response_trailer_mode SEND}.
+ */
+export function responseHeadersResponse(changes: HeaderChanges, skipBody: boolean): Message {
+  writer.begin(framePrefixBytes);
+  const headers = writer.open(2);
+  const common = writer.open(1);
+  writeHeaders(2, changes);
+  writer.close(common);
+  writer.close(headers);
+  if (skipBody) {
+    const mode = writer.open(9);
+    writer.number(2, headersSent);
+    writer.number(6, headersSent);
+    writer.close(mode);
+  }
+  return finished();
 }
 
-/** One piece of a body: BodyMutation{3 streamed_response{1 body, 2 end_of_stream}}. */
-export function bodyResponse(side: 'request' | 'response', body: Buffer, ends: boolean): Part {
-  const streamed = messageField(3, body.length === 0 ? [] : bytesField(1, body), numberField(2, ends ? 1 : 0));
-  return messageField(side === 'request' ? 3 : 4, messageField(1, messageField(3, streamed)));
+/** `ProcessingMode.HeaderSendMode.SEND`. */
+const headersSent = 1;
+
+/**
+ * One piece of a body: CommonResponse{3 body_mutation{3 streamed_response{1 body, 2 end_of_stream}}}. The body is written
+ * last, as it is, so that nobody has to copy it.
+ */
+export function bodyResponse(side: 'request' | 'response', body: Buffer, ends: boolean): Message {
+  const { length } = body;
+  writer.begin(framePrefixBytes);
+  const response = writer.open(side === 'request' ? 3 : 4);
+  const common = writer.open(1);
+  const mutation = writer.open(3);
+  const streamed = writer.open(3);
+  writer.number(2, ends ? 1 : 0);
+  if (length > 0) writer.contentHead(1, length);
+  writer.close(streamed, length);
+  writer.close(mutation, length);
+  writer.close(common, length);
+  writer.close(response, length);
+  const head = writer.finish();
+  writeFramePrefix(head, length);
+  return length === 0 ? [head] : [head, body];
 }
 
-export function trailersResponse(side: 'request' | 'response'): Part {
-  return messageField(side === 'request' ? 5 : 6);
+export function trailersResponse(side: 'request' | 'response'): Message {
+  writer.begin(framePrefixBytes);
+  writer.close(writer.open(side === 'request' ? 5 : 6));
+  return finished();
 }
 
 /** An answer in place of the endpoint's: 1 status{1 code}, 2 headers, 3 body, 5 details (for access logs). */
@@ -157,8 +234,24 @@ export function immediateResponse(
   headers: Readonly<Record<string, string>>,
   body: string,
   details: string,
-): Part {
-  const code = messageField(1, numberField(1, status));
-  const mutation = messageField(2, headerMutation({ set: headers }));
-  return messageField(7, code, mutation, textField(3, body), textField(5, details));
+): Message {
+  writer.begin(framePrefixBytes);
+  const response = writer.open(7);
+  const code = writer.open(1);
+  writer.number(1, status);
+  writer.close(code);
+  writeHeaders(2, { set: headers });
+  writer.text(3, body);
+  writer.text(5, details);
+  writer.close(response);
+  return finished();
+}
+
+/** One for all: a message is written in one go. */
+const writer = new MessageWriter();
+
+function finished(): Message {
+  const message = writer.finish();
+  writeFramePrefix(message, 0);
+  return [message];
 }

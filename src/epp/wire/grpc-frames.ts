@@ -18,7 +18,7 @@ const grpcStatus = {
   unavailable: 14,
 } as const;
 
-const prefixBytes = 5;
+export const framePrefixBytes = 5;
 const none = Buffer.alloc(0);
 
 /** Cuts gRPC's length-prefixed messages (a flag byte, 4 bytes of length, the message) out of what arrives. */
@@ -28,7 +28,7 @@ export class FrameReader {
   #chunks: Buffer[] = [];
   #bytes = 0;
   /** Bytes needed before there is something to do. */
-  #wanted = prefixBytes;
+  #wanted = framePrefixBytes;
 
   constructor(largestBytes: number, take: (message: Buffer) => void) {
     this.#largestBytes = largestBytes;
@@ -44,9 +44,9 @@ export class FrameReader {
     let at = 0;
     for (;;) {
       const left = whole.length - at;
-      this.#wanted = left < prefixBytes ? prefixBytes : prefixBytes + this.#lengthAt(whole, at);
+      this.#wanted = left < framePrefixBytes ? framePrefixBytes : framePrefixBytes + this.#lengthAt(whole, at);
       if (left < this.#wanted) break;
-      const start = at + prefixBytes;
+      const start = at + framePrefixBytes;
       at += this.#wanted;
       this.#take(whole.subarray(start, at));
     }
@@ -65,16 +65,8 @@ export class FrameReader {
   }
 }
 
-/** Messages with their prefixes, as one piece to write. */
-export function framed(messages: readonly (readonly Buffer[])[]): Buffer {
-  return Buffer.concat(
-    messages.flatMap((parts) => {
-      const prefix = Buffer.alloc(prefixBytes);
-      prefix.writeUInt32BE(
-        parts.reduce((sum, { length }) => sum + length, 0),
-        1,
-      );
-      return [prefix, ...parts];
-    }),
-  );
+/** Fills in the prefix of a message that is `message` from there on, and `following` bytes after it. */
+export function writeFramePrefix(message: Buffer, following: number): void {
+  message[0] = 0;
+  message.writeUInt32BE(message.length - framePrefixBytes + following, 1);
 }

@@ -1,52 +1,52 @@
-import { messageField, readFields, textField, type Part } from './protobuf.ts';
+import type { FieldReader, MessageWriter } from './protobuf.ts';
 
 /** What a `google.protobuf.Value` holds, as far as metadata uses it; null stands for everything else. */
 export type StructValue = string | number | readonly StructValue[] | null;
 
 const deepest = 8;
 
-/** Reads a `map<string, V>`'s entry. */
-export function readEntry(entry: Buffer): { key: string; value: Buffer } {
-  let key = '';
-  let value: Buffer = Buffer.alloc(0);
-  readFields(entry, ({ number, bytes }) => {
-    if (number === 1) key = bytes.toString();
-    else if (number === 2) value = bytes;
-  });
-  return { key, value };
-}
-
-/** The member `name` of a `google.protobuf.Struct`; undefined when it has none. */
-export function structMember(struct: Buffer, name: string): StructValue | undefined {
-  let found: StructValue | undefined;
-  readFields(struct, ({ number, bytes }) => {
-    if (number !== 1) return;
-    const { key, value } = readEntry(bytes);
-    if (key === name) found = readValue(value, 0);
-  });
+/**
+ * The value under `key` in a map, whose entries are what the reader's fields `number` hold; a reader of that value, or
+ * null. Of several the last counts.
+ */
+export function mapValue(map: FieldReader, number: number, key: string): FieldReader | null {
+  let found: FieldReader | null = null;
+  while (map.next()) {
+    if (map.number !== number) continue;
+    const entry = map.inside();
+    let name = '';
+    let value: FieldReader | null = null;
+    while (entry.next()) {
+      if (entry.number === 1) name = entry.text();
+      else if (entry.number === 2) value = entry.inside();
+    }
+    if (name === key && value !== null) found = value;
+  }
   return found;
 }
 
 /** Value: 2 number_value, 3 string_value, 6 list_value{1 values}. */
-function readValue(value: Buffer, depth: number): StructValue {
+export function readValue(value: FieldReader, depth = 0): StructValue {
   let read: StructValue = null;
-  readFields(value, ({ number, value: numeric, bytes }) => {
-    if (number === 2) read = numeric;
-    else if (number === 3) read = bytes.toString();
-    else if (number === 6 && depth < deepest) {
+  while (value.next()) {
+    if (value.number === 2) read = value.value;
+    else if (value.number === 3) read = value.text();
+    else if (value.number === 6 && depth < deepest) {
       const values: StructValue[] = [];
-      readFields(bytes, (item) => {
-        if (item.number === 1) values.push(readValue(item.bytes, depth + 1));
-      });
+      for (const list = value.inside(); list.next();)
+        if (list.number === 1) values.push(readValue(list.inside(), depth + 1));
       read = values;
     }
-  });
+  }
   return read;
 }
 
-/** The content of a Struct with one member that is a Struct with one member that is a string. */
-export function nestedText(outer: string, inner: string, text: string): Part {
-  const value = messageField(2, textField(3, text));
-  const struct = messageField(5, messageField(1, textField(1, inner), value));
-  return messageField(1, textField(1, outer), messageField(2, struct));
+/** Struct: 1 fields, a map of Values. Writes one of its entries, a string. */
+export function writeTextEntry(writer: MessageWriter, name: string, text: string): void {
+  const entry = writer.open(1);
+  writer.text(1, name);
+  const value = writer.open(2);
+  writer.text(3, text);
+  writer.close(value);
+  writer.close(entry);
 }

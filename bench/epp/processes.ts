@@ -1,0 +1,168 @@
+import { execFileSync, fork, spawn, type ChildProcess } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { root } from '../../scripts/lib/source-files.ts';
+import { envoyBootstrap } from '../../src/epp/envoy-bootstrap.ts';
+import type { LoadOrder, LoadResult } from './load.ts';
+
+/** The core of what is measured, and that of all else. */
+const measuredCore = '0';
+const otherCore = '1';
+
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+function start(core: string, program: string, programArguments: readonly string[]): ChildProcess {
+  const child = spawn('taskset', ['-c', core, program, ...programArguments], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  return kept(child);
+}
+
+function kept(child: ChildProcess): ChildProcess {
+  running.add(child);
+  child.on('exit', () => running.delete(child));
+  return child;
+}
+
+export function stop(child: ChildProcess): Promise<void> {
+  return new Promise((done) => {
+    child.on('exit', () => done());
+    child.kill('SIGTERM');
+  });
+}
+
+function forked(core: string, module: string, ...moduleArguments: readonly string[]): ChildProcess {
+  const child = kept(fork(join(import.meta.dirname, module), moduleArguments));
+  execFileSync('taskset', ['-a', '-cp', core, String(child.pid)]);
+  return child;
+}
+
+function said<Answer>(child: ChildProcess): Promise<Answer> {
+  return new Promise((done) => child.once('message', (answer) => done(answer as Answer)));
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+export interface Engines {
+  readonly ports: readonly number[];
+  /** How often their metrics were read. */
+  pageReads(): Promise<number>;
+}
+
+export async function startEngines(count: number): Promise<Engines> {
+  const child = forked(otherCore, 'engines.ts', String(count));
+  const { ports } = await said<{ ports: number[] }>(child);
+  return {
+    ports,
+    async pageReads() {
+      child.send('pageReads');
+      return (await said<{ pageReads: number }>(child)).pageReads;
+    },
+  };
+}
+
+export function startLoad(): (order: LoadOrder) => Promise<LoadResult> {
+  const child = forked(otherCore, 'load.ts');
+  return (order) => {
+    child.send(order);
+    return said<LoadResult>(child);
+  };
+}
+
+/** A program that is measured, and where it answers. */
+export interface Front {
+  readonly port: number;
+  readonly pid: number;
+  readonly child: ChildProcess;
+}
+
+interface EppOptions {
+  readonly endpoints: readonly string[];
+  readonly flags?: readonly string[];
+}
+
+export async function startEpp({ endpoints, flags = [] }: EppOptions): Promise<Front & { adminPort: number }> {
+  const [port, healthPort, adminPort] = [await freePort(), await freePort(), await freePort()];
+  const ports = ['--grpc-port', port, '--grpc-health-port', healthPort, '--metrics-port', adminPort].map(String);
+  const profile = process.env['EPP_NODE_FLAGS']?.split(' ') ?? [];
+  const main = join(root, 'src/cli/main.ts');
+  const child = start(measuredCore, process.execPath, [
+    ...profile,
+    main,
+    ...['epp', '--host', '127.0.0.1', ...ports, ...flags, '--endpoint', ...endpoints],
+  ]);
+  await until(async () => (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).ok);
+  return { port, adminPort, child, pid: child.pid! };
+}
+
+interface EnvoyOptions {
+  readonly program: string;
+  readonly folder: string;
+  readonly endpoints: readonly string[];
+  /** The EPP's port; null for an Envoy alone, which spreads requests round robin. */
+  readonly epp: { readonly port: number; readonly tls: boolean } | null;
+}
+
+/** The bootstrap that `signalbox envoy-config` prints, on one thread. */
+export async function startEnvoy({ program, folder, endpoints, epp }: EnvoyOptions): Promise<Front> {
+  const port = await freePort();
+  const bootstrap = envoyBootstrap({
+    listen: { host: '127.0.0.1', port },
+    adminPort: null,
+    epp: { host: '127.0.0.1', port: epp?.port ?? 1, tls: epp?.tls ?? false },
+    endpoints: endpoints.map((url) => ({ host: '127.0.0.1', port: Number(new URL(url).port) })),
+    failOpen: false,
+  });
+  const path = join(folder, `envoy-${port}.yaml`);
+  writeFileSync(path, epp === null ? withoutEpp(bootstrap) : bootstrap);
+  const child = start(measuredCore, program, [
+    ...['-c', path, '--concurrency', '1', '--disable-hot-restart', '-l', 'error'],
+  ]);
+  await until(async () => (await fetch(`http://127.0.0.1:${port}/v1/models`)).ok);
+  return { port, child, pid: child.pid! };
+}
+
+/** The same Envoy without ext_proc, which takes its endpoints in turn. */
+function withoutEpp(bootstrap: string): string {
+  const config = parse(bootstrap) as {
+    static_resources: {
+      listeners: { filter_chains: { filters: { typed_config: { http_filters: { name: string }[] } }[] }[] }[];
+      clusters: { name: string; load_balancing_policy?: unknown; lb_policy?: string }[];
+    };
+  };
+  const { listeners, clusters } = config.static_resources;
+  const manager = listeners[0]!.filter_chains[0]!.filters[0]!.typed_config;
+  manager.http_filters = manager.http_filters.filter(({ name }) => name !== 'envoy.filters.http.ext_proc');
+  config.static_resources.clusters = clusters.filter(({ name }) => name !== 'epp');
+  for (const cluster of config.static_resources.clusters) {
+    delete cluster.load_balancing_policy;
+    cluster.lb_policy = 'ROUND_ROBIN';
+  }
+  return stringify(config, { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+/** User and system CPU time that a process, with all its threads, has used. From /proc/PID/stat, in ticks of 10 ms. */
+export function cpuMicros(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]!.split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
+/** Until `check` holds; what it throws counts as no. */
+async function until(check: () => Promise<boolean>): Promise<void> {
+  const endMs = performance.now() + 30_000;
+  while (!(await check().catch(() => false))) {
+    if (performance.now() > endMs) throw new Error('a process of the bench did not become ready');
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}
