@@ -137,12 +137,22 @@ export async function startEnvoy({ program, folder, endpoints, epp }: EnvoyOptio
 function withoutEpp(bootstrap: string): string {
   const config = parse(bootstrap) as {
     static_resources: {
-      listeners: { filter_chains: { filters: { typed_config: { http_filters: { name: string }[] } }[] }[] }[];
+      listeners: {
+        filter_chains: {
+          filters: {
+            typed_config: {
+              http_filters: { name: string }[];
+              route_config: { virtual_hosts: { routes: { typed_per_filter_config?: unknown }[] }[] };
+            };
+          }[];
+        }[];
+      }[];
       clusters: { name: string; load_balancing_policy?: unknown; lb_policy?: string }[];
     };
   };
   const { listeners, clusters } = config.static_resources;
   const manager = listeners[0]!.filter_chains[0]!.filters[0]!.typed_config;
+  delete manager.route_config.virtual_hosts[0]!.routes[0]!.typed_per_filter_config;
   manager.http_filters = manager.http_filters.filter(({ name }) => name !== 'envoy.filters.http.ext_proc');
   config.static_resources.clusters = clusters.filter(({ name }) => name !== 'epp');
   for (const cluster of config.static_resources.clusters) {

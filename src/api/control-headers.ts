@@ -42,6 +42,8 @@ type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
 /** Whether a header (lower-case name) is one by which routers talk to each other. */
 export function isControl(name: string): boolean {
+  // All of them begin with it, and few others do.
+  if (!name.startsWith('x-')) return false;
   return controlNames.has(name) || controlPrefixes.some((prefix) => name.startsWith(prefix));
 }
 

@@ -122,6 +122,15 @@ export class Flight {
     this.#context.freed();
   }
 
+  /** An answer has begun of which nothing more will be seen: only elapsed time tells that the prompt was computed. */
+  begunUnseen(status: number): void {
+    if (this.#answeredStatus !== null || this.#finished) return;
+    this.#answeredStatus = status;
+    this.#mark(status, 'answered');
+    this.#context.fleet.succeeded(this.#placement.slot);
+    this.#context.fleet.ledger.unseen(this.#placement.entry);
+  }
+
   /** The request has ended. Called once; later calls do nothing. */
   finish(ending: Ending): void {
     if (this.#finished) return;
@@ -148,7 +157,7 @@ export class Flight {
     if (ending.reason !== undefined) this.#mark(ending.status === 499 ? null : ending.status, ending.reason);
     const outcome = {
       status: ending.status,
-      endpoint: this.#firstTokenAtMs === null ? null : this.#endpoint.name,
+      endpoint: this.#answeredStatus === null ? null : this.#endpoint.name,
       promptTokens: ending.promptTokens,
       cachedTokens: ending.cachedTokens,
       ttftSeconds: streamed ? (this.#firstTokenAtMs! - this.#startedAtMs) / 1000 : null,

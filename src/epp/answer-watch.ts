@@ -1,6 +1,6 @@
 import { JsonAnswerReader, noReport, StreamAnswerReader, type Report } from '../proxy/answer-reader.ts';
 
-/** Looks on while an answer passes. Of streams that are not observed it sees only that they begin. */
+/** Looks on while an answer passes. Of streams that are not observed it sees at most that they begin. */
 export class AnswerWatch {
   static readonly nothing: Report = noReport;
   /** HTTP status of the answer's head. */
@@ -8,14 +8,12 @@ export class AnswerWatch {
   readonly #reader: JsonAnswerReader | StreamAnswerReader | null;
   #begun = false;
 
-  constructor(status: number, contentType: string, keepText: boolean, observeStream: () => boolean) {
+  /** @param contentType null when nothing of the answer is to be read */
+  constructor(status: number, contentType: string | null, keepText: boolean) {
     this.status = status;
-    if (contentType.startsWith('application/json')) this.#reader = new JsonAnswerReader(keepText);
-    else if (contentType.startsWith('text/event-stream') && observeStream()) {
-      this.#reader = new StreamAnswerReader(keepText);
-    } else {
-      this.#reader = null;
-    }
+    if (contentType?.startsWith('application/json')) this.#reader = new JsonAnswerReader(keepText);
+    else if (contentType?.startsWith('text/event-stream')) this.#reader = new StreamAnswerReader(keepText);
+    else this.#reader = null;
   }
 
   /** True when the answer (of a stream: its first event) begins with this chunk. */

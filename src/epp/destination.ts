@@ -9,10 +9,18 @@ export function destinationOf(decision: Decision, pickedAddress: string, fallbac
   if (profile === undefined) return pickedAddress;
   const { scored, totals, scorers } = profile;
   const sign = scorers[0]?.unit === 'seconds' ? 1 : -1;
-  const others = Array.from(scored, (candidate, index) => ({ candidate, cost: sign * totals[index]! }))
-    .filter(({ candidate }) => decision.candidates[candidate]!.address !== pickedAddress)
-    .sort((a, b) => a.cost - b.cost)
-    .slice(0, fallbacks)
-    .map(({ candidate }) => decision.candidates[candidate]!.address);
-  return [pickedAddress, ...others].join(',');
+  const named = [pickedAddress];
+  // As many rounds as there are fallbacks, and those are few.
+  const taken = new Set<number>();
+  while (named.length <= fallbacks) {
+    let best = -1;
+    for (let i = 0; i < scored.length; i++) {
+      if (taken.has(i) || (best >= 0 && sign * totals[i]! >= sign * totals[best]!)) continue;
+      if (decision.candidates[scored[i]!]!.address !== pickedAddress) best = i;
+    }
+    if (best < 0) break;
+    taken.add(best);
+    named.push(decision.candidates[scored[best]!]!.address);
+  }
+  return named.join(',');
 }

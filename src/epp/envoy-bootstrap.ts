@@ -68,7 +68,13 @@ function connectionManager(failOpen: boolean): object {
       request_timeout: '0s',
       route_config: {
         name: 'pool',
-        virtual_hosts: [{ name: 'pool', domains: ['*'], routes: [{ match: { prefix: '/' }, route }] }],
+        virtual_hosts: [
+          {
+            name: 'pool',
+            domains: ['*'],
+            routes: [{ match: { prefix: '/' }, route, typed_per_filter_config: wholeExchange() }],
+          },
+        ],
       },
       http_filters: [externalProcessing(failOpen), router()],
     }),
@@ -80,19 +86,33 @@ function externalProcessing(failOpen: boolean): object {
     name: 'envoy.filters.http.ext_proc',
     typed_config: typed('envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor', {
       grpc_service: { envoy_grpc: { cluster_name: 'epp' }, timeout: placeLimit },
-      processing_mode: {
-        request_header_mode: 'SEND',
-        response_header_mode: 'SEND',
-        request_body_mode: 'FULL_DUPLEX_STREAMED',
-        response_body_mode: 'FULL_DUPLEX_STREAMED',
-        request_trailer_mode: 'SEND',
-        response_trailer_mode: 'SEND',
-      },
+      // The bodies of most streamed answers need not pass the EPP. Envoy lets it say so only where the filter's own mode
+      // is another than FULL_DUPLEX_STREAMED, which is therefore the route's.
+      processing_mode: { request_header_mode: 'SEND', response_header_mode: 'SEND' },
+      allow_mode_override: true,
       message_timeout: placeLimit,
       failure_mode_allow: failOpen,
       metadata_options: {
         forwarding_namespaces: { untyped: [destinationNamespace, subsetNamespace] },
         receiving_namespaces: { untyped: [destinationNamespace] },
+      },
+    }),
+  };
+}
+
+/** Headers, bodies and trailers, both ways. */
+function wholeExchange(): object {
+  return {
+    'envoy.filters.http.ext_proc': typed('envoy.extensions.filters.http.ext_proc.v3.ExtProcPerRoute', {
+      overrides: {
+        processing_mode: {
+          request_header_mode: 'SEND',
+          response_header_mode: 'SEND',
+          request_body_mode: 'FULL_DUPLEX_STREAMED',
+          response_body_mode: 'FULL_DUPLEX_STREAMED',
+          request_trailer_mode: 'SEND',
+          response_trailer_mode: 'SEND',
+        },
       },
     }),
   };

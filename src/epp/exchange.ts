@@ -63,6 +63,8 @@ interface Placed {
   readonly flight: Flight;
   readonly parsed: ParsedRequest;
   readonly key: PrefixKey;
+  /** False for a streamed answer of which nothing need be read. */
+  readonly observed: boolean;
 }
 
 /** One HTTP request's way through the endpoint picker: a stream of ext_proc (endpoint-picker protocol 1.0). */
@@ -80,7 +82,7 @@ export class Exchange implements CallHandler {
   #placed: Placed | null = null;
   #answer: AnswerWatch | null = null;
   #answerEnded = false;
-  /** False when the data plane said that it does not send the answer's body. */
+  /** False when the data plane does not send the answer's body, by its configuration or because we asked. */
   #seesBody = true;
   #finished = false;
 
@@ -181,7 +183,10 @@ export class Exchange implements CallHandler {
       const tested = this.#options.conformance ? headers[selectionHeader] : undefined;
       const excluded = excludedBy([this.#subset, tested === undefined ? null : subsetOf(tested)], dispatch.fleet);
       const handlers = {
-        placed: (flight: Flight) => this.#place({ flight, parsed, key }),
+        placed: (flight: Flight) => {
+          const observed = !parsed.streaming || this.#options.observeNextStream();
+          this.#place({ flight, parsed, key, observed });
+        },
         refused: (error: SignalboxError, decision: Decision | null) => this.#refuse(error, decision),
       };
       const ticket = dispatch.place(request, key, handlers, excluded);
@@ -203,7 +208,7 @@ export class Exchange implements CallHandler {
       (name) => isControl(name) || name === 'accept-encoding' || name === selectionHeader,
     );
     const destination = destinationOf(flight.decision, flight.endpoint.address, this.#options.fallbacks);
-    const pieces = [...requestHeadersResponse({ set, remove }, destination)];
+    const pieces = [...requestHeadersResponse({ set, remove }, destination, !placed.observed)];
     if (this.#shape !== 'headers') pushChunks(pieces, 'request', body, this.#shape === 'body');
     if (this.#shape === 'trailers') pieces.push(...trailersResponse('request'));
     this.#call.send(...pieces);
@@ -226,17 +231,18 @@ export class Exchange implements CallHandler {
     const placed = this.#placed;
     if (placed === null) {
       // Another filter's own answer passes by.
-      this.#call.send(...responseHeadersResponse({ set: {} }, false));
+      this.#call.send(...responseHeadersResponse({ set: {} }));
       return;
     }
-    const { flight, parsed } = placed;
-    const { dispatch, sessions, observeNextStream } = this.#options;
+    const { flight, parsed, observed } = placed;
+    const { dispatch, sessions } = this.#options;
     const served = request.metadata(destinationNamespace, servedName);
     if (typeof served === 'string') this.#servedBy(served, flight);
     const status = Number(headers[':status'] ?? 0);
     const { name } = flight.endpoint;
     if (status >= 500) this.#suspect(name);
-    this.#answer = new AnswerWatch(status, headers['content-type'] ?? '', parsed.continuable, observeNextStream);
+    const type = headers['content-type'] ?? '';
+    this.#answer = new AnswerWatch(status, observed ? type : null, parsed.continuable);
     const set: Record<string, string> = {
       'x-request-id': this.#requestId,
       ...decisionHeaders(flight, name),
@@ -245,12 +251,18 @@ export class Exchange implements CallHandler {
     const { conformance } = this.#options;
     if (conformance && typeof served === 'string' && selectionHeader in this.#headers) set[servedHeader] = served;
     const remove = Object.keys(headers).filter((header) => isControl(header) && !(header in set));
-    this.#call.send(...responseHeadersResponse({ set, remove }, false));
+    this.#call.send(...responseHeadersResponse({ set, remove }));
+    if (!observed) {
+      flight.begunUnseen(status);
+      this.#seesBody = false;
+    }
     if (ends) this.#answerEnds();
   }
 
   #answerBody(body: Buffer, ends: boolean): void {
     if (this.#answerEnded) return;
+    // A data plane need not heed our wish to be spared the body.
+    this.#seesBody = true;
     const pieces: Buffer[] = [];
     pushChunks(pieces, 'response', body, ends);
     this.#call.send(...pieces);
@@ -263,7 +275,7 @@ export class Exchange implements CallHandler {
     if (this.#answerEnded || this.#answer === null) return;
     this.#answerEnded = true;
     const { status, errorStatus } = this.#answer;
-    this.#placed?.flight.firstToken(status);
+    if (this.#seesBody) this.#placed?.flight.firstToken(status);
     if (errorStatus === null) this.#finish(status, status < 400);
     else this.#finish(errorStatus, false, 'an error in mid-answer');
   }

@@ -1,4 +1,5 @@
 import type { BlockHashes, ChainState } from '../base/block-hash.ts';
+import { numbers } from '../base/numbers.ts';
 import type { Endpoint } from '../scheduler/endpoint.ts';
 import type { FleetView, PrefixLookup } from '../scheduler/view.ts';
 import type { Gauges } from './gauges/gauges.ts';
@@ -502,7 +503,7 @@ export class Fleet {
   }
 
   #cachedTokens(model: string, promptTokens: number, key: PrefixKey, eligible: Int32Array): Cached {
-    const tokens = new Float64Array(this.#endpoints.length);
+    const tokens = numbers(this.#endpoints.length);
     if (key.tokens !== undefined) return this.#cachedTokensByIds(key.tokens, eligible, tokens);
     if (key.hashes.low.length === 0) return { tokens, useful: tokens };
     this.prefixes.longestRuns(key.hashes, tokens);
@@ -515,9 +516,9 @@ export class Fleet {
 
   /** A look-up for each block size among the endpoints, mostly one. */
   #cachedTokensByIds(chains: TokenChains, eligible: Int32Array, tokens: Float64Array): Cached {
-    const useful = new Float64Array(tokens.length);
-    const runs = new Float64Array(tokens.length);
-    const slowerRuns = new Float64Array(tokens.length);
+    const useful = numbers(tokens.length);
+    const runs = numbers(tokens.length);
+    const slowerRuns = numbers(tokens.length);
     const sizes = new Set<number>();
     for (const slot of eligible) sizes.add(this.#blockTokens[slot]!);
     for (const size of sizes) {
@@ -534,7 +535,7 @@ export class Fleet {
   }
 
   #prefillSeconds(eligible: Int32Array, promptTokens: number, cached: Cached, nowMs: number): Float64Array {
-    const seconds = new Float64Array(this.#endpoints.length);
+    const seconds = numbers(this.#endpoints.length);
     for (const slot of eligible) {
       const hit = cached.useful[slot]!;
       seconds[slot] = prefillCost(promptTokens - hit, hit) * this.speed.slowness(slot, nowMs);

@@ -11,6 +11,7 @@ interface Work {
 /** One request's place in the ledger, from its pick to its end. */
 export interface Entry extends Work {
   readonly slot: number;
+  streaming: boolean;
   prefilling: boolean;
   open: boolean;
 }
@@ -68,6 +69,11 @@ export class Ledger {
     this.#leave(queue, entry);
     queue.headSinceMs = nowMs;
     return { cost, seconds };
+  }
+
+  /** Its first token will not be seen after all. */
+  unseen(entry: Entry): void {
+    entry.streaming = false;
   }
 
   /** The request has ended, however it did. */

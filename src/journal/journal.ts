@@ -8,7 +8,9 @@ export class Journal {
   readonly #limitBytes: number;
   readonly #byId = new Map<string, Decision>();
   readonly #idByRequest = new Map<string, string>();
-  readonly #bytesById = new Map<string, number>();
+  /** In the order in which they were made, with their sizes; those before `#first` have been dropped. */
+  readonly #inOrder: (Kept | undefined)[] = [];
+  #first = 0;
   readonly #watchers = new Set<JournalWatcher>();
   #bytes = 0;
   #recorded = 0;
@@ -23,7 +25,7 @@ export class Journal {
     const bytes = bytesOf(decision);
     this.#byId.set(decision.id, decision);
     this.#idByRequest.set(decision.requestId, decision.id);
-    this.#bytesById.set(decision.id, bytes);
+    this.#inOrder.push({ decision, bytes });
     this.#bytes += bytes;
     this.#recorded += 1;
     while (this.#bytes > this.#limitBytes && this.#byId.size > 1) this.#dropOldest();
@@ -47,7 +49,7 @@ export class Journal {
 
   /** The latest `limit`, newest first; of those made before the one called `before`: none when that one is gone. */
   latest(limit: number, before: string | null = null): Decision[] {
-    const all = [...this.#byId.values()];
+    const all = this.#all();
     const end =
       before === null
         ? all.length
@@ -60,7 +62,7 @@ export class Journal {
 
   /** Up to `limit` made after the one called `id`, oldest first; from the oldest kept when that one is gone. */
   after(id: string, limit: number): Decision[] {
-    const all = [...this.#byId.values()];
+    const all = this.#all();
     const start = all.findIndex((decision) => decision.id === id) + 1;
     return all.slice(start, start + limit);
   }
@@ -81,15 +83,27 @@ export class Journal {
     };
   }
 
+  #all(): Decision[] {
+    return this.#inOrder.slice(this.#first).map((kept) => kept!.decision);
+  }
+
   #dropOldest(): void {
-    const [oldest] = this.#byId.values();
-    if (oldest === undefined) return;
-    this.#byId.delete(oldest.id);
-    this.#bytes -= this.#bytesById.get(oldest.id) ?? 0;
-    this.#bytesById.delete(oldest.id);
-    if (this.#idByRequest.get(oldest.requestId) === oldest.id) this.#idByRequest.delete(oldest.requestId);
+    const { decision, bytes } = this.#inOrder[this.#first]!;
+    this.#inOrder[this.#first++] = undefined;
+    if (this.#first * 2 > this.#inOrder.length) {
+      this.#inOrder.splice(0, this.#first);
+      this.#first = 0;
+    }
+    this.#byId.delete(decision.id);
+    this.#bytes -= bytes;
+    if (this.#idByRequest.get(decision.requestId) === decision.id) this.#idByRequest.delete(decision.requestId);
     this.#dropped += 1;
   }
+}
+
+interface Kept {
+  readonly decision: Decision;
+  readonly bytes: number;
 }
 
 interface JournalWatcher {

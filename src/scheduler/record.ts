@@ -1,3 +1,4 @@
+import { numbers } from '../base/numbers.ts';
 import type { Candidate, Decision, DecisionInputs, ProfileRecord } from './decision.ts';
 import { roleOf } from './endpoint.ts';
 import type { Policy } from './policy.ts';
@@ -26,7 +27,7 @@ export function recordDecision(
 ): Decision {
   const slots = view.eligible;
   const copy = (column: Float64Array): Float64Array => {
-    const copied = new Float64Array(slots.length);
+    const copied = numbers(slots.length);
     for (let i = 0; i < copied.length; i++) copied[i] = column[slots[i]!] ?? NaN;
     return copied;
   };

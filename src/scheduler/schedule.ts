@@ -1,3 +1,4 @@
+import { numbers, wholeNumbers } from '../base/numbers.ts';
 import { seededRandom } from '../base/random.ts';
 import type { Random } from '../base/random.ts';
 import type { ProfileRecord } from './decision.ts';
@@ -63,32 +64,42 @@ function runProfile(
   request: SchedulingRequest,
   view: FleetView,
   random: Random,
-  positions: Int32Array,
+  positions: Positions,
 ): { record: ProfileRecord; picked: readonly number[]; total: number } {
+  const bySlot = positions.bySlot;
   const positionsIn = (slots: ArrayLike<number>): Int32Array => {
-    const found = new Int32Array(slots.length);
-    for (let i = 0; i < found.length; i++) found[i] = positions[slots[i]!]!;
+    const found = wholeNumbers(slots.length);
+    for (let i = 0; i < found.length; i++) found[i] = bySlot[slots[i]!]!;
     return found;
   };
   let candidates = view.eligible;
+  /** Their positions; as they change only where something is dropped, most records share them. */
+  let scored = positions.all;
 
   const filters = profile.filters.map(({ plugin, type, instance, stateIndex }) => {
     const cycle: Cycle = { request, view, candidates, random };
-    const kept: number[] = [];
     const dropped: { candidate: number; reason: string }[] = [];
-    for (const slot of candidates) {
+    let kept: number[] | null = null;
+    for (let i = 0; i < candidates.length; i++) {
+      const slot = candidates[i]!;
       const reason = instance.drop(cycle, slot, states[stateIndex]);
-      if (reason === null) kept.push(slot);
-      else dropped.push({ candidate: positions[slot]!, reason });
+      if (reason === null) kept?.push(slot);
+      else {
+        kept ??= Array.from(candidates.subarray(0, i));
+        dropped.push({ candidate: bySlot[slot]!, reason });
+      }
     }
-    if (dropped.length > 0) candidates = Int32Array.from(kept);
-    return { plugin, type, kept: positionsIn(kept), dropped };
+    if (kept !== null) {
+      candidates = Int32Array.from(kept);
+      scored = positionsIn(kept);
+    }
+    return { plugin, type, kept: scored, dropped };
   });
 
   const cycle: Cycle = { request, view, candidates, random };
-  const totals = new Float64Array(candidates.length);
+  const totals = numbers(candidates.length);
   const scorers = profile.scorers.map(({ plugin, type, instance, unit, weight, stateIndex }) => {
-    const scores = new Float64Array(candidates.length);
+    const scores = numbers(candidates.length);
     const details = new DetailColumns(candidates.length);
     instance.score(cycle, scores, details, states[stateIndex]);
     for (let i = 0; i < scores.length; i++) totals[i]! += weight * scores[i]!;
@@ -101,9 +112,9 @@ function runProfile(
   return {
     record: {
       name: profile.name,
-      candidates: positionsIn(view.eligible),
+      candidates: positions.all,
       filters,
-      scored: positionsIn(candidates),
+      scored,
       scorers,
       totals,
       picker: { plugin, type, tied: positionsIn(tied), picked: positionsIn(picked) },
@@ -113,10 +124,24 @@ function runProfile(
   };
 }
 
-/** Position in `view.eligible` by slot. */
-function positionsOf(view: FleetView): Int32Array {
-  const positions = new Int32Array(view.endpoints.length).fill(-1);
-  for (let i = 0; i < view.eligible.length; i++) positions[view.eligible[i]!] = i;
+interface Positions {
+  /** Position in `view.eligible` by slot. */
+  readonly bySlot: Int32Array;
+  /** Every position, in order. */
+  readonly all: Int32Array;
+}
+
+/** By the list of slots, which stays the same one until the fleet changes. */
+const positionsBySlots = new WeakMap<Int32Array, Positions>();
+
+function positionsOf({ eligible, endpoints }: FleetView): Positions {
+  let positions = positionsBySlots.get(eligible);
+  if (positions === undefined) {
+    const bySlot = new Int32Array(endpoints.length).fill(-1);
+    for (let i = 0; i < eligible.length; i++) bySlot[eligible[i]!] = i;
+    positions = { bySlot, all: Int32Array.from(eligible, (_, index) => index) };
+    positionsBySlots.set(eligible, positions);
+  }
   return positions;
 }
 
@@ -130,7 +155,7 @@ class DetailColumns implements Details {
   }
 
   column(name: string): Float64Array {
-    return (this.columns[name] ??= new Float64Array(this.#length));
+    return (this.columns[name] ??= numbers(this.#length));
   }
 
   note(name: string, value: number | string | null): void {

@@ -154,8 +154,12 @@ export const destinationNamespace = 'envoy.lb';
 /** Where it says, in the same namespace, who answered in the end. */
 export const servedName = 'x-gateway-destination-endpoint-served';
 
-/** The answer to request headers: CommonResponse{2 header_mutation, 5 clear_route_cache}, and 8 dynamic_metadata. */
-export function requestHeadersResponse(changes: HeaderChanges, destination: string): Message {
+/**
+ * The answer to request headers: CommonResponse{2 header_mutation, 5 clear_route_cache}, 8 dynamic_metadata, and with
+ * `sparesAnswer` the wish not to be sent the answer's body: 9 mode_override, whose fields go by the order of a request's
+ * parts: headers (1, 2 of the answer), bodies (3, 4), trailers (5, 6).
+ */
+export function requestHeadersResponse(changes: HeaderChanges, destination: string, sparesAnswer: boolean): Message {
   writer.begin(framePrefixBytes);
   const headers = writer.open(1);
   const common = writer.open(1);
@@ -174,31 +178,27 @@ export function requestHeadersResponse(changes: HeaderChanges, destination: stri
   writer.close(value);
   writer.close(entry);
   writer.close(metadata);
-  return finished();
-}
-
-/**
- * The answer to an answer's headers. With `skipBody` the data plane is asked to keep the body to itself from here on:
- * 9 mode_override{2 response_header_mode SEND, 4 response_body_mode NONE, 6 response_trailer_mode SEND}.
- */
-export function responseHeadersResponse(changes: HeaderChanges, skipBody: boolean): Message {
-  writer.begin(framePrefixBytes);
-  const headers = writer.open(2);
-  const common = writer.open(1);
-  writeHeaders(2, changes);
-  writer.close(common);
-  writer.close(headers);
-  if (skipBody) {
+  if (sparesAnswer) {
     const mode = writer.open(9);
-    writer.number(2, headersSent);
-    writer.number(6, headersSent);
+    for (const part of [1, 2, 5, 6]) writer.number(part, sent);
+    writer.number(3, fullDuplexStreamed);
     writer.close(mode);
   }
   return finished();
 }
 
 /** `ProcessingMode.HeaderSendMode.SEND`. */
-const headersSent = 1;
+const sent = 1;
+
+export function responseHeadersResponse(changes: HeaderChanges): Message {
+  writer.begin(framePrefixBytes);
+  const headers = writer.open(2);
+  const common = writer.open(1);
+  writeHeaders(2, changes);
+  writer.close(common);
+  writer.close(headers);
+  return finished();
+}
 
 /**
  * One piece of a body: CommonResponse{3 body_mutation{3 streamed_response{1 body, 2 end_of_stream}}}. The body is written

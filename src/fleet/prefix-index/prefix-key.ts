@@ -69,8 +69,18 @@ export function continuedHashes(key: PrefixKey, prompt: KeyedPrompt, more: Uint8
 
 /** Engines keep caches apart by model and salt; so do the chains, by where they start. */
 function promptStart({ model, cacheSalt }: KeyedPrompt, seed: ChainState): ChainState {
-  return chainStart(JSON.stringify([model, cacheSalt]), seed);
+  if (cacheSalt === null && latestStart.model === model && latestStart.seed === seed) return latestStart.start;
+  const start = chainStart(JSON.stringify([model, cacheSalt]), seed);
+  if (cacheSalt === null) latestStart = { model, seed, start };
+  return start;
 }
+
+/** Most requests are for the model of the one before. */
+let latestStart: { model: string; seed: ChainState; start: ChainState } = {
+  model: '',
+  seed: { low: 0, high: 0 },
+  start: { low: 0, high: 0 },
+};
 
 /** Where chains of tokens start, in prompts and in engines' events alike. */
 export function tokensStart(lora: string | null, cacheSalt: string | null, seed: ChainState): ChainState {
