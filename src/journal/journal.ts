@@ -127,11 +127,12 @@ interface JournalSizes {
 function bytesOf(decision: Decision): number {
   const decisionBytes = 1600;
   const pluginBytes = 250;
-  const arrayBytes = 210;
+  const arrayBytes = 110;
   let arrays = Object.keys(decision.inputs).length;
   let plugins = 0;
   for (const { filters, scorers } of decision.profiles) {
-    arrays += 5 + filters.length;
+    // Totals, ties and picks; positions are mostly shared.
+    arrays += 3;
     plugins += 1 + filters.length + scorers.length;
     for (const { columns } of scorers) arrays += 1 + Object.keys(columns).length;
   }
