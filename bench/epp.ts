@@ -14,8 +14,8 @@ import type { Traffic } from './epp/traffic.ts';
 
 const isQuick = process.argv.includes('--quick');
 const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length);
-const rounds = isQuick ? 1 : 5;
-const warmUps = 2;
+const rounds = isQuick ? 1 : 3;
+const warmUps = isQuick ? 1 : 2;
 const connections = 64;
 
 const completion = { path: '/v1/completions', bodyBytes: 200, groups: 1, sharedBytes: 20 } as const;
@@ -42,6 +42,7 @@ const measurements: readonly Measurement[] = [
   { name: '8 KB, one connection', traffic: { ...chat8, stream: false }, connections: 1, requests: 2000 },
 ].filter(({ name }) => only === undefined || only.split(';').includes(name));
 
+const envoyVersion = '1.40.0'; // as test/envoy/install.sh has it
 const program = execFileSync('sh', [join(root, 'test/envoy/install.sh')], { encoding: 'utf8' }).trim();
 const folder = mkdtempSync(join(tmpdir(), 'signalbox-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -129,7 +130,7 @@ for (const { envoy, epp } of ways) {
 if (only === undefined || only === 'scraping') {
   const scraping = await measureScraping(isQuick ? 20 : 60);
   process.stderr.write(`${JSON.stringify(scraping)}\n`);
-  const figures: Figures = { cells, scraping, connections };
+  const figures: Figures = { cells, scraping, connections, envoyVersion };
   if (!isQuick) writeFileSync(join(root, 'bench/epp.md'), page(figures));
 }
 process.exit();

@@ -18,7 +18,7 @@ process.on('exit', () => {
 
 function start(core: string, program: string, programArguments: readonly string[]): ChildProcess {
   const child = spawn('taskset', ['-c', core, program, ...programArguments], {
-    stdio: ['ignore', 'ignore', 'inherit'],
+    stdio: ['ignore', 'inherit', 'inherit'],
   });
   return kept(child);
 }

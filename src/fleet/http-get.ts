@@ -13,8 +13,7 @@ export class HttpGetter {
 
   get(address: string, path: string, timeoutMs: number): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
-      const signal = AbortSignal.timeout(timeoutMs);
-      const request = get(`http://${address}${path}`, { agent: this.#agent, signal }, (response) => {
+      const request = get(`http://${address}${path}`, { agent: this.#agent }, (response) => {
         const chunks: Buffer[] = [];
         let bytes = 0;
         response.on('data', (chunk: Buffer) => {
@@ -25,7 +24,9 @@ export class HttpGetter {
         response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() }));
         response.on('error', reject);
       });
+      const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
       request.on('error', reject);
+      request.on('close', () => clearTimeout(timer));
     });
   }
 

@@ -4,12 +4,14 @@ import { samples } from './gauges/prometheus-text.ts';
 import type { Fleet, ServedModel } from './fleet.ts';
 import type { HttpGetter } from './http-get.ts';
 
-const tickMs = 100;
-const modelsEveryMs = 5000;
+const tickMs = 50;
+const modelsEveryMs = 10_000;
 const modelsWhileNotReadyMs = 200;
 const modelsTimeoutMs = 2000;
-const gaugesEveryMs = 1000;
-const gaugesWhenIdleMs = 5000;
+/** So often that none is older than 250 ms where there is traffic, and 10 s where there is none. */
+const gaugesEveryMs = 150;
+const gaugesWhenIdleMs = 8000;
+const gaugesAfterFailureMs = 500;
 const gaugesTimeoutMs = 1000;
 const probeTimeoutMs = 1000;
 
@@ -18,7 +20,7 @@ interface Watched {
   readonly name: string;
   readonly address: string;
   modelsAtMs: number;
-  gaugesAtMs: number;
+  gaugesAskedAtMs: number;
   askingModels: boolean;
   askingGauges: boolean;
   probing: boolean;
@@ -62,7 +64,7 @@ export class FleetWatch {
         name: endpoint.name,
         address: endpoint.address,
         modelsAtMs: nowMs,
-        gaugesAtMs: nowMs,
+        gaugesAskedAtMs: -Infinity,
         askingModels: false,
         askingGauges: false,
         probing: false,
@@ -88,8 +90,10 @@ export class FleetWatch {
     if (!watched.askingModels && nowMs >= watched.modelsAtMs && this.#fleet.isDeclaredReady(watched.slot)) {
       void this.#askModels(watched);
     }
-    if (!watched.askingGauges && nowMs >= watched.gaugesAtMs && this.#fleet.isReady(watched.slot)) {
-      void this.#askGauges(watched);
+    const isBusy = this.#fleet.ledger.inFlight[watched.slot]! > 0;
+    const gaugesAtMs = watched.gaugesAskedAtMs + (isBusy ? gaugesEveryMs : gaugesWhenIdleMs);
+    if (!watched.askingGauges && nowMs >= gaugesAtMs && this.#fleet.isReady(watched.slot)) {
+      void this.#askGauges(watched, nowMs);
     }
   }
 
@@ -117,17 +121,17 @@ export class FleetWatch {
     watched.modelsAtMs = this.#clock.nowMs() + (models === null ? modelsWhileNotReadyMs : modelsEveryMs);
   }
 
-  async #askGauges(watched: Watched): Promise<void> {
+  async #askGauges(watched: Watched, nowMs: number): Promise<void> {
     watched.askingGauges = true;
+    watched.gaugesAskedAtMs = nowMs;
     try {
       const { status, body } = await this.#http.get(watched.address, '/metrics', gaugesTimeoutMs);
       if (this.#isCurrent(watched) && status === 200) this.#readMetrics(watched, body);
     } catch {
       // The gauges' age tells.
+      watched.gaugesAskedAtMs = this.#clock.nowMs() - gaugesWhenIdleMs + gaugesAfterFailureMs;
     }
     watched.askingGauges = false;
-    const busy = this.#fleet.ledger.inFlight[watched.slot]! > 0;
-    watched.gaugesAtMs = this.#clock.nowMs() + (busy ? gaugesEveryMs : gaugesWhenIdleMs);
   }
 
   #readMetrics(watched: Watched, body: string): void {

@@ -138,9 +138,14 @@ export class PrefixIndex {
     const heads = this.#heads;
     let set = -1;
     let since = 0;
+    let entry = -1;
+    let headsAt = -heads.length;
     for (let depth = 0; depth < blocks; depth++) {
-      if (depth % heads.length === 0) this.#readHeads(low, depth);
-      const entry = this.#findFrom(heads[depth % heads.length]!, low[depth]!, high[depth]!);
+      if (this.#isAt(entry + 1, low[depth]!, high[depth]!)) entry += 1;
+      else {
+        if (depth - headsAt >= heads.length) this.#readHeads(low, (headsAt = depth));
+        entry = this.#findFrom(heads[depth - headsAt]!, low[depth]!, high[depth]!);
+      }
       let holders = emptySet;
       if (entry >= 0) {
         const at = entry * entryWords + 3;
@@ -249,12 +254,13 @@ export class PrefixIndex {
     let from = -1;
     let to = -1;
     let isNew = false;
+    let entry = -1;
     let evictions = this.#evictions;
     for (let depth = 0; depth < blocks; depth++) {
       if (sets.isFull) this.#makeRoomForSet();
       const low = hashes.low[depth]!;
       const high = hashes.high[depth]!;
-      let entry = this.#find(low, high);
+      entry = this.#isAt(entry + 1, low, high) ? entry + 1 : this.#find(low, high);
       // A new block has to be used again to be spared: were all fresh ones, the hand would clear the whole table at once.
       if (entry < 0) entry = this.#insert(low, high);
       else this.#entries[entry * entryWords + 3]! |= usedFlag;
@@ -303,6 +309,13 @@ export class PrefixIndex {
 
   #find(low: number, high: number): number {
     return this.#findFrom(this.#buckets[(low * this.#bucketScale) | 0]!, low, high);
+  }
+
+  /** Whether the entry holds the block. Those of one prompt mostly stand side by side, as they were put in. */
+  #isAt(entry: number, low: number, high: number): boolean {
+    const entries = this.#entries;
+    const at = entry * entryWords;
+    return entry < this.#used && entries[at] === low && entries[at + 1] === high && entries[at + 3] !== freeMark;
   }
 
   /** Buckets of the next blocks at once: memory answers several questions side by side, but not one after another. */
