@@ -123,7 +123,7 @@ function metadataMember(context: FieldReader, namespace: string, name: string): 
 }
 
 /** A message as it is written: its frame, and after it what of a body belongs to it. */
-export type Message = readonly Buffer[];
+type Message = readonly Buffer[];
 
 interface HeaderChanges {
   readonly set: Readonly<Record<string, string>>;
