@@ -12,7 +12,7 @@ import { policyFromConfig } from '../src/scheduler/config.ts';
 import { roleLabel } from '../src/scheduler/endpoint.ts';
 import { newStates } from '../src/scheduler/policy.ts';
 import { recordDecision } from '../src/scheduler/record.ts';
-import type { SchedulingRequest } from '../src/scheduler/request.ts';
+import { anyCaller, type SchedulingRequest } from '../src/scheduler/request.ts';
 import { schedule } from '../src/scheduler/schedule.ts';
 import type { FleetView } from '../src/scheduler/view.ts';
 import { root } from './lib/source-files.ts';
@@ -78,7 +78,8 @@ export function eppFullLog(): object[] {
     epochMs: startedEpochMs,
     seed,
     queuedSeconds: 0,
-    band: 'default',
+    caller: anyCaller,
+      rejection: null,
     schedulerSeconds: 0,
     predicted: { ttftSeconds: NaN, e2eSeconds: NaN },
   });

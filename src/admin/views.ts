@@ -111,20 +111,25 @@ export function policiesJson(policy: Policy, generation: number): PoliciesJson {
 
 const listedQueue = 100;
 
+const waitReason = {
+  prefill: (endpoint: string) => `${endpoint} has prefill enough queued`,
+  'kv-cache': () => 'no endpoint has room in its KV cache',
+  decode: (endpoint: string) => `${endpoint} decodes too slowly for its target`,
+  endpoint: () => 'no endpoint is there yet',
+} as const;
+
 /** `/api/admission`: what waits, and what became of all that came. */
 export function admissionJson(dispatch: Dispatch): AdmissionJson {
   const { held, arrivals, policy } = dispatch;
   return {
     held,
-    maxHeld: policy.hold?.maxHeld ?? null,
+    maxHeld: policy.hold?.maxRequests ?? null,
     queue: dispatch.heldRequests(listedQueue).map(({ request, heldSeconds, waitsFor }) => ({
       requestId: request.requestId,
       model: request.model,
       promptTokens: request.promptTokens,
       heldSeconds,
-      reason:
-        waitsFor &&
-        `${waitsFor.endpoint ?? 'the endpoint picked'} has ${waitsFor.seconds.toFixed(1)} s of prefill queued`,
+      reason: waitsFor && waitReason[waitsFor.what](waitsFor.endpoint ?? 'the endpoint picked'),
     })),
     totals: {
       placed: arrivals.placed,

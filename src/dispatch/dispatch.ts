@@ -1,3 +1,5 @@
+import type { Asking } from '../admission/held.ts';
+import { shortageOf } from '../admission/saturation.ts';
 import type { Clock } from '../base/clock.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
@@ -9,13 +11,13 @@ import { counterfactual, type Counterfactual } from '../scheduler/counterfactual
 import type { Decision } from '../scheduler/decision.ts';
 import { newStates, type Policy, type PolicyStates } from '../scheduler/policy.ts';
 import { recordDecision } from '../scheduler/record.ts';
-import type { SchedulingRequest } from '../scheduler/request.ts';
 import { schedule, type Schedule } from '../scheduler/schedule.ts';
 import type { FleetView } from '../scheduler/view.ts';
 import { Arrivals } from './arrivals.ts';
 import { Flight } from './flight.ts';
 import { Shadows, type ShadowOptions } from './shadows.ts';
 import { Holding, type Reserved, type Wait } from './holding.ts';
+import { anyCaller, type Caller, type SchedulingRequest } from '../scheduler/request.ts';
 
 interface DispatchOptions {
   readonly clock: Clock;
@@ -53,8 +55,8 @@ interface Asked {
 interface HeldRequest {
   readonly request: SchedulingRequest;
   readonly heldSeconds: number;
-  /** The endpoint that would suit it best, null when it has gone, and the prefill queued there; null until it was tried. */
-  readonly waitsFor: { readonly endpoint: string | null; readonly seconds: number } | null;
+  /** Null until it was tried; the endpoint where it would go, null when there is none. */
+  readonly waitsFor: { readonly endpoint: string | null; readonly what: Wait['what'] } | null;
 }
 
 /** What the scheduler would do now. */
@@ -95,7 +97,12 @@ export class Dispatch {
     this.#policy = policy;
     this.#states = newStates(policy);
     this.shadows = new Shadows(clock, shadows ?? { policies: [], isBusy: () => false });
-    this.#holding = new Holding(clock, (...held) => this.#tryToPlace(...held));
+    this.#holding = new Holding(clock, policy.hold, {
+      tryToPlace: (...held) => this.#tryToPlace(...held),
+      nonePlaceable: () => this.#nonePlaceable(),
+      expired: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, waitedTooLong(waitedSeconds)),
+      evicted: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, madeRoom()),
+    });
     this.#idPrefix = random
       .below(2 ** 32)
       .toString(36)
@@ -113,7 +120,7 @@ export class Dispatch {
     return this.#holding.queue(limit).map(({ asked, arrivedAtMs, wait }) => ({
       request: asked.request,
       heldSeconds: (nowMs - arrivedAtMs) / 1000,
-      waitsFor: wait && { endpoint: this.fleet.endpointAt(wait.slot)?.name ?? null, seconds: wait.backlogSeconds },
+      waitsFor: wait && { endpoint: this.fleet.endpointAt(wait.slot)?.name ?? null, what: wait.what },
     }));
   }
 
@@ -126,7 +133,12 @@ export class Dispatch {
     this.#policy = policy;
     this.#states = newStates(policy);
     this.shadows.restart();
-    this.#holding.placeHeld(policy.hold);
+    this.#holding.setRule(policy.hold);
+  }
+
+  /** An endpoint has come, or has become ready: those who wait may go there. */
+  placeHeld(): void {
+    this.#holding.placeHeld();
   }
 
   /**
@@ -145,23 +157,23 @@ export class Dispatch {
       return { cancel: () => undefined };
     }
     const asked: Asked = { request, key, handlers, excluded };
-    const { hold } = this.#policy;
     // While others are held, nobody is placed out of turn.
     const isFirst = this.#holding.size === 0;
-    if ((isFirst || hold === null) && this.#tryToPlace(asked, null, noneReserved) === null) {
+    if ((isFirst || this.#policy.hold === null) && this.#tryToPlace(asked, null, noneReserved) === null) {
       return { cancel: () => undefined };
     }
-    if (hold === null || this.#holding.size >= hold.maxHeld) {
-      const message = `Every endpoint is busy, and ${this.#holding.size} requests wait already.`;
-      this.#refuse(handlers, new SignalboxError('saturated', message, { retryAfterSeconds: 5 }), null);
+    const asking = this.#askingOf(asked);
+    const late = this.#tooLate(asking);
+    const held = late === null ? this.#holding.hold(asked, asking) : null;
+    if (held === null) {
+      this.#turnAway(asked, 0, late ?? queueIsFull(this.#holding.size));
       return { cancel: () => undefined };
     }
-    const held = this.#holding.hold(asked, this.#leastPrefillSeconds(asked), hold);
     this.arrivals.held += 1;
-    this.#holding.placeHeld(hold);
+    this.#holding.placeHeld();
     return {
       cancel: () => {
-        if (this.#holding.letGo(held)) this.arrivals.left += 1;
+        if (held.cancel()) this.arrivals.left += 1;
       },
     };
   }
@@ -189,12 +201,15 @@ export class Dispatch {
     const states = this.#states;
     const look = this.#look(request, key, excluded, reserved);
     const { picked } = look;
-    if (picked !== null && policy.hold !== null) {
-      const backlogSeconds = look.view.queuedPrefillSeconds[picked]!;
-      if (backlogSeconds > policy.hold.maxPrefillBacklogSeconds) {
-        return { slot: picked, backlogSeconds, prefillSeconds: look.view.prefillSeconds()[picked]! };
+    const wait = this.#waitFor(look, request, heldSinceMs);
+    if (heldSinceMs !== null) {
+      const late = missed(request.caller ?? anyCaller, look, heldSinceMs, wait !== null);
+      if (late !== null) {
+        this.#reject(look, { request, key, handlers, excluded }, heldSinceMs, late);
+        return null;
       }
     }
+    if (wait !== null) return wait;
     const decision = this.#record(look, request, heldSinceMs);
     const { view } = look;
     const { queuedSeconds } = decision.admission;
@@ -209,6 +224,8 @@ export class Dispatch {
       return null;
     }
     this.arrivals.placed += 1;
+    const caller = request.caller ?? anyCaller;
+    this.#holding.charge(caller, request.promptTokens - decision.predicted.cachedTokens);
     for (const [index, plugin] of policy.stateful.entries()) plugin.commit?.(states[index], decision);
     handlers.placed(
       new Flight(decision, request, key, picked, {
@@ -217,13 +234,79 @@ export class Dispatch {
         clock: this.clock,
         pickAnother: (tried) => this.#another(policy, states, request, key, new Set([...tried, ...excluded])),
         finished: (outcome) => {
+          this.#holding.charge(caller, (outcome.completionTokens ?? 0) * outputTokenWeight);
           for (const [index, plugin] of policy.stateful.entries()) plugin.finish?.(states[index], decision, outcome);
           this.shadows.finished(decision, outcome);
         },
-        freed: () => this.#holding.placeHeld(this.#policy.hold),
+        freed: () => this.#holding.placeHeld(),
       }),
     );
     return null;
+  }
+
+  /** What the request has to wait for before it goes where the scheduler would send it now; null when for nothing. */
+  #waitFor({ view, picked }: Look, request: SchedulingRequest, heldSinceMs: number | null): Wait | null {
+    const { hold } = this.#policy;
+    if (hold === null) return null;
+    if (picked !== null) {
+      const shortage = shortageOf(view, picked, request, hold, this.fleet);
+      return shortage && { ...shortage, prefillSeconds: view.prefillSeconds()[shortage.slot]! };
+    }
+    const waitedMs = heldSinceMs === null ? 0 : view.nowMs - heldSinceMs;
+    if (!this.fleet.isScaledToZero || waitedMs >= hold.scaleFromZeroSeconds * 1000) return null;
+    return { slot: -1, what: 'endpoint', seconds: 1, prefillSeconds: 0 };
+  }
+
+  /** Nobody who waits can be placed while the endpoint with the least prefill has too much of it. */
+  #nonePlaceable(): number | null {
+    const bound = this.#policy.hold?.maxPrefillBacklogSeconds ?? null;
+    if (bound === null) return null;
+    const over = this.fleet.leastQueuedPrefillSeconds(this.clock.nowMs()) - bound;
+    return over > 0 && over < Infinity ? over : null;
+  }
+
+  #askingOf({ request, key, excluded }: Asked): Asking {
+    const nowMs = this.clock.nowMs();
+    const view = this.fleet.view(request.model, request.promptTokens, key, nowMs, excluded);
+    const seconds = view.prefillSeconds();
+    const cached = view.cachedTokens();
+    let prefillSeconds = Infinity;
+    let mostCached = 0;
+    for (const slot of view.eligible) {
+      prefillSeconds = Math.min(prefillSeconds, seconds[slot]!);
+      mostCached = Math.max(mostCached, cached[slot]!);
+    }
+    return {
+      caller: request.caller ?? anyCaller,
+      arrivedAtMs: nowMs,
+      prefillSeconds: prefillSeconds === Infinity ? 0 : prefillSeconds,
+      uncachedTokens: request.promptTokens - mostCached,
+      bytes: request.bytes ?? 0,
+    };
+  }
+
+  /** Whether its turn would come too late for what it asked for. */
+  #tooLate(asking: Asking): SignalboxError | null {
+    const target = asking.caller.ttftTargetSeconds;
+    if (target === null) return null;
+    const queuedSeconds = this.fleet.leastQueuedPrefillSeconds(asking.arrivedAtMs);
+    const ahead = this.#holding.aheadOf(asking, this.fleet.slots.length);
+    const seconds = queuedSeconds + ahead.seconds + asking.prefillSeconds;
+    return seconds > target ? cannotBeMet(target, seconds) : null;
+  }
+
+  /** One that waited, or would have to, is told that it is not to be, with a Decision that says why. */
+  #turnAway(asked: Asked, waitedSeconds: number, error: SignalboxError): void {
+    const look = this.#look(asked.request, asked.key, asked.excluded);
+    this.#reject(look, asked, look.startMs - waitedSeconds * 1000, error);
+  }
+
+  #reject(look: Look, { request, handlers }: Asked, heldSinceMs: number, error: SignalboxError): void {
+    const decision = this.#record(look, request, heldSinceMs, error.message);
+    this.journal.record(decision);
+    decision.outcome = endedUnplaced(error.status);
+    this.journal.ended(decision);
+    this.#refuse(handlers, error, decision);
   }
 
   #refuse(handlers: PlaceHandlers, error: SignalboxError, decision: Decision | null): void {
@@ -247,6 +330,7 @@ export class Dispatch {
     { startMs, seed, view, result, picked }: Look,
     request: SchedulingRequest,
     heldSinceMs: number | null,
+    rejection: string | null = null,
   ): Decision {
     const queuedSeconds = heldSinceMs === null ? 0 : Math.max(0, startMs - heldSinceMs) / 1000;
     return recordDecision(this.#policy, request, view, result, {
@@ -254,18 +338,12 @@ export class Dispatch {
       epochMs: this.clock.epochMs(),
       seed,
       queuedSeconds,
-      band: 'default',
+      caller: request.caller ?? anyCaller,
+      rejection,
       schedulerSeconds: (this.clock.nowMs() - startMs) / 1000,
       predicted:
         picked === null ? { ttftSeconds: NaN, e2eSeconds: NaN } : this.#predict(request, view, picked, queuedSeconds),
     });
-  }
-
-  /** The request's own prefill where it would be shortest. */
-  #leastPrefillSeconds({ request, key, excluded }: Asked): number {
-    const view = this.fleet.view(request.model, request.promptTokens, key, this.clock.nowMs(), excluded);
-    const seconds = view.prefillSeconds();
-    return view.eligible.reduce((least, slot) => Math.min(least, seconds[slot]!), Infinity);
   }
 
   #another(
@@ -332,6 +410,42 @@ export class Dispatch {
     const message = `The model "${model.slice(0, 200)}" does not exist here. Models: ${shown === '' ? 'none' : shown}.`;
     return new SignalboxError('model_unknown', message, { param: 'model' });
   }
+}
+
+/** Service is counted in input tokens, and an output token as so many (VTC, OSDI '24). */
+const outputTokenWeight = 2;
+
+/** The first token cannot come in time any more: not where the request would go now, nor anywhere later. */
+function missed(
+  { ttftTargetSeconds }: Caller,
+  { view, picked }: Look,
+  heldSinceMs: number,
+  waitsOn: boolean,
+): SignalboxError | null {
+  if (ttftTargetSeconds === null || picked === null) return null;
+  const queuedSeconds = waitsOn ? 0 : view.queuedPrefillSeconds[picked]!;
+  const seconds = (view.nowMs - heldSinceMs) / 1000 + queuedSeconds + view.prefillSeconds()[picked]!;
+  return seconds > ttftTargetSeconds ? cannotBeMet(ttftTargetSeconds, seconds) : null;
+}
+
+function cannotBeMet(target: number, seconds: number): SignalboxError {
+  const message = `The first token was wanted within ${target} s and would come after about ${seconds.toFixed(1)} s.`;
+  return new SignalboxError('saturated', message, { retryAfterSeconds: Math.max(1, seconds - target) });
+}
+
+function queueIsFull(waiting: number): SignalboxError {
+  const message = `Every endpoint is busy, and ${waiting} requests wait already.`;
+  return new SignalboxError('saturated', message, { retryAfterSeconds: 5 });
+}
+
+function waitedTooLong(seconds: number): SignalboxError {
+  const message = `Every endpoint was busy for the ${seconds.toFixed(0)} s that a request may wait.`;
+  return new SignalboxError('saturated', message, { retryAfterSeconds: 5 });
+}
+
+function madeRoom(): SignalboxError {
+  const message = 'Every endpoint is busy, and requests of a higher priority took the room to wait.';
+  return new SignalboxError('saturated', message, { retryAfterSeconds: 5 });
 }
 
 function endedUnplaced(status: number): NonNullable<Decision['outcome']> {

@@ -1,14 +1,15 @@
-import { HoldQueue, type Held } from '../admission/hold.ts';
+import { DrainRate } from '../admission/drain-rate.ts';
+import { FlowQueue, type Ahead } from '../admission/flow-queue.ts';
+import type { Asking, Held } from '../admission/held.ts';
+import type { Shortage } from '../admission/saturation.ts';
 import type { Clock, Timer } from '../base/clock.ts';
-import type { HoldRule } from '../scheduler/policy.ts';
+import type { HoldRule } from '../scheduler/flow-rule.ts';
+import type { Caller } from '../scheduler/request.ts';
 
 /** Why a request is not placed yet. */
-export interface Wait {
-  /** Where it would go. */
-  readonly slot: number;
-  /** Prefill queued there. */
-  readonly backlogSeconds: number;
-  /** What it brings itself. */
+export interface Wait extends Omit<Shortage, 'what'> {
+  readonly what: Shortage['what'] | 'endpoint';
+  /** What it is going to bring to the slot, -1 being none. */
   readonly prefillSeconds: number;
 }
 
@@ -16,14 +17,23 @@ export interface Wait {
 export type Reserved = ReadonlyMap<number, number>;
 
 /** One that is held, as it stands in the queue. */
-interface Waiting<Asked> {
+export interface Waiting<Asked> {
   readonly asked: Asked;
   readonly arrivedAtMs: number;
   /** What it waited for when it was tried last; null when it has not been yet. */
   readonly wait: Wait | null;
 }
 
-type TryToPlace<Asked> = (asked: Asked, arrivedAtMs: number, reserved: Reserved) => Wait | null;
+interface Handlers<Asked> {
+  /** Places it or turns it away, which ends its waiting, or says what it has to wait for. */
+  tryToPlace(asked: Asked, arrivedAtMs: number, reserved: Reserved): Wait | null;
+  /** No request of its kind can be placed now; how long until another look makes sense, in seconds. */
+  nonePlaceable(): number | null;
+  /** It has waited for as long as it may. */
+  expired(asked: Asked, waitedSeconds: number): void;
+  /** It had to make room for a higher priority. */
+  evicted(asked: Asked, waitedSeconds: number): void;
+}
 
 /** How many are tried past one that has to wait: others may suit an endpoint with room. */
 const lookAhead = 32;
@@ -31,78 +41,143 @@ const shortestWaitMs = 5;
 const longestWaitMs = 250;
 
 /**
- * Requests held in the gateway, tried again in their order whenever an endpoint has less to do, and after the time that
- * its backlog needs to drain. Bounded; the order and its ageing are `HoldQueue`'s.
+ * Requests held in the gateway, tried again in their turn whenever an endpoint has less to do, and after the time that
+ * its backlog needs to drain. Bounded; whose turn it is, `FlowQueue` says.
  */
 export class Holding<Asked> {
-  readonly #queue = new HoldQueue<Asked>();
   readonly #clock: Clock;
-  /** Places it or turns it away, which ends its waiting, or says what it has to wait for. */
-  readonly #tryToPlace: TryToPlace<Asked>;
+  readonly #handlers: Handlers<Asked>;
   readonly #waits = new WeakMap<Held<Asked>, Wait>();
+  #queue: FlowQueue<Asked>;
+  readonly #drainRate = new DrainRate();
   #timer: Timer | null = null;
   #placing = false;
 
-  constructor(clock: Clock, tryToPlace: TryToPlace<Asked>) {
+  constructor(clock: Clock, rule: HoldRule | null, handlers: Handlers<Asked>) {
     this.#clock = clock;
-    this.#tryToPlace = tryToPlace;
+    this.#queue = new FlowQueue(rule ?? letAllThrough);
+    this.#handlers = handlers;
   }
 
   get size(): number {
     return this.#queue.size;
   }
 
+  get bands(): FlowQueue<Asked>['bands'] {
+    return this.#queue.bands;
+  }
+
   /** The first `limit`, next first. */
   queue(limit: number): Waiting<Asked>[] {
-    const length = Math.min(limit, this.#queue.size);
-    return Array.from({ length }, (_, position) => {
-      const held = this.#queue.at(position)!;
-      return { asked: held.item, arrivedAtMs: held.arrivedAtMs, wait: this.#waits.get(held) ?? null };
-    });
+    const pass = this.#queue.pass();
+    const first: Waiting<Asked>[] = [];
+    for (let held = pass.next(); held !== undefined && first.length < limit; held = pass.next()) {
+      first.push({ asked: held.item, arrivedAtMs: held.arrivedAtMs, wait: this.#waits.get(held) ?? null });
+    }
+    pass.end();
+    return first;
   }
 
-  hold(asked: Asked, prefillSeconds: number, rule: HoldRule): Held<Asked> {
-    return this.#queue.add(asked, this.#clock.nowMs(), prefillSeconds, rule.prefillWeight);
+  /** Another rule; those who wait are put in its order. Null lets all of them through. */
+  setRule(rule: HoldRule | null): void {
+    const old = this.#queue;
+    this.#queue = new FlowQueue(rule ?? letAllThrough);
+    const pass = old.pass();
+    for (let held = pass.next(); held !== undefined; held = pass.next()) {
+      const { item, ...asking } = held;
+      if (this.#queue.add(item, asking) === null) this.#handlers.evicted(item, 0);
+    }
+    this.placeHeld();
   }
 
-  /** False when it was no longer held. */
-  letGo(held: Held<Asked>): boolean {
-    return this.#queue.remove(held);
+  /** What waits ahead of a request, and in how many seconds it would be placed; `guess` as for `DrainRate`. */
+  aheadOf(asking: Asking, guess: number): Ahead & { readonly seconds: number } {
+    const ahead = this.#queue.aheadOf(asking);
+    return { ...ahead, seconds: ahead.prefillSeconds / this.#drainRate.perSecond(guess) };
+  }
+
+  /** Null when there is no room for it to wait. */
+  hold(asked: Asked, asking: Asking): { cancel(): boolean } | null {
+    const added = this.#queue.add(asked, asking);
+    const nowMs = this.#clock.nowMs();
+    for (const { item, arrivedAtMs } of added?.evicted ?? []) {
+      this.#handlers.evicted(item, (nowMs - arrivedAtMs) / 1000);
+    }
+    if (added === null) return null;
+    if (this.#queue.size === 1) this.#drainRate.waiting(true, nowMs);
+    return { cancel: () => this.#queue.remove(added.held) };
+  }
+
+  /** Counts what a tenant was given, in tokens. */
+  charge(caller: Caller, tokens: number): void {
+    this.#queue.charge(caller, tokens);
   }
 
   /**
-   * Tries those held in their order; `rule` null lets all of them through. One that has to wait for an endpoint counts
-   * there for those behind it, or they would all wait for the same one while others stand idle.
+   * Tries those held in their turn. One that has to wait for an endpoint counts there for those behind it, or they would
+   * all wait for the same one while others stand idle.
    */
-  placeHeld(rule: HoldRule | null): void {
+  placeHeld(): void {
     if (this.#placing || this.#queue.size === 0) return;
     this.#placing = true;
-    let soonestMs = Infinity;
-    let waiting = 0;
-    const reserved = new Map<number, number>();
-    let held = this.#queue.at(0);
+    const nowMs = this.#clock.nowMs();
+    let soonestSeconds = Infinity;
     try {
-      for (; held !== undefined && waiting <= lookAhead; held = this.#queue.at(waiting)) {
-        const wait = this.#tryToPlace(held.item, held.arrivedAtMs, reserved);
-        if (wait === null) this.#queue.remove(held);
-        else {
-          waiting += 1;
-          this.#waits.set(held, wait);
-          reserved.set(wait.slot, (reserved.get(wait.slot) ?? 0) + wait.prefillSeconds);
-          soonestMs = Math.min(soonestMs, (wait.backlogSeconds - (rule?.maxPrefillBacklogSeconds ?? 0)) * 1000);
-        }
+      for (const { item, arrivedAtMs } of this.#queue.takeExpired(nowMs)) {
+        this.#handlers.expired(item, (nowMs - arrivedAtMs) / 1000);
       }
-    } catch (error) {
-      // Its handler failed: it had its turn, and the others keep theirs.
-      if (held !== undefined) this.#queue.remove(held);
-      throw error;
+      soonestSeconds = this.#handlers.nonePlaceable() ?? this.#tryInTurn(nowMs);
     } finally {
       this.#placing = false;
+      this.#drainRate.waiting(this.#queue.size > 0, nowMs);
     }
     this.#timer?.cancel();
     this.#timer = null;
     if (this.#queue.size === 0) return;
-    const delayMs = Math.min(longestWaitMs, Math.max(shortestWaitMs, soonestMs));
-    this.#timer = this.#clock.after(delayMs, () => this.placeHeld(rule));
+    const delayMs = Math.min(longestWaitMs, Math.max(shortestWaitMs, soonestSeconds * 1000));
+    this.#timer = this.#clock.after(delayMs, () => this.placeHeld());
+  }
+
+  /** Seconds until another look makes sense. */
+  #tryInTurn(nowMs: number): number {
+    let soonestSeconds = Infinity;
+    let waiting = 0;
+    const reserved = new Map<number, number>();
+    const pass = this.#queue.pass();
+    try {
+      for (let held = pass.next(); held !== undefined; held = waiting > lookAhead ? undefined : pass.next()) {
+        let wait: Wait | null = null;
+        try {
+          wait = this.#handlers.tryToPlace(held.item, held.arrivedAtMs, reserved);
+        } finally {
+          // One whose handler failed has had its turn as well.
+          if (wait === null) this.#queue.remove(held);
+        }
+        if (wait === null) {
+          this.#drainRate.placed(held.prefillSeconds, nowMs);
+          continue;
+        }
+        waiting += 1;
+        this.#waits.set(held, wait);
+        reserved.set(wait.slot, (reserved.get(wait.slot) ?? 0) + wait.prefillSeconds);
+        soonestSeconds = Math.min(soonestSeconds, wait.seconds);
+      }
+    } finally {
+      pass.end();
+    }
+    return soonestSeconds;
   }
 }
+
+/** For a policy that holds nobody: those who waited under another keep their order on their way out. */
+const unlimited = { maxRequests: Infinity, maxBytes: Infinity, ttlSeconds: Infinity };
+const letAllThrough = {
+  order: 'first-come',
+  prefillWeight: 0,
+  ...unlimited,
+  defaultBand: unlimited,
+  bands: [],
+  weights: {},
+  quantumTokens: Infinity,
+  starvationShare: 0,
+} as const;

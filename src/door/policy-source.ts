@@ -3,6 +3,7 @@ import { messageOf, SignalboxError } from '../base/errors.ts';
 import { configFromEnvironment } from '../compat/llm-d-environment.ts';
 import { policyFromConfig, readPolicy } from '../scheduler/config.ts';
 import { defaultPolicyName } from '../scheduler/default-policy.ts';
+import { defaultHoldRule } from '../scheduler/flow-control.ts';
 import { isPreset, presetPolicy } from '../scheduler/presets.ts';
 import type { Policy } from '../scheduler/policy.ts';
 
@@ -18,8 +19,16 @@ interface LoadedPolicy {
   readonly warnings: readonly string[];
 }
 
-/** @throws SignalboxError `config_invalid` with every fault and its place. */
+/**
+ * What decides live. Where the configuration says nothing of flow control, the default rule holds whom the fleet has no
+ * room for. @throws SignalboxError `config_invalid` with every fault and its place.
+ */
 export async function loadPolicy(source: PolicySource): Promise<LoadedPolicy> {
+  const { policy, warnings } = await readSource(source);
+  return { policy: { ...policy, hold: policy.hold ?? defaultHoldRule }, warnings };
+}
+
+async function readSource(source: PolicySource): Promise<LoadedPolicy> {
   if (source.configText !== undefined) {
     return { policy: readPolicy(source.configText, '--config-text', 'config-text'), warnings: [] };
   }

@@ -103,6 +103,9 @@ function commonModel(model: ServedModel, other: ServedModel | undefined): Served
   };
 }
 
+/** Decoding goes on beside prefill, however much of that there is. */
+const mostPrefillShare = 0.95;
+
 /**
  * Everything known of the endpoints, as columns behind `FleetView`. No clock, sockets or timers of its own:
  * what is learned elsewhere (discovery, polls, answers) is told to it.
@@ -124,6 +127,8 @@ export class Fleet {
   readonly #othersInFlight = new Float64Array(slotLimit).fill(NaN);
   readonly #kvUsage = new Float64Array(slotLimit).fill(NaN);
   readonly #scrapedAtMs = new Float64Array(slotLimit).fill(NaN);
+  /** Tokens that each engine's KV cache holds; NaN where it does not say. */
+  readonly kvCapacityTokens = new Float64Array(slotLimit).fill(NaN);
   readonly #queuedPrefillSeconds = new Float64Array(slotLimit);
   readonly #gaugeAgeMs = new Float64Array(slotLimit);
   /** Slots by model (empty name: any), until membership or readiness changes. */
@@ -188,6 +193,7 @@ export class Fleet {
     for (const column of [this.#waiting, this.#running, this.#othersInFlight, this.#kvUsage, this.#scrapedAtMs]) {
       column[slot] = NaN;
     }
+    this.kvCapacityTokens[slot] = NaN;
     this.speed.reset(slot);
     this.#forgetCache(slot);
     this.#eligible.clear();
@@ -265,7 +271,10 @@ export class Fleet {
     this.#othersInFlight[slot] = Math.max(0, gauges.waiting + gauges.running - this.ledger.inFlight[slot]!);
     this.#kvUsage[slot] = gauges.kvUsage;
     this.#scrapedAtMs[slot] = nowMs;
-    if (gauges.kvCapacityTokens > 0) this.prefixes.setCapacity(slot, gauges.kvCapacityTokens);
+    if (gauges.kvCapacityTokens > 0) {
+      this.kvCapacityTokens[slot] = gauges.kvCapacityTokens;
+      this.prefixes.setCapacity(slot, gauges.kvCapacityTokens);
+    }
   }
 
   /** Known, declared ready, answering and not out for failures. */
@@ -280,6 +289,24 @@ export class Fleet {
     if (member === undefined || !member.declaredReady) return 'withdrawn';
     if (!member.health.up) return 'failing';
     return member.answers ? 'ready' : 'starting';
+  }
+
+  /** What the ready endpoint with the least prefill has still to do, in seconds; infinite without any. */
+  leastQueuedPrefillSeconds(nowMs: number): number {
+    let least = Infinity;
+    for (const slot of this.#eligibleFor('')) least = Math.min(least, this.queuedPrefillSecondsAt(slot, nowMs));
+    return least;
+  }
+
+  /** Seconds from one output token to the next there, with the requests and the prefill that it has now. */
+  tpotSeconds(slot: number, nowMs: number): number {
+    const step = decodeCost(1, this.ledger.contextTokens[slot]!) * this.speed.slowness(slot, nowMs);
+    return step / (1 - Math.min(mostPrefillShare, this.speed.prefillShare(slot, nowMs)));
+  }
+
+  /** No endpoint is there that may be given requests once it answers: the pool is empty, or scaled to nothing. */
+  get isScaledToZero(): boolean {
+    return !this.slots.some((slot) => this.isDeclaredReady(slot));
   }
 
   /** Prefill that it has still to do, in seconds at its learned speed. */

@@ -11,6 +11,8 @@ const outlierFactor = 3;
 /** How much less an answer that did not stream tells of prefill than a first token that was seen. */
 const unstreamedWeight = 0.2;
 const outputLearningShare = 0.2;
+/** Over which time the share of prefill in an engine's work is taken. */
+const prefillShareMs = 10_000;
 
 /**
  * How slow each slot's engine is: seconds it takes per second of work at reference speed (`prefill-cost.ts`). A ratio
@@ -25,6 +27,8 @@ export class Speed {
   readonly #seconds: Float64Array;
   readonly #cost: Float64Array;
   readonly #seenAtMs: Float64Array;
+  /** Seconds of prefill lately, as they stood at `#seenAtMs`. */
+  readonly #prefillSeconds: Float64Array;
   #poolSeconds = poolWeight;
   #poolCost = poolWeight;
 
@@ -34,6 +38,7 @@ export class Speed {
     this.#seconds = new Float64Array(slots);
     this.#cost = new Float64Array(slots);
     this.#seenAtMs = new Float64Array(slots);
+    this.#prefillSeconds = new Float64Array(slots);
   }
 
   /** Seconds per second of work at reference speed; of a slot not observed lately, what the pool takes. */
@@ -41,6 +46,12 @@ export class Speed {
     const pool = this.#poolSeconds / this.#poolCost;
     const kept = Math.exp((this.#seenAtMs[slot]! - nowMs) / memoryMs);
     return (kept * this.#seconds[slot]! + pool * poolWeight) / (kept * this.#cost[slot]! + poolWeight);
+  }
+
+  /** How much of its time the slot's engine has spent on prefill lately, 0..1. */
+  prefillShare(slot: number, nowMs: number): number {
+    const kept = Math.exp((this.#seenAtMs[slot]! - nowMs) / prefillShareMs);
+    return Math.min(1, (kept * this.#prefillSeconds[slot]! * 1000) / prefillShareMs);
   }
 
   /** A first token told that `cost` of work was done in `seconds`. */
@@ -65,12 +76,15 @@ export class Speed {
     this.secondsPerOutputToken[slot] = NaN;
     this.#seconds[slot] = 0;
     this.#cost[slot] = 0;
+    this.#prefillSeconds[slot] = 0;
   }
 
   #observe(slot: number, cost: number, seconds: number, nowMs: number): void {
     const kept = Math.exp((this.#seenAtMs[slot]! - nowMs) / memoryMs);
     this.#seconds[slot] = this.#seconds[slot]! * kept + seconds;
     this.#cost[slot] = this.#cost[slot]! * kept + cost;
+    const shareKept = Math.exp((this.#seenAtMs[slot]! - nowMs) / prefillShareMs);
+    this.#prefillSeconds[slot] = this.#prefillSeconds[slot]! * shareKept + seconds;
     this.#seenAtMs[slot] = nowMs;
     const poolKept = Math.min(1, poolMemory / (this.#poolCost + cost));
     this.#poolSeconds = (this.#poolSeconds + seconds) * poolKept;

@@ -21,7 +21,7 @@ export interface DecisionJson {
   promptTokens: number;
   policy: { name: string; hash: string };
   seed: number;
-  admission: { verdict: string; queuedSeconds: number; band: string };
+  admission: { verdict: string; queuedSeconds: number; band: string; fairnessId: string };
   inputs: Record<string, InputsJson>;
   profiles: ProfileJson[];
   reason: string;

@@ -14,6 +14,7 @@ import type {
   Scorer,
   Stateful,
 } from './plugin.ts';
+import { flowControlSchema, holdRule } from './flow-control.ts';
 import { pluginByType } from './plugins/index.ts';
 import { singleProfileHandler } from './plugins/profile-handlers/single-profile-handler.ts';
 import type { Policy, Profile } from './policy.ts';
@@ -38,17 +39,7 @@ const schema = z.strictObject({
       }),
     )
     .min(1),
-  flowControl: z
-    .strictObject({
-      hold: z
-        .strictObject({
-          maxPrefillBacklogSeconds: z.number().positive().default(2.5),
-          prefillWeight: z.number().min(0).default(8),
-          maxHeld: z.int().min(0).default(10_000),
-        })
-        .optional(),
-    })
-    .optional(),
+  flowControl: flowControlSchema.optional(),
 });
 
 /** An EndpointPickerConfig as written. */
@@ -145,7 +136,7 @@ function compile(file: YamlFile, name: string): Policy {
     if (!(error instanceof SignalboxError) || asked === undefined) throw error;
     throw fileError([issueOf(error, asked.at)]);
   }
-  const hold = config.flowControl?.hold ?? null;
+  const hold = config.flowControl === undefined ? null : holdRule(config.flowControl);
   return {
     name,
     hash: hashJson({ plugins: resolved, profiles: config.schedulingProfiles, ...(hold === null ? {} : { hold }) }),

@@ -25,7 +25,13 @@ export interface Decision {
   readonly policy: { readonly name: string; readonly hash: string };
   /** Seed of the random source used for this decision: with inputs and policy it repeats the pick. */
   readonly seed: number;
-  admission: { verdict: 'admitted' | 'rejected'; queuedSeconds: number; band: string };
+  /** `band` is the priority. */
+  readonly admission: {
+    readonly verdict: 'admitted' | 'rejected';
+    readonly queuedSeconds: number;
+    readonly band: string;
+    readonly fairnessId: string;
+  };
   /** Everything that was eligible when the scheduler looked. */
   readonly candidates: readonly Candidate[];
   readonly inputs: DecisionInputs;

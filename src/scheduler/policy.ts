@@ -1,3 +1,4 @@
+import type { HoldRule } from './flow-rule.ts';
 import type { Filter, Picker, ProfileHandler, Scorer, ScoreUnit, Stateful } from './plugin.ts';
 
 /** A plugin as one policy uses it. */
@@ -17,16 +18,6 @@ export interface Profile {
   readonly picker: Used<Picker> & { readonly unit: ScoreUnit };
 }
 
-/** When a request is held in the gateway instead of being queued in an engine, and who goes first. */
-export interface HoldRule {
-  /** Held while the endpoint picked has more prefill than this queued. */
-  readonly maxPrefillBacklogSeconds: number;
-  /** The order is arrival + this many times the request's own prefill: short ones first, with ageing. */
-  readonly prefillWeight: number;
-  /** Requests held at most; more are refused. */
-  readonly maxHeld: number;
-}
-
 /** A configuration, compiled: everything resolved, nothing optional. */
 export interface Policy {
   readonly name: string;
@@ -35,7 +26,7 @@ export interface Policy {
   readonly handler: ProfileHandler;
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly stateful: readonly Stateful<unknown>[];
-  /** Null when everything is placed at once. */
+  /** Null when everything is placed at once, however full the fleet is. */
   readonly hold: HoldRule | null;
   /** True when some profile scores session affinity, so that answers carry a session token. */
   readonly usesSessions: boolean;

@@ -2,7 +2,7 @@ import { numbers } from '../base/numbers.ts';
 import type { Candidate, Decision, DecisionInputs, ProfileRecord } from './decision.ts';
 import { roleOf } from './endpoint.ts';
 import type { Policy } from './policy.ts';
-import type { SchedulingRequest } from './request.ts';
+import type { Caller, SchedulingRequest } from './request.ts';
 import type { Schedule } from './schedule.ts';
 import type { FleetView } from './view.ts';
 
@@ -12,7 +12,9 @@ interface RecordContext {
   readonly epochMs: number;
   readonly seed: number;
   readonly queuedSeconds: number;
-  readonly band: string;
+  readonly caller: Caller;
+  /** Why it goes nowhere although the scheduler had a place; null when it does. */
+  readonly rejection: string | null;
   readonly schedulerSeconds: number;
   readonly predicted: { readonly ttftSeconds: number; readonly e2eSeconds: number };
 }
@@ -65,9 +67,10 @@ export function recordDecision(
     policy: { name: policy.name, hash: policy.hash },
     seed: context.seed,
     admission: {
-      verdict: picked < 0 ? 'rejected' : 'admitted',
+      verdict: picked < 0 || context.rejection !== null ? 'rejected' : 'admitted',
       queuedSeconds: context.queuedSeconds,
-      band: context.band,
+      band: String(context.caller.priority),
+      fairnessId: context.caller.fairnessId,
     },
     candidates,
     inputs,
@@ -81,7 +84,7 @@ export function recordDecision(
       prefill: result.prefillPicked.length === 0 ? -1 : slots.indexOf(result.prefillPicked[0]!),
       attempts: [],
     },
-    reason: reasonOf(result.profiles[result.primary], picked, candidates.length),
+    reason: context.rejection ?? reasonOf(result.profiles[result.primary], picked, candidates.length),
     predicted: { cachedTokens: picked < 0 ? NaN : inputs.cachedTokens[picked]!, ...context.predicted },
     schedulerSeconds: context.schedulerSeconds,
     attempts: [],

@@ -1,3 +1,21 @@
+/** Who asks, and how soon an answer is wanted: what admission goes by. */
+export interface Caller {
+  /** Higher goes first; 0 where nobody said; negative is shed first. */
+  readonly priority: number;
+  /** Whoever shares it is one tenant: tenants of a priority are served alike. */
+  readonly fairnessId: string;
+  /** What was asked for, null where nothing was: what cannot be met is refused. */
+  readonly ttftTargetSeconds: number | null;
+  readonly tpotTargetSeconds: number | null;
+}
+
+export const anyCaller: Caller = {
+  priority: 0,
+  fairnessId: 'default-flow',
+  ttftTargetSeconds: null,
+  tpotTargetSeconds: null,
+};
+
 /** What the scheduler knows of a request. No prompt text: lengths, hashes and routing hints only. */
 export interface SchedulingRequest {
   readonly requestId: string;
@@ -15,6 +33,10 @@ export interface SchedulingRequest {
   readonly maxOutputTokens: number | null;
   /** Endpoint name from a session token that was verified at the door; null without one. */
   readonly sessionEndpoint: string | null;
+  /** Absent where nobody said who asks: `anyCaller`. */
+  readonly caller?: Caller;
+  /** What it keeps in memory while it waits, where that was counted. */
+  readonly bytes?: number;
   /** Headers that plugins may read (lower-case), already stripped of secrets. */
   readonly headers: Readonly<Record<string, string>>;
 }

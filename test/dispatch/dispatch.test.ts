@@ -136,5 +136,6 @@ test('refusals say why', async () => {
   assert.equal(refusal('m').code, 'no_endpoint');
   assert.equal(refusal('m').retryAfterSeconds, 1);
   fleet.remove('a');
+  dispatch.setPolicy({ ...dispatch.policy, hold: null });
   assert.match(refusal('m').message, /No endpoint is known/);
 });

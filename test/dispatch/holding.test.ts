@@ -8,6 +8,7 @@ import { Fleet } from '../../src/fleet/fleet.ts';
 import { noPrefix } from '../../src/fleet/prefix-index/prefix-key.ts';
 import { Journal } from '../../src/journal/journal.ts';
 import { policyFromConfig } from '../../src/scheduler/config.ts';
+import { defaultHoldRule } from '../../src/scheduler/flow-control.ts';
 import { presetPolicy } from '../../src/scheduler/presets.ts';
 import { requestOf } from '../support/scheduling.ts';
 
@@ -20,7 +21,7 @@ function holding(endpoints: number, maxHeld = 100) {
   }
   const policy = {
     ...presetPolicy('least-added-wait'),
-    hold: { maxPrefillBacklogSeconds: 1, prefillWeight: 5, maxHeld },
+    hold: { ...defaultHoldRule, maxPrefillBacklogSeconds: 1, prefillWeight: 5, maxRequests: maxHeld },
   };
   const journal = new Journal(1024 * 1024);
   const dispatch = new Dispatch({ clock, random: seededRandom(1), fleet, journal, policy });

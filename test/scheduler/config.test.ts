@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { SignalboxError } from '../../src/base/errors.ts';
 import { type EndpointPickerConfig, policyFromConfig, readPolicy } from '../../src/scheduler/config.ts';
 import { defaultPolicyName } from '../../src/scheduler/default-policy.ts';
+import { defaultHoldRule } from '../../src/scheduler/flow-control.ts';
 import { presetPolicy } from '../../src/scheduler/presets.ts';
 import { walkthroughPolicy } from '../support/walkthrough-policy.ts';
 
@@ -73,7 +74,7 @@ test('what runs when nothing is configured counts in seconds and holds', () => {
       ['delay-to-others-cost', 'seconds', 0.25],
     ],
   );
-  assert.deepEqual(policy.hold, { maxPrefillBacklogSeconds: 3, prefillWeight: 9, maxHeld: 10_000 });
+  assert.deepEqual(policy.hold, { ...defaultHoldRule, maxPrefillBacklogSeconds: 3, prefillWeight: 9, maxRequests: 10_000 });
 });
 
 const wrong: [string, [from: string, to: string], string[]][] = [

@@ -1,7 +1,7 @@
 import type { Decision } from '../../src/scheduler/decision.ts';
 import { type Policy, newStates } from '../../src/scheduler/policy.ts';
 import { recordDecision } from '../../src/scheduler/record.ts';
-import type { SchedulingRequest } from '../../src/scheduler/request.ts';
+import { anyCaller, type SchedulingRequest } from '../../src/scheduler/request.ts';
 import { schedule } from '../../src/scheduler/schedule.ts';
 import type { FleetView, PrefixLookup } from '../../src/scheduler/view.ts';
 import { walkthroughModel } from './walkthrough-prompts.ts';
@@ -74,7 +74,8 @@ export function decide(policy: Policy, request: SchedulingRequest, view: FleetVi
     epochMs: Date.UTC(2025, 4, 16, 18, 0, 0),
     seed,
     queuedSeconds: 0,
-    band: 'default',
+    caller: anyCaller,
+    rejection: null,
     schedulerSeconds: 0.0001,
     predicted: { ttftSeconds: NaN, e2eSeconds: NaN },
   });

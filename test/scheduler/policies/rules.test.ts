@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { newStates } from '../../../src/scheduler/policy.ts';
 import { presetNames, presetPolicy } from '../../../src/scheduler/presets.ts';
 import { recordDecision } from '../../../src/scheduler/record.ts';
-import type { SchedulingRequest } from '../../../src/scheduler/request.ts';
+import { anyCaller, type SchedulingRequest } from '../../../src/scheduler/request.ts';
 import { schedule } from '../../../src/scheduler/schedule.ts';
 import type { FleetView } from '../../../src/scheduler/view.ts';
 import { requestOf, viewOf, type Row } from '../../support/scheduling.ts';
@@ -28,7 +28,8 @@ function playing(name: string) {
       epochMs: 0,
       seed,
       queuedSeconds: 0,
-      band: 'default',
+      caller: anyCaller,
+      rejection: null,
       schedulerSeconds: 0,
       predicted: { ttftSeconds: NaN, e2eSeconds: NaN },
     });
