@@ -1,3 +1,4 @@
+import { Heap } from '../base/heap.ts';
 import { Band } from './band.ts';
 import type { Asking, Held } from './held.ts';
 import { orderOf } from './order.ts';
@@ -29,6 +30,8 @@ export class FlowQueue<Item> {
   #bands: Band<Item>[] = [];
   /** Taken by the pass under way. */
   readonly #taken = new Set<Held<Item>>();
+  /** Those with a target, by when it is missed. */
+  readonly #byDeadline = new Heap<Held<Item>>((a, b) => deadlineMs(a) < deadlineMs(b));
   #size = 0;
   #bytes = 0;
 
@@ -78,6 +81,7 @@ export class FlowQueue<Item> {
     if (!band.has(held)) return false;
     if (!this.#taken.delete(held)) band.tenants.take(held);
     band.leave(held);
+    this.#byDeadline.delete(held);
     this.#size -= 1;
     this.#bytes -= held.bytes;
     return true;
@@ -94,6 +98,16 @@ export class FlowQueue<Item> {
       }
     }
     return expired;
+  }
+
+  /** Those whose first token cannot come in time any more, wherever they went now, out of the queue. */
+  takeMissed(nowMs: number): Held<Item>[] {
+    const missed: Held<Item>[] = [];
+    for (let held = this.#byDeadline.top; held !== undefined && deadlineMs(held) < nowMs; held = this.#byDeadline.top) {
+      this.remove(held);
+      missed.push(held);
+    }
+    return missed;
   }
 
   /** Counts service that a tenant got, in tokens, and what lower priorities are due for it. */
@@ -166,6 +180,7 @@ export class FlowQueue<Item> {
 
   #put(held: Held<Item>): void {
     this.#band(held.caller.priority).add(held);
+    if (held.caller.ttftTargetSeconds !== null) this.#byDeadline.put(held);
     this.#size += 1;
     this.#bytes += held.bytes;
   }
@@ -182,6 +197,11 @@ export class FlowQueue<Item> {
     }
     return band;
   }
+}
+
+/** The last moment at which it could be placed and be in time. */
+function deadlineMs({ arrivedAtMs, caller, prefillSeconds }: Asking): number {
+  return arrivedAtMs + ((caller.ttftTargetSeconds ?? Infinity) - prefillSeconds) * 1000;
 }
 
 function isDue<Item>(band: Band<Item>): boolean {

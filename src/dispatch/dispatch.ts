@@ -17,7 +17,7 @@ import { Arrivals } from './arrivals.ts';
 import { Flight } from './flight.ts';
 import { Shadows, type ShadowOptions } from './shadows.ts';
 import { Holding, type Reserved, type Wait } from './holding.ts';
-import { anyCaller, type Caller, type SchedulingRequest } from '../scheduler/request.ts';
+import { anyCaller, type SchedulingRequest } from '../scheduler/request.ts';
 
 interface DispatchOptions {
   readonly clock: Clock;
@@ -101,6 +101,7 @@ export class Dispatch {
       tryToPlace: (...held) => this.#tryToPlace(...held),
       nonePlaceable: () => this.#nonePlaceable(),
       expired: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, waitedTooLong(waitedSeconds)),
+      missed: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, missed(asked.request, waitedSeconds)),
       evicted: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, madeRoom()),
     });
     this.#idPrefix = random
@@ -202,13 +203,6 @@ export class Dispatch {
     const look = this.#look(request, key, excluded, reserved);
     const { picked } = look;
     const wait = this.#waitFor(look, request, heldSinceMs);
-    if (heldSinceMs !== null) {
-      const late = missed(request.caller ?? anyCaller, look, heldSinceMs, wait !== null);
-      if (late !== null) {
-        this.#reject(look, { request, key, handlers, excluded }, heldSinceMs, late);
-        return null;
-      }
-    }
     if (wait !== null) return wait;
     const decision = this.#record(look, request, heldSinceMs);
     const { view } = look;
@@ -415,17 +409,8 @@ export class Dispatch {
 /** Service is counted in input tokens, and an output token as so many (VTC, OSDI '24). */
 const outputTokenWeight = 2;
 
-/** The first token cannot come in time any more: not where the request would go now, nor anywhere later. */
-function missed(
-  { ttftTargetSeconds }: Caller,
-  { view, picked }: Look,
-  heldSinceMs: number,
-  waitsOn: boolean,
-): SignalboxError | null {
-  if (ttftTargetSeconds === null || picked === null) return null;
-  const queuedSeconds = waitsOn ? 0 : view.queuedPrefillSeconds[picked]!;
-  const seconds = (view.nowMs - heldSinceMs) / 1000 + queuedSeconds + view.prefillSeconds()[picked]!;
-  return seconds > ttftTargetSeconds ? cannotBeMet(ttftTargetSeconds, seconds) : null;
+function missed({ caller = anyCaller }: SchedulingRequest, waitedSeconds: number): SignalboxError {
+  return cannotBeMet(caller.ttftTargetSeconds ?? 0, waitedSeconds);
 }
 
 function cannotBeMet(target: number, seconds: number): SignalboxError {

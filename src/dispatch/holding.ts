@@ -31,6 +31,8 @@ interface Handlers<Asked> {
   nonePlaceable(): number | null;
   /** It has waited for as long as it may. */
   expired(asked: Asked, waitedSeconds: number): void;
+  /** Its first token cannot come in time any more. */
+  missed(asked: Asked, waitedSeconds: number): void;
   /** It had to make room for a higher priority. */
   evicted(asked: Asked, waitedSeconds: number): void;
 }
@@ -125,6 +127,9 @@ export class Holding<Asked> {
     try {
       for (const { item, arrivedAtMs } of this.#queue.takeExpired(nowMs)) {
         this.#handlers.expired(item, (nowMs - arrivedAtMs) / 1000);
+      }
+      for (const { item, arrivedAtMs } of this.#queue.takeMissed(nowMs)) {
+        this.#handlers.missed(item, (nowMs - arrivedAtMs) / 1000);
       }
       soonestSeconds = this.#handlers.nonePlaceable() ?? this.#tryInTurn(nowMs);
     } finally {
