@@ -79,7 +79,8 @@ export function eppFullLog(): object[] {
     seed,
     queuedSeconds: 0,
     caller: anyCaller,
-      rejection: null,
+    ahead: null,
+    rejection: null,
     schedulerSeconds: 0,
     predicted: { ttftSeconds: NaN, e2eSeconds: NaN },
   });

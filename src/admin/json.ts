@@ -176,6 +176,9 @@ export interface AdmissionJson {
   /** Requests held now, and the most that may be; null where the policy holds none. */
   held: number;
   maxHeld: number | null;
+  heldBytes: number;
+  /** Priorities of which something waits or waited, highest first, with their tenants that wait (100 at most). */
+  bands: BandJson[];
   /** The first 100, next first. */
   queue: HeldRequestJson[];
   /** Since the start. */
@@ -190,8 +193,31 @@ export interface AdmissionJson {
   };
 }
 
+interface BandJson {
+  priority: number;
+  held: number;
+  heldBytes: number;
+  prefillSeconds: number;
+  maxRequests: number;
+  maxBytes: number;
+  ttlSeconds: number;
+  /** Tokens that it is due for what was served above it. */
+  owedTokens: number;
+  tenants: {
+    fairnessId: string;
+    held: number;
+    weight: number;
+    /** Service by weight beyond that of the tenant that got least, in tokens. */
+    aheadTokens: number;
+  }[];
+}
+
 interface HeldRequestJson {
   requestId: string;
+  priority: number;
+  fairnessId: string;
+  /** When it came: how many waited ahead, and in how many seconds it was thought to be placed. */
+  ahead: { requests: number; seconds: number } | null;
   model: string;
   promptTokens: number;
   heldSeconds: number;

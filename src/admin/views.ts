@@ -124,8 +124,29 @@ export function admissionJson(dispatch: Dispatch): AdmissionJson {
   return {
     held,
     maxHeld: policy.hold?.maxRequests ?? null,
-    queue: dispatch.heldRequests(listedQueue).map(({ request, heldSeconds, waitsFor }) => ({
+    heldBytes: dispatch.heldBytes,
+    bands: dispatch.bands.map(({ rule, size, bytes, prefillSeconds, owedTokens, tenants }) => {
+      const busy = [...tenants.busy.values()].slice(0, listedQueue);
+      const least = busy.reduce((smallest, { served }) => Math.min(smallest, served), Infinity);
+      return {
+        ...rule,
+        held: size,
+        heldBytes: bytes,
+        prefillSeconds,
+        owedTokens,
+        tenants: busy.map(({ id, waiting, weight, served }) => ({
+          fairnessId: id,
+          held: waiting.size,
+          weight,
+          aheadTokens: served - least,
+        })),
+      };
+    }),
+    queue: dispatch.heldRequests(listedQueue).map(({ request, ahead, heldSeconds, waitsFor }) => ({
       requestId: request.requestId,
+      priority: request.caller?.priority ?? 0,
+      fairnessId: request.caller?.fairnessId ?? 'default-flow',
+      ahead,
       model: request.model,
       promptTokens: request.promptTokens,
       heldSeconds,

@@ -1,5 +1,5 @@
 import type { HoldRule } from '../scheduler/flow-rule.ts';
-import { anyCaller, type SchedulingRequest } from '../scheduler/request.ts';
+import type { SchedulingRequest } from '../scheduler/request.ts';
 import type { FleetView } from '../scheduler/view.ts';
 
 /** A gauge that is older says nothing. */
@@ -13,7 +13,7 @@ const lookAgainSeconds = 0.05;
 const tpotMargin = 0.9;
 
 /** What is known of engines beyond what the scheduler goes by. */
-export interface Capacities {
+interface Capacities {
   /** By slot; NaN where the engine does not say. */
   readonly kvCapacityTokens: Float64Array;
   /** Seconds from one output token to the next there, as things are now. */
@@ -84,10 +84,10 @@ function hasKvRoom(view: FleetView, slot: number, promptTokens: number, { kvCapa
 function decodeShortage(
   view: FleetView,
   picked: number,
-  { caller = anyCaller }: SchedulingRequest,
+  { caller }: SchedulingRequest,
   capacities: Capacities,
 ): Shortage | null {
-  const target = caller.tpotTargetSeconds;
+  const target = caller?.tpotTargetSeconds ?? null;
   if (target === null || view.inFlight[picked] === 0) return null;
   const isSlow = capacities.tpotSeconds(picked, view.nowMs) > target * tpotMargin;
   return isSlow ? { slot: picked, what: 'decode', seconds: lookAgainSeconds } : null;

@@ -5,7 +5,7 @@ import type { Held } from './held.ts';
 const maxIdle = 10_000;
 
 /** One fairness id within a priority. */
-export interface Tenant<Item> {
+interface Tenant<Item> {
   readonly id: string;
   readonly weight: number;
   /** Tokens of service received, divided by its weight; only differences between tenants mean something. */

@@ -1,3 +1,4 @@
+import { callerOf } from '../admission/objectives.ts';
 import type { Asking } from '../admission/held.ts';
 import { shortageOf } from '../admission/saturation.ts';
 import type { Clock } from '../base/clock.ts';
@@ -49,11 +50,14 @@ interface Asked {
   readonly handlers: PlaceHandlers;
   /** Slots that it must not go to. */
   readonly excluded: ReadonlySet<number>;
+  /** What waited ahead of it when it came; null until it has to wait. */
+  ahead: Decision['admission']['ahead'];
 }
 
 /** A request that waits in the gateway. */
 interface HeldRequest {
   readonly request: SchedulingRequest;
+  readonly ahead: Decision['admission']['ahead'];
   readonly heldSeconds: number;
   /** Null until it was tried; the endpoint where it would go, null when there is none. */
   readonly waitsFor: { readonly endpoint: string | null; readonly what: Wait['what'] } | null;
@@ -115,11 +119,21 @@ export class Dispatch {
     return this.#holding.size;
   }
 
+  get heldBytes(): number {
+    return this.#holding.bytes;
+  }
+
+  /** What waits by priority. */
+  get bands(): Holding<Asked>['bands'] {
+    return this.#holding.bands;
+  }
+
   /** The first `limit` of those held, next first. */
   heldRequests(limit: number): HeldRequest[] {
     const nowMs = this.clock.nowMs();
     return this.#holding.queue(limit).map(({ asked, arrivedAtMs, wait }) => ({
       request: asked.request,
+      ahead: asked.ahead,
       heldSeconds: (nowMs - arrivedAtMs) / 1000,
       waitsFor: wait && { endpoint: this.fleet.endpointAt(wait.slot)?.name ?? null, what: wait.what },
     }));
@@ -157,14 +171,24 @@ export class Dispatch {
       this.#refuse(handlers, unknown, null);
       return { cancel: () => undefined };
     }
-    const asked: Asked = { request, key, handlers, excluded };
+    const { hold } = this.#policy;
+    const caller = request.caller ?? (hold === null ? null : callerOf(request, hold.objectives));
+    const asked: Asked = {
+      request: caller === null ? request : { ...request, caller },
+      key,
+      handlers,
+      excluded,
+      ahead: null,
+    };
     // While others are held, nobody is placed out of turn.
     const isFirst = this.#holding.size === 0;
     if ((isFirst || this.#policy.hold === null) && this.#tryToPlace(asked, null, noneReserved) === null) {
       return { cancel: () => undefined };
     }
     const asking = this.#askingOf(asked);
-    const late = this.#tooLate(asking);
+    const { requests, seconds } = this.#holding.aheadOf(asking, this.fleet.slots.length);
+    asked.ahead = { requests, seconds: seconds + this.fleet.leastQueuedPrefillSeconds(asking.arrivedAtMs) };
+    const late = tooLate(asking, asked.ahead.seconds);
     const held = late === null ? this.#holding.hold(asked, asking) : null;
     if (held === null) {
       this.#turnAway(asked, 0, late ?? queueIsFull(this.#holding.size));
@@ -194,7 +218,7 @@ export class Dispatch {
 
   /** Null when the request was placed or turned away; else what it has to wait for. */
   #tryToPlace(
-    { request, key, handlers, excluded }: Asked,
+    { request, key, handlers, excluded, ahead }: Asked,
     heldSinceMs: number | null,
     reserved: Reserved,
   ): Wait | null {
@@ -204,7 +228,7 @@ export class Dispatch {
     const { picked } = look;
     const wait = this.#waitFor(look, request, heldSinceMs);
     if (wait !== null) return wait;
-    const decision = this.#record(look, request, heldSinceMs);
+    const decision = this.#record(look, request, heldSinceMs, ahead);
     const { view } = look;
     const { queuedSeconds } = decision.admission;
     const ttftSeconds = (slot: number): number => this.#predict(request, view, slot, queuedSeconds).ttftSeconds;
@@ -279,24 +303,14 @@ export class Dispatch {
     };
   }
 
-  /** Whether its turn would come too late for what it asked for. */
-  #tooLate(asking: Asking): SignalboxError | null {
-    const target = asking.caller.ttftTargetSeconds;
-    if (target === null) return null;
-    const queuedSeconds = this.fleet.leastQueuedPrefillSeconds(asking.arrivedAtMs);
-    const ahead = this.#holding.aheadOf(asking, this.fleet.slots.length);
-    const seconds = queuedSeconds + ahead.seconds + asking.prefillSeconds;
-    return seconds > target ? cannotBeMet(target, seconds) : null;
-  }
-
   /** One that waited, or would have to, is told that it is not to be, with a Decision that says why. */
   #turnAway(asked: Asked, waitedSeconds: number, error: SignalboxError): void {
     const look = this.#look(asked.request, asked.key, asked.excluded);
     this.#reject(look, asked, look.startMs - waitedSeconds * 1000, error);
   }
 
-  #reject(look: Look, { request, handlers }: Asked, heldSinceMs: number, error: SignalboxError): void {
-    const decision = this.#record(look, request, heldSinceMs, error.message);
+  #reject(look: Look, { request, handlers, ahead }: Asked, heldSinceMs: number, error: SignalboxError): void {
+    const decision = this.#record(look, request, heldSinceMs, ahead, error.message);
     this.journal.record(decision);
     decision.outcome = endedUnplaced(error.status);
     this.journal.ended(decision);
@@ -324,6 +338,7 @@ export class Dispatch {
     { startMs, seed, view, result, picked }: Look,
     request: SchedulingRequest,
     heldSinceMs: number | null,
+    ahead: Decision['admission']['ahead'] = null,
     rejection: string | null = null,
   ): Decision {
     const queuedSeconds = heldSinceMs === null ? 0 : Math.max(0, startMs - heldSinceMs) / 1000;
@@ -333,6 +348,7 @@ export class Dispatch {
       seed,
       queuedSeconds,
       caller: request.caller ?? anyCaller,
+      ahead,
       rejection,
       schedulerSeconds: (this.clock.nowMs() - startMs) / 1000,
       predicted:
@@ -404,6 +420,13 @@ export class Dispatch {
     const message = `The model "${model.slice(0, 200)}" does not exist here. Models: ${shown === '' ? 'none' : shown}.`;
     return new SignalboxError('model_unknown', message, { param: 'model' });
   }
+}
+
+/** Whether its turn would come too late for what it asked for. */
+function tooLate({ caller, prefillSeconds }: Asking, aheadSeconds: number): SignalboxError | null {
+  const target = caller.ttftTargetSeconds;
+  const seconds = aheadSeconds + prefillSeconds;
+  return target !== null && seconds > target ? cannotBeMet(target, seconds) : null;
 }
 
 /** Service is counted in input tokens, and an output token as so many (VTC, OSDI '24). */

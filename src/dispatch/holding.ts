@@ -17,7 +17,7 @@ export interface Wait extends Omit<Shortage, 'what'> {
 export type Reserved = ReadonlyMap<number, number>;
 
 /** One that is held, as it stands in the queue. */
-export interface Waiting<Asked> {
+interface Waiting<Asked> {
   readonly asked: Asked;
   readonly arrivedAtMs: number;
   /** What it waited for when it was tried last; null when it has not been yet. */
@@ -63,6 +63,10 @@ export class Holding<Asked> {
 
   get size(): number {
     return this.#queue.size;
+  }
+
+  get bytes(): number {
+    return this.#queue.bytes;
   }
 
   get bands(): FlowQueue<Asked>['bands'] {

@@ -3,6 +3,7 @@ import { answerBytes } from '../api/prompt.ts';
 import type { ParsedRequest, RequestKind } from '../api/request.ts';
 import { parseOther, parseRequest } from '../api/request.ts';
 import type { BlockHashes } from '../base/block-hash.ts';
+import { wishOf } from '../compat/llm-d-headers.ts';
 import type { Flight } from '../dispatch/flight.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { continuedHashes, noPrefix, prefixKeyOf, type PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
@@ -44,6 +45,7 @@ export function questionOf(
   sessions: SessionTokens,
 ): Question {
   const { prompt, model, cacheSalt } = parsed;
+  const wish = wishOf(headers);
   const token = headers['x-session-token'];
   return {
     key:
@@ -57,7 +59,9 @@ export function questionOf(
       promptCharacters: prompt.characters,
       maxOutputTokens: parsed.maxOutputTokens,
       sessionEndpoint: typeof token === 'string' ? sessions.endpointOf(token) : null,
+      bytes: parsed.body.length,
       headers: visibleHeaders(headers),
+      ...(wish === null ? {} : { wish }),
     },
   };
 }
@@ -106,6 +110,17 @@ export function decisionHeaders(flight: Flight, endpoint: string): Record<string
     'x-signalbox-decision': flight.decision.id,
     'x-signalbox-endpoint': headerText(endpoint),
     'x-signalbox-reason': headerText(reasonOf(flight)),
+    ...queueHeader(flight),
+  };
+}
+
+/** What was said of the wait when it began, and how long it was. */
+function queueHeader({ decision }: Flight): Record<string, string> {
+  const { ahead, queuedSeconds } = decision.admission;
+  if (ahead === null) return {};
+  const expected = `${ahead.seconds.toFixed(1)}s`;
+  return {
+    'x-signalbox-queue': `position=${ahead.requests + 1}, expected=${expected}, waited=${queuedSeconds.toFixed(1)}s`,
   };
 }
 

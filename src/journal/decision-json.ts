@@ -21,7 +21,14 @@ export interface DecisionJson {
   promptTokens: number;
   policy: { name: string; hash: string };
   seed: number;
-  admission: { verdict: string; queuedSeconds: number; band: string; fairnessId: string };
+  admission: {
+    verdict: string;
+    queuedSeconds: number;
+    /** The priority. */
+    band: string;
+    fairnessId: string;
+    ahead: { requests: number; seconds: number } | null;
+  };
   inputs: Record<string, InputsJson>;
   profiles: ProfileJson[];
   reason: string;

@@ -31,6 +31,8 @@ export interface Decision {
     readonly queuedSeconds: number;
     readonly band: string;
     readonly fairnessId: string;
+    /** What waited ahead of it when it came, and in how many seconds it was thought to be placed; null when it did not wait. */
+    readonly ahead: { readonly requests: number; readonly seconds: number } | null;
   };
   /** Everything that was eligible when the scheduler looked. */
   readonly candidates: readonly Candidate[];

@@ -1,5 +1,5 @@
 /** Who goes first among one tenant's requests, by the moment at which each would be next. */
-export type Order = 'shortest-uncached-first' | 'first-come' | 'earliest-deadline';
+type Order = 'shortest-uncached-first' | 'first-come' | 'earliest-deadline';
 
 /** How much of one priority may wait. */
 export interface BandRule {

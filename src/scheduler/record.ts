@@ -13,6 +13,7 @@ interface RecordContext {
   readonly seed: number;
   readonly queuedSeconds: number;
   readonly caller: Caller;
+  readonly ahead: Decision['admission']['ahead'];
   /** Why it goes nowhere although the scheduler had a place; null when it does. */
   readonly rejection: string | null;
   readonly schedulerSeconds: number;
@@ -71,6 +72,7 @@ export function recordDecision(
       queuedSeconds: context.queuedSeconds,
       band: String(context.caller.priority),
       fairnessId: context.caller.fairnessId,
+      ahead: context.ahead,
     },
     candidates,
     inputs,

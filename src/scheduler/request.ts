@@ -9,6 +9,12 @@ export interface Caller {
   readonly tpotTargetSeconds: number | null;
 }
 
+/** What a request says of itself, before it is known what that is worth here. */
+export interface Wish extends Omit<Caller, 'priority'> {
+  /** The name of an objective. */
+  readonly objective: string | null;
+}
+
 export const anyCaller: Caller = {
   priority: 0,
   fairnessId: 'default-flow',
@@ -35,6 +41,8 @@ export interface SchedulingRequest {
   readonly sessionEndpoint: string | null;
   /** Absent where nobody said who asks: `anyCaller`. */
   readonly caller?: Caller;
+  /** Absent where it says nothing; admission makes the caller of it. */
+  readonly wish?: Wish;
   /** What it keeps in memory while it waits, where that was counted. */
   readonly bytes?: number;
   /** Headers that plugins may read (lower-case), already stripped of secrets. */

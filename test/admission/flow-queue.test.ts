@@ -62,7 +62,11 @@ test('by arrival, or by what was asked for, where that is configured', () => {
 test('higher priorities first; those below get their share all the same, negative ones do not', () => {
   const queue = queueOf({ starvationShare: 0.1 });
   for (let i = 0; i < 40; i++) queue.add(`high ${i}`, asking({ priority: 5, arrivedAtMs: i }));
-  for (const [item, priority] of [['low', 0], ['sheddable', -1]] as const) queue.add(item, asking({ priority }));
+  for (const [item, priority] of [
+    ['low', 0],
+    ['sheddable', -1],
+  ] as const)
+    queue.add(item, asking({ priority }));
   const served = Array.from({ length: 42 }, () => serve(queue).item);
   assert.equal(served.indexOf('low'), 10, 'after ten times its own tokens');
   assert.equal(served.indexOf('sheddable'), 41);
@@ -78,7 +82,8 @@ test('a tenant with ten times the demand gets no more than the other, whatever c
 
 test('weights: twice the weight, twice the service', () => {
   const queue = queueOf({ quantumTokens: 1, weights: { heavy: 2 } });
-  for (let i = 0; i < 60; i++) for (const tenant of ['heavy', 'light']) queue.add('', asking({ tenant, arrivedAtMs: i }));
+  for (let i = 0; i < 60; i++)
+    for (const tenant of ['heavy', 'light']) queue.add('', asking({ tenant, arrivedAtMs: i }));
   const served = Array.from({ length: 60 }, () => serve(queue).caller.fairnessId);
   assert.ok(Math.abs(served.filter((tenant) => tenant === 'heavy').length - 40) <= 1);
 });
@@ -99,7 +104,10 @@ test('full: a higher priority takes the room of the least urgent below it, nobod
   queue.add('low', asking({ priority: -1 }));
   queue.add('normal', asking({}));
   assert.equal(queue.add('as low', asking({ priority: -1 })), null);
-  assert.deepEqual(queue.add('high', asking({ priority: 1 }))!.evicted.map(({ item }) => item), ['low']);
+  assert.deepEqual(
+    queue.add('high', asking({ priority: 1 }))!.evicted.map(({ item }) => item),
+    ['low'],
+  );
   assert.equal(queue.add('another', asking({})), null);
   assert.deepEqual(inTurn(queue), ['high', 'normal']);
 });
@@ -110,7 +118,10 @@ test('limits of one priority: requests, bytes, time', () => {
   assert.ok(queue.add('a', asking({ bytes: 60 })));
   assert.equal(queue.add('too large', asking({ bytes: 41 })), null);
   assert.ok(queue.add('b', asking({ arrivedAtMs: 500, bytes: 40 })));
-  assert.deepEqual(queue.takeExpired(1001).map(({ item }) => item), ['a']);
+  assert.deepEqual(
+    queue.takeExpired(1001).map(({ item }) => item),
+    ['a'],
+  );
   assert.equal(queue.bytes, 40);
 });
 
@@ -118,7 +129,13 @@ test('what is ahead: higher priorities, the own tenant up to here, and others as
   const queue = queueOf({ order: 'first-come' });
   const add = (priority: number, tenant: string, arrivedAtMs: number): unknown =>
     queue.add('', asking({ priority, tenant, arrivedAtMs, prefillSeconds: 1 }));
-  for (const [priority, tenant, at] of [[1, 'x', 9], [0, 'a', 1], [0, 'a', 2], [0, 'a', 9], [0, 'b', 1]] as const) {
+  for (const [priority, tenant, at] of [
+    [1, 'x', 9],
+    [0, 'a', 1],
+    [0, 'a', 2],
+    [0, 'a', 9],
+    [0, 'b', 1],
+  ] as const) {
     add(priority, tenant, at);
   }
   for (let i = 0; i < 5; i++) add(0, 'c', 0);
@@ -160,7 +177,10 @@ test('each request leaves exactly one way, whatever happens; sizes add up; nobod
         } else if (each.do === 'look') assert.equal(inTurn(queue).length, inside.size);
         else if (each.do === 'expire') for (const held of queue.takeExpired(nowMs)) gone(held);
         assert.equal(queue.size, inside.size);
-        assert.equal(queue.bytes, [...inside.keys()].reduce((sum, { bytes }) => sum + bytes, 0));
+        assert.equal(
+          queue.bytes,
+          [...inside.keys()].reduce((sum, { bytes }) => sum + bytes, 0),
+        );
         assert.ok(queue.size <= 12 && queue.bytes <= 60);
       }
       while (queue.size > 0) gone(serve(queue));

@@ -4,7 +4,9 @@ import fc from 'fast-check';
 import { Heap } from '../../src/base/heap.ts';
 
 test('the top is the least, whatever is put in, moved and taken out', () => {
-  const steps = fc.array(fc.tuple(fc.constantFrom('put', 'move', 'delete'), fc.nat(20), fc.nat(100)), { maxLength: 100 });
+  const steps = fc.array(fc.tuple(fc.constantFrom('put', 'move', 'delete'), fc.nat(20), fc.nat(100)), {
+    maxLength: 100,
+  });
   fc.assert(
     fc.property(steps, (all) => {
       const items = Array.from({ length: 21 }, () => ({ rank: 0 }));

@@ -74,7 +74,12 @@ test('what runs when nothing is configured counts in seconds and holds', () => {
       ['delay-to-others-cost', 'seconds', 0.25],
     ],
   );
-  assert.deepEqual(policy.hold, { ...defaultHoldRule, maxPrefillBacklogSeconds: 3, prefillWeight: 9, maxRequests: 10_000 });
+  assert.deepEqual(policy.hold, {
+    ...defaultHoldRule,
+    maxPrefillBacklogSeconds: 3,
+    prefillWeight: 9,
+    maxRequests: 10_000,
+  });
 });
 
 const wrong: [string, [from: string, to: string], string[]][] = [

@@ -75,6 +75,7 @@ export function decide(policy: Policy, request: SchedulingRequest, view: FleetVi
     seed,
     queuedSeconds: 0,
     caller: anyCaller,
+    ahead: null,
     rejection: null,
     schedulerSeconds: 0.0001,
     predicted: { ttftSeconds: NaN, e2eSeconds: NaN },

@@ -29,6 +29,7 @@ function playing(name: string) {
       seed,
       queuedSeconds: 0,
       caller: anyCaller,
+      ahead: null,
       rejection: null,
       schedulerSeconds: 0,
       predicted: { ttftSeconds: NaN, e2eSeconds: NaN },
