@@ -23,3 +23,8 @@ export function positiveNumber(text: string): number {
   if (text.trim() !== '' && value > 0 && Number.isFinite(value)) return value;
   throw new InvalidArgumentError('expected a number above 0.');
 }
+
+/** `8000` or `8000,8001`. */
+export function portList(text: string): number[] {
+  return text.split(',').map(portNumber);
+}

@@ -3,19 +3,17 @@ import { SignalboxError } from '../base/errors.ts';
 import { foreignFlags, goBoolean, goDurationMs } from '../compat/llm-d-flags.ts';
 import type { EppOptions } from '../epp/epp.ts';
 import { portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
+import { addKubernetesFlags, kubernetesSource, type KubernetesFlags } from './kubernetes-source.ts';
 import { untilSignalled } from './signals.ts';
 
-interface Flags {
+interface Flags extends KubernetesFlags {
   host: string;
   grpcPort: number;
   grpcHealthPort: number;
   metricsPort: number;
-  endpoint?: string[];
-  endpointsFile?: string;
   configFile?: string;
   configText?: string;
   shadow?: string[];
-  poolName: string;
   namespace: string;
   secureServing: boolean;
   certPath?: string;
@@ -44,7 +42,8 @@ export function eppCommand(): Command {
     .option('--grpc-health-port <port>', 'port of the health service, without TLS', portNumber, 9003)
     .option('--metrics-port <port>', 'port of the admin API and metrics', portNumber, 9090)
     .option('--endpoint <url...>', 'engines of the pool, as http://host:port')
-    .option('--endpoints-file <file>', 'file that lists endpoints; watched')
+    .option('--endpoints-file <file>', 'file that lists endpoints; watched');
+  addKubernetesFlags(command)
     .addOption(
       new Option(
         '--config-file <file>',
@@ -53,7 +52,6 @@ export function eppCommand(): Command {
     )
     .option('--config-text <yaml>', 'the same as text')
     .option('--shadow <name...>', 'policies to compare with, without effect: presets, or EndpointPickerConfig files')
-    .option('--pool-name <name>', "the pool's name in metrics", 'default')
     .option('--namespace <namespace>', 'namespace of the pods, for logs', 'default')
     .addOption(
       new Option('--secure-serving [bool]', 'TLS on the ext_proc port').default(true).preset(true).argParser(switched),
@@ -88,12 +86,10 @@ export function eppCommand(): Command {
 }
 
 async function runEpp(flags: Flags, command: Command): Promise<void> {
-  if (flags.endpoint === undefined && flags.endpointsFile === undefined) {
-    throw new SignalboxError('usage', 'name the engines: --endpoint URL… or --endpoints-file FILE');
-  }
   if (flags.haEnableLeaderElection) {
     throw new SignalboxError('usage', '--ha-enable-leader-election is not supported: run one EPP for each gateway');
   }
+  const options = optionsOf(flags);
   const { startEpp } = await import('../epp/epp.ts');
   const { createLogger } = await import('../base/log.ts');
   const log = createLogger('epp');
@@ -104,7 +100,7 @@ async function runEpp(flags: Flags, command: Command): Promise<void> {
       log.warn(`${option.long} has no effect: ${foreign.reason}`);
     }
   }
-  const epp = await startEpp({ ...optionsOf(flags), log });
+  const epp = await startEpp({ ...options, log });
   // What does not validate is in the log, and changes nothing.
   process.on('SIGHUP', () => void epp.reload().catch(() => undefined));
   await untilSignalled();
@@ -113,12 +109,13 @@ async function runEpp(flags: Flags, command: Command): Promise<void> {
 
 function optionsOf(flags: Flags): EppOptions {
   const { endpoint, endpointsFile, configFile, configText, shadow, certPath, eppLog, sessionKeyFile, journal } = flags;
+  const kubernetes = kubernetesSource(flags);
   return {
     host: flags.host,
     grpcPort: flags.grpcPort,
     healthPort: flags.grpcHealthPort,
     adminPort: flags.metricsPort,
-    name: flags.poolName,
+    name: flags.poolName ?? 'default',
     namespace: flags.namespace,
     secureServing: flags.secureServing,
     observeStreams: flags.observeStreams,
@@ -131,6 +128,7 @@ function optionsOf(flags: Flags): EppOptions {
     ...(journal === undefined ? {} : { journalFolder: journal }),
     ...(shadow === undefined ? {} : { shadows: shadow }),
     ...(endpointsFile === undefined ? {} : { endpointsFile }),
+    ...(kubernetes === null ? {} : { kubernetes }),
     ...(certPath === undefined ? {} : { certPath }),
     ...(eppLog === undefined ? {} : { eppLog }),
     ...(sessionKeyFile === undefined ? {} : { sessionKeyFile }),

@@ -1,15 +1,13 @@
 import { Command, Option } from 'commander';
-import { SignalboxError } from '../base/errors.ts';
 import type { GatewayOptions } from '../gateway/gateway.ts';
 import { portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
+import { addKubernetesFlags, kubernetesSource, type KubernetesFlags } from './kubernetes-source.ts';
 import { untilSignalled } from './signals.ts';
 
-interface Flags {
+interface Flags extends KubernetesFlags {
   host: string;
   port: number;
   adminPort: number;
-  endpoint?: string[];
-  endpointsFile?: string;
   configFile?: string;
   configText?: string;
   shadow?: string[];
@@ -24,13 +22,14 @@ interface Flags {
 }
 
 export function gatewayCommand(): Command {
-  return new Command('gateway')
+  const command = new Command('gateway')
     .description('Run the OpenAI-compatible gateway: it places each request on one of the endpoints.')
     .option('--host <host>', 'address to listen on', '127.0.0.1')
     .option('--port <port>', 'port of the OpenAI API', portNumber, 8080)
     .option('--admin-port <port>', 'port of the admin API and metrics', portNumber, 8081)
     .option('--endpoint <url...>', 'engines to place requests on, as http://host:port')
-    .option('--endpoints-file <file>', 'file that lists endpoints; watched')
+    .option('--endpoints-file <file>', 'file that lists endpoints; watched');
+  return addKubernetesFlags(command)
     .addOption(
       new Option(
         '--config-file <file>',
@@ -58,11 +57,9 @@ export function gatewayCommand(): Command {
     )
     .option('--session-key-file <file>', 'key that signs session tokens, when several gateways share them')
     .action(async (flags: Flags) => {
-      if (flags.endpoint === undefined && flags.endpointsFile === undefined) {
-        throw new SignalboxError('usage', 'name the engines: --endpoint URL… or --endpoints-file FILE');
-      }
+      const options = optionsOf(flags);
       const { startGateway } = await import('../gateway/gateway.ts');
-      const gateway = await startGateway(optionsOf(flags));
+      const gateway = await startGateway(options);
       // What does not validate is in the log, and changes nothing.
       process.on('SIGHUP', () => void gateway.reload().catch(() => undefined));
       await untilSignalled();
@@ -72,6 +69,7 @@ export function gatewayCommand(): Command {
 
 function optionsOf(flags: Flags): GatewayOptions {
   const { endpoint, configFile, configText, shadow, verbosity, journal, journalMaxBytes, ...rest } = flags;
+  const kubernetes = kubernetesSource(flags);
   return {
     ...rest,
     verbosity,
@@ -79,6 +77,7 @@ function optionsOf(flags: Flags): GatewayOptions {
     journalFolderBytes: journalMaxBytes,
     ...(journal === undefined ? {} : { journalFolder: journal }),
     ...(shadow === undefined ? {} : { shadows: shadow }),
+    ...(kubernetes === null ? {} : { kubernetes }),
     policy: {
       environment: process.env,
       ...(configFile === undefined ? {} : { configFile }),

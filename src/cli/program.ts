@@ -60,6 +60,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./envoy-config.ts')).envoyConfigCommand(),
   },
   {
+    name: 'controller',
+    summary: 'make and keep what the ModelServices of a Kubernetes namespace ask for',
+    load: async () => (await import('./controller.ts')).controllerCommand(),
+  },
+  {
     name: 'sidecar',
     summary: 'run the routing proxy that stands in front of a decode engine',
     load: async () => (await import('./sidecar.ts')).sidecarCommand(),

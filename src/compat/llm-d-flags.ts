@@ -30,7 +30,7 @@ const logging = [
 ];
 
 const withoutEffect: readonly (readonly [names: readonly string[], reason: string])[] = [
-  [['pool-group', 'pool-namespace'], 'endpoints come from --endpoint and --endpoints-file'],
+  [['pool-group'], 'InferencePools are those of inference.networking.k8s.io'],
   [['refresh-metrics-interval', 'refresh-prometheus-metrics-interval'], 'engines are asked as often as they need'],
   [['metrics-staleness-threshold'], 'a gauge counts for less as it ages, by itself'],
   [['enable-cert-reload'], 'certificate files are always reloaded'],

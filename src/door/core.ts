@@ -10,7 +10,9 @@ import type { Family } from '../base/metrics.ts';
 import { seededRandom } from '../base/random.ts';
 import { Dispatch } from '../dispatch/dispatch.ts';
 import { endpointFromUrl } from '../fleet/discovery/endpoint-url.ts';
-import { readEndpointsFile, watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
+import type { Discovery, FoundEndpoint } from '../fleet/discovery/discovery.ts';
+import { discoverFromFile, watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
+import type { KubernetesSource } from '../fleet/discovery/kubernetes.ts';
 import { Fleet } from '../fleet/fleet.ts';
 import type { ConfiguredSource } from '../fleet/kv-events/event-source.ts';
 import { KvEvents } from '../fleet/kv-events/kv-events.ts';
@@ -19,7 +21,6 @@ import { FleetWatch } from '../fleet/watch.ts';
 import { JournalFiles } from '../journal/journal-files.ts';
 import { Journal } from '../journal/journal.ts';
 import { drain, listen } from '../proxy/listen.ts';
-import type { Endpoint } from '../scheduler/endpoint.ts';
 import { writeEppLog } from './epp-log.ts';
 import { DoorMetrics } from './metrics.ts';
 import { loadPolicy, loadShadow, type PolicySource } from './policy-source.ts';
@@ -36,6 +37,8 @@ export interface CoreOptions {
   readonly endpoints?: readonly string[];
   /** A file that lists endpoints and is watched. */
   readonly endpointsFile?: string;
+  /** Pods of a cluster. */
+  readonly kubernetes?: KubernetesSource;
   readonly policy?: PolicySource;
   /** Policies that decide in shadow: presets' names or files. */
   readonly shadows?: readonly string[];
@@ -83,7 +86,9 @@ export class Core {
   readonly #http = new HttpGetter();
   readonly #watch = new FleetWatch(this.fleet, wallClock, this.#http);
   readonly kvEvents: KvEvents;
-  readonly #fixed: readonly Endpoint[];
+  readonly #discoveries: readonly Discovery[];
+  /** What each discovery has found; the first are the endpoints that were named. */
+  readonly #found: (readonly FoundEndpoint[])[];
   readonly #files: FileWatch[] = [];
   readonly #closing: (() => void | Promise<void>)[] = [];
   #generation = 1;
@@ -93,6 +98,7 @@ export class Core {
     source: PolicySource,
     dispatch: (core: Core) => Dispatch,
     sessions: SessionTokens,
+    discoveries: readonly Discovery[],
     log: Logger,
     events: CoreEvents,
   ) {
@@ -106,7 +112,8 @@ export class Core {
     this.journal = new Journal(options.journalBytes);
     this.metrics = new DoorMetrics(this.fleet, this.journal, options.name ?? 'default');
     this.dispatch = dispatch(this);
-    this.#fixed = (options.endpoints ?? []).map(endpointFromUrl);
+    this.#discoveries = discoveries;
+    this.#found = [(options.endpoints ?? []).map((url) => ({ ...endpointFromUrl(url), ready: true }))];
   }
 
   /** Reads the policy; nothing runs yet. @throws SignalboxError when what it was told is wrong. */
@@ -123,7 +130,7 @@ export class Core {
     const sessions = new SessionTokens(await sessionKey(options.sessionKeyFile));
     const dispatch = ({ fleet, journal }: Core): Dispatch =>
       new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows });
-    return new Core(options, source, dispatch, sessions, log, events);
+    return new Core(options, source, dispatch, sessions, await discoveriesOf(options, log), log, events);
   }
 
   /** Serves the admin API. Bound before anything is watched, so that a taken port leaves nothing behind. */
@@ -154,12 +161,13 @@ export class Core {
 
   /** Begins to watch files and engines, and to write the EPP's log. */
   start(): void {
-    const { endpointsFile, eppLog, verbosity, namespace } = this.#options;
-    this.#setEndpoints([]);
-    if (endpointsFile !== undefined) {
-      const read = this.#orKeep(() => this.#reloadEndpoints());
-      read();
-      this.#files.push(watchFile(endpointsFile, read));
+    const { eppLog, verbosity, namespace } = this.#options;
+    this.#replaceEndpoints();
+    for (const [index, discovery] of this.#discoveries.entries()) {
+      discovery.start((endpoints) => {
+        this.#found[index + 1] = endpoints;
+        this.#replaceEndpoints();
+      });
     }
     if (this.#source.configFile !== undefined) {
       const read = this.#orKeep(() => this.#reloadPolicy());
@@ -181,21 +189,22 @@ export class Core {
   async reload(): Promise<void> {
     try {
       await this.#reloadPolicy();
-      await this.#reloadEndpoints();
+      for (const discovery of this.#discoveries) await discovery.reload?.();
     } catch (error) {
       this.#log.error(`${messageOf(error)} (what was there before stays)`);
       throw error;
     }
   }
 
-  /** What files say from here on is of no interest. */
-  stopWatchingFiles(): void {
+  /** What files and clusters say from here on is of no interest. */
+  stopWatching(): void {
+    for (const discovery of this.#discoveries) discovery.close();
     for (const file of this.#files) file.close();
   }
 
   /** Ends all of it. Requests should have ended before. */
   async close(): Promise<void> {
-    this.stopWatchingFiles();
+    this.stopWatching();
     this.#watch.stop();
     this.kvEvents.close();
     this.#http.close();
@@ -214,9 +223,9 @@ export class Core {
     this.#closing.push(() => files.close());
   }
 
-  #setEndpoints(listed: readonly (Endpoint & { readonly ready: boolean })[]): void {
+  #replaceEndpoints(): void {
     const { fleet } = this;
-    const all = [...this.#fixed.map((endpoint) => ({ ...endpoint, ready: true })), ...listed];
+    const all = this.#found.flat();
     const names = new Set(all.map(({ name }) => name));
     for (const slot of fleet.slots) {
       const { name } = fleet.endpointAt(slot)!;
@@ -225,11 +234,6 @@ export class Core {
     for (const { ready, ...endpoint } of all) fleet.add(endpoint, ready);
     this.#events.addresses?.(new Set(all.map(({ address }) => address)));
     this.#watch.refresh();
-  }
-
-  async #reloadEndpoints(): Promise<void> {
-    const { endpointsFile } = this.#options;
-    if (endpointsFile !== undefined) this.#setEndpoints((await readEndpointsFile(endpointsFile)).endpoints);
   }
 
   async #reloadPolicy(): Promise<void> {
@@ -249,6 +253,16 @@ export class Core {
       step().catch((error: unknown) => this.#log.error(`${messageOf(error)} (what was there before stays)`));
     };
   }
+}
+
+async function discoveriesOf({ endpointsFile, kubernetes }: CoreOptions, log: Logger): Promise<Discovery[]> {
+  const discoveries: Discovery[] = [];
+  if (endpointsFile !== undefined) discoveries.push(discoverFromFile(endpointsFile, log));
+  if (kubernetes !== undefined) {
+    const { discoverInKubernetes } = await import('../fleet/discovery/kubernetes.ts');
+    discoveries.push(await discoverInKubernetes(kubernetes, log));
+  }
+  return discoveries;
 }
 
 async function sessionKey(file: string | undefined): Promise<Buffer> {

@@ -118,7 +118,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
       async close(graceMs = defaultGraceMs) {
         draining = true;
         for (const file of files) file.close();
-        core.stopWatchingFiles();
+        core.stopWatching();
         await server.close(graceMs);
         await healthServer.close(0);
         await core.close();

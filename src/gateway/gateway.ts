@@ -52,7 +52,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     reload: () => core.reload(),
     async close(graceMs = defaultGraceMs) {
       door.startDraining();
-      core.stopWatchingFiles();
+      core.stopWatching();
       await drain(server, graceMs);
       await core.close();
       await upstream.destroy();

@@ -20,7 +20,8 @@ export function modelObjectName(modelName: string): string {
     .replace(/^-|-$/g, '');
   const room = longestName - longestTail;
   if (stem.length <= room) return stem;
-  return `${stem.slice(0, room - 7).replace(/-$/, '')}-${safeHash(modelName, 6)}`;
+  const hash = createHash('sha256').update(modelName).digest('hex').slice(0, 6);
+  return `${stem.slice(0, room - 7).replace(/-$/, '')}-${hash}`;
 }
 
 /** Ten characters that change whenever `template` does, as in `…-decode-7d4f959d99-4h8bc`. */

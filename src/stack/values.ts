@@ -3,13 +3,8 @@ import { messageOf } from '../base/errors.ts';
 import { fileError, readYaml, validate, type FileIssue } from '../base/yaml.ts';
 import { configFromEnvironment } from '../compat/llm-d-environment.ts';
 
-/** The four pod shapes the chart knows. Locally they differ in nothing yet; `basic-gpu-preset` is the walkthrough's. */
-const presets = [
-  'basic-gpu-preset',
-  'basic-gpu-with-nixl-preset',
-  'basic-gpu-with-nixl-and-redis-lookup-preset',
-  'basic-sim-preset',
-] as const;
+/** Pod shapes: assets/presets/ has those that Kubernetes can run. On this machine they differ in nothing. */
+const presets = ['basic-gpu-preset', 'basic-gpu-with-nixl-preset', 'basic-sim-preset'] as const;
 
 /** Content that only means something to Kubernetes or Helm; its inside is not ours to check. */
 const opaque = z.unknown();
@@ -53,11 +48,12 @@ const placement = {
 
 const named = { nameOverride: opaque.optional(), fullnameOverride: opaque.optional(), annotations: opaque.optional() };
 
-const schema = z.strictObject({
+/** What a values file may hold; the chart's values.schema.json is made from it (`npm run docs`). */
+export const valuesSchema = z.strictObject({
   sampleApplication: z
     .strictObject({
       enabled: z.boolean().default(true),
-      baseConfigMapRefName: z.enum(presets).default('basic-gpu-with-nixl-and-redis-lookup-preset'),
+      baseConfigMapRefName: z.enum(presets).default('basic-gpu-preset'),
       model: z
         .strictObject({
           modelArtifactURI: modelArtifactUri.default('hf://meta-llama/Llama-3.2-3B-Instruct'),
@@ -81,9 +77,11 @@ const schema = z.strictObject({
     .strictObject({
       ...named,
       enabled: z.boolean().default(true),
-      gatewayClassName: z.string().optional(),
-      serviceType: z.string().optional(),
-      listeners: opaque.optional(),
+      gatewayClassName: z.string().min(1).optional(),
+      serviceType: z.enum(['NodePort', 'ClusterIP', 'LoadBalancer']).optional(),
+      replicas: z.int().min(0).optional(),
+      image,
+      listeners: z.array(z.looseObject({ name: z.string(), port: z.int().min(1).max(65535) })).min(1).optional(),
       gatewayParameters: opaque.optional(),
       kGatewayParameters: z.strictObject({ proxyUID: opaque.optional() }).optional(),
     })
@@ -114,7 +112,7 @@ const schema = z.strictObject({
         .strictObject({
           ...placement,
           image,
-          metrics: opaque.optional(),
+          metrics: z.looseObject({ authenticated: z.boolean().optional() }).optional(),
           defaultEnvVars: environmentEntries.optional(),
           defaultEnvVarsOverride: environmentEntries.default([]),
         })
@@ -136,7 +134,8 @@ const schema = z.strictObject({
       rbac: opaque.optional(),
     })
     .prefault({}),
-  redis: z.looseObject({ enabled: z.boolean().default(true) }).prefault({}),
+  networkPolicy: z.strictObject({ enabled: z.boolean().optional() }).optional(),
+  redis: z.looseObject({ enabled: z.boolean().default(false) }).prefault({}),
   test: z.looseObject({ enabled: z.boolean().optional() }).optional(),
   global: opaque.optional(),
   kubeVersion: opaque.optional(),
@@ -149,7 +148,7 @@ const schema = z.strictObject({
 });
 
 /** A values file with every default filled in. */
-export type Values = z.infer<typeof schema>;
+export type Values = z.infer<typeof valuesSchema>;
 
 /** What a values file may say that has no meaning when everything runs as processes of one machine. */
 const notUsedLocally: readonly string[] = [
@@ -158,6 +157,9 @@ const notUsedLocally: readonly string[] = [
   'sampleApplication.inferencePoolPort',
   'gateway.gatewayClassName',
   'gateway.serviceType',
+  'gateway.replicas',
+  'gateway.image',
+  'gateway.annotations',
   'gateway.listeners',
   'gateway.kGatewayParameters',
   'gateway.gatewayParameters',
@@ -177,6 +179,7 @@ const notUsedLocally: readonly string[] = [
   'modelservice.service',
   'modelservice.serviceAccount',
   'modelservice.rbac',
+  'networkPolicy',
   'redis',
   'test',
   'global',
@@ -197,7 +200,7 @@ interface ValuesFile {
 export function parseValues(text: string, fileName: string): ValuesFile {
   const file = readYaml(text, fileName);
   const given = file.value ?? {};
-  const values = validate(file, schema, given);
+  const values = validate(file, valuesSchema, given);
   const issues: FileIssue[] = [];
   const wrong = (path: (string | number)[], message: string) => issues.push({ at: file.at(path), message });
 

@@ -4,6 +4,8 @@ import { basename, dirname } from 'node:path';
 import { messageOf, SignalboxError } from '../../base/errors.ts';
 import { parseYaml } from '../../base/yaml.ts';
 import { endpointsFileSchema, type EndpointsFile } from '../../scheduler/endpoints-file.ts';
+import type { Logger } from '../../base/log.ts';
+import type { Discovery } from './discovery.ts';
 
 const pollMs = 1000;
 
@@ -11,8 +13,27 @@ export interface FileWatch {
   close(): void;
 }
 
+/** The endpoints that a file lists, read again when it changes; what does not validate changes nothing. */
+export function discoverFromFile(path: string, log: Logger): Discovery {
+  let file: FileWatch | null = null;
+  let tell: Parameters<Discovery['start']>[0] = () => undefined;
+  const reload = async (): Promise<void> => tell((await readEndpointsFile(path)).endpoints);
+  return {
+    start(found) {
+      tell = found;
+      const read = (): void => {
+        reload().catch((error: unknown) => log.error(`${messageOf(error)} (what was there before stays)`));
+      };
+      read();
+      file = watchFile(path, read);
+    },
+    reload,
+    close: () => file?.close(),
+  };
+}
+
 /** Reads an endpoints file (JSON or YAML). @throws SignalboxError that names file and place. */
-export async function readEndpointsFile(path: string): Promise<EndpointsFile> {
+async function readEndpointsFile(path: string): Promise<EndpointsFile> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');

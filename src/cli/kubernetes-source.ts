@@ -1,0 +1,37 @@
+import type { Command } from 'commander';
+import { SignalboxError } from '../base/errors.ts';
+import type { KubernetesSource } from '../fleet/discovery/kubernetes.ts';
+import { portList } from './arguments.ts';
+
+export interface KubernetesFlags {
+  endpoint?: string[];
+  endpointsFile?: string;
+  endpointSelector?: string;
+  endpointTargetPorts: number[];
+  poolName?: string;
+  poolNamespace?: string;
+}
+
+/** Flags by which a front door finds its endpoints in a Kubernetes cluster, under llm-d's names. */
+export function addKubernetesFlags(command: Command): Command {
+  return command
+    .option('--endpoint-selector <labels>', 'engines are the pods with these labels, e.g. llm-d.ai/role=decode')
+    .option('--endpoint-target-ports <ports>', 'ports of these pods; each is an endpoint', portList, [8000])
+    .option('--pool-name <name>', 'engines are the pods of this InferencePool; its name in metrics')
+    .option('--pool-namespace <namespace>', "namespace of pods and pool; this pod's or the kubeconfig's by default");
+}
+
+/** What the flags say of a cluster; null when endpoints come from elsewhere. @throws SignalboxError when from nowhere */
+export function kubernetesSource(flags: KubernetesFlags): KubernetesSource | null {
+  const { endpointSelector, endpointTargetPorts, poolName, poolNamespace } = flags;
+  const namespace = poolNamespace === undefined ? {} : { namespace: poolNamespace };
+  if (endpointSelector !== undefined) {
+    return { ...namespace, labelSelector: endpointSelector, targetPorts: endpointTargetPorts };
+  }
+  if (flags.endpoint !== undefined || flags.endpointsFile !== undefined) return null;
+  if (poolName !== undefined) return { ...namespace, pool: poolName };
+  throw new SignalboxError(
+    'usage',
+    'name the engines: --endpoint URL…, --endpoints-file FILE, or in Kubernetes --endpoint-selector LABELS or --pool-name NAME',
+  );
+}

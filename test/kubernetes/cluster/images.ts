@@ -1,0 +1,54 @@
+import { mkdirSync, mkdtempSync, existsSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { copyProgram, writeImage, writeRootFiles } from '../../../scripts/lib/oci-image.ts';
+import { repository, runCommand } from '../../support/command.ts';
+
+/** The names under which the chart asks for these images when its values say nothing else. */
+const envoyImage = 'docker.io/envoyproxy/envoy:v1.40.0';
+const pauseImage = 'docker.io/signalbox/pause:test';
+
+const cache = join(
+  process.env['SIGNALBOX_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'signalbox'),
+  'images',
+);
+
+/** Images for a cluster that can pull none, as tars: what holds pods together, Envoy, and the product as it is now. */
+export async function buildImages(folder: string): Promise<string[]> {
+  mkdirSync(cache, { recursive: true });
+  const pause = join(cache, 'pause.tar');
+  const envoy = join(cache, 'envoy-1.40.0.tar');
+  if (!existsSync(pause)) {
+    await programImage(pause, pauseImage, 'busybox', 'bin/busybox', ['/bin/busybox', 'sleep', '2147483647']);
+  }
+  if (!existsSync(envoy)) {
+    const program = await succeed('sh', [join(repository, 'test/envoy/install.sh')]);
+    await programImage(envoy, envoyImage, program, 'usr/local/bin/envoy', ['/usr/local/bin/envoy']);
+  }
+  const product = join(folder, 'signalbox.tar');
+  await succeed(process.execPath, [join(repository, 'scripts/build-image.ts'), product]);
+  return [pause, envoy, product];
+}
+
+async function programImage(
+  file: string,
+  name: string,
+  program: string,
+  target: string,
+  entrypoint: string[],
+): Promise<void> {
+  const layer = mkdtempSync(join(tmpdir(), 'signalbox-layer-'));
+  try {
+    writeRootFiles(layer);
+    copyProgram(program.includes('/') ? program : await succeed('which', [program]), layer, target);
+    await writeImage(file, { name, layers: [layer], entrypoint, user: '65532:65532' });
+  } finally {
+    rmSync(layer, { recursive: true, force: true });
+  }
+}
+
+async function succeed(command: string, commandArguments: readonly string[]): Promise<string> {
+  const { status, stdout, stderr } = await runCommand(command, commandArguments);
+  if (status !== 0) throw new Error(`${command} ${commandArguments.join(' ')}: ${stderr}`);
+  return stdout.trim();
+}
