@@ -30,7 +30,7 @@ const mayImport: Record<string, readonly string[]> = {
   dispatch: ['scheduler', 'admission', 'fleet', 'journal', 'base', 'type:api'],
   proxy: ['api', 'base'],
   disaggregation: ['proxy', 'api', 'base'],
-  door: ['dispatch', 'proxy', 'fleet', 'journal', 'admin', 'scheduler', 'compat', 'api', 'base'],
+  door: ['dispatch', 'proxy', 'fleet', 'journal', 'admin', 'scheduler', 'kubernetes', 'compat', 'api', 'base'],
   gateway: frontDoor,
   epp: frontDoor,
   sidecar: ['proxy', 'disaggregation', 'api', 'base'],

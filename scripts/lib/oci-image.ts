@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmodSync,
@@ -90,7 +90,8 @@ export async function writeImage(path: string, options: ImageOptions): Promise<v
 /** Copies a program into `layer` with the shared libraries that it needs, each under its own path. */
 export function copyProgram(program: string, layer: string, target: string): void {
   copy(program, join(layer, target));
-  const needed = execFileSync('ldd', [program], { encoding: 'utf8' });
+  // A static program needs none, and ldd fails at it.
+  const needed = spawnSync('ldd', [program], { encoding: 'utf8' }).stdout;
   for (const match of needed.matchAll(/(?:=> )?(\/\S+) \(0x/g)) copy(realpathSync(match[1]!), join(layer, match[1]!));
 }
 

@@ -5,6 +5,7 @@
 export const errorTable = {
   body_malformed: { status: 400, type: 'invalid_request_error' },
   request_invalid: { status: 400, type: 'invalid_request_error' },
+  unauthorized: { status: 401, type: 'authentication_error' },
   model_unknown: { status: 404, type: 'not_found_error' },
   route_unknown: { status: 404, type: 'not_found_error' },
   method_not_allowed: { status: 405, type: 'invalid_request_error' },

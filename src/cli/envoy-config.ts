@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
 import { endpointFromUrl } from '../fleet/discovery/endpoint-url.ts';
@@ -11,6 +12,7 @@ interface Flags {
   secureServing: boolean;
   endpoint?: string[];
   failOpen: boolean;
+  output?: string;
 }
 
 export function envoyConfigCommand(): Command {
@@ -23,6 +25,7 @@ export function envoyConfigCommand(): Command {
     .option('--no-secure-serving', 'the EPP serves without TLS')
     .option('--endpoint <url...>', 'the engines, for retries on the fallbacks; without, run the EPP with --fallbacks 0')
     .option('--fail-open', 'spread requests on the engines while the EPP is gone, instead of failing them', false)
+    .option('--output <file>', 'write it there')
     .action(async (flags: Flags) => {
       const endpoints = flags.endpoint ?? [];
       if (flags.failOpen && endpoints.length === 0) {
@@ -36,7 +39,8 @@ export function envoyConfigCommand(): Command {
         endpoints: endpoints.map((url) => hostAndPort(endpointFromUrl(url).address, '--endpoint')),
         failOpen: flags.failOpen,
       });
-      process.stdout.write(bootstrap);
+      if (flags.output === undefined) process.stdout.write(bootstrap);
+      else writeFileSync(flags.output, bootstrap);
     });
 }
 

@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
-import { foreignFlags, goBoolean, goDurationMs } from '../compat/llm-d-flags.ts';
+import { foreignFlags, goDurationMs } from '../compat/llm-d-flags.ts';
 import type { EppOptions } from '../epp/epp.ts';
 import { portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
-import { addKubernetesFlags, kubernetesSource, type KubernetesFlags } from './kubernetes-source.ts';
+import { addKubernetesFlags, kubernetesSource, switched, type KubernetesFlags } from './kubernetes-source.ts';
 import { untilSignalled } from './signals.ts';
 
 interface Flags extends KubernetesFlags {
@@ -129,6 +129,7 @@ function optionsOf(flags: Flags): EppOptions {
     ...(shadow === undefined ? {} : { shadows: shadow }),
     ...(endpointsFile === undefined ? {} : { endpointsFile }),
     ...(kubernetes === null ? {} : { kubernetes }),
+    metricsAuth: flags.metricsEndpointAuth,
     ...(certPath === undefined ? {} : { certPath }),
     ...(eppLog === undefined ? {} : { eppLog }),
     ...(sessionKeyFile === undefined ? {} : { sessionKeyFile }),
@@ -143,12 +144,6 @@ function optionsOf(flags: Flags): EppOptions {
 /** Go's flags take `-v=4` too. */
 function level(text: string): number {
   return wholeNumber(text.replace(/^=/, ''));
-}
-
-function switched(text: string): boolean {
-  const value = goBoolean(text);
-  if (value === null) throw new InvalidArgumentError('expected true or false.');
-  return value;
 }
 
 function duration(text: string): number {

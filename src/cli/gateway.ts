@@ -78,6 +78,7 @@ function optionsOf(flags: Flags): GatewayOptions {
     ...(journal === undefined ? {} : { journalFolder: journal }),
     ...(shadow === undefined ? {} : { shadows: shadow }),
     ...(kubernetes === null ? {} : { kubernetes }),
+    metricsAuth: flags.metricsEndpointAuth,
     policy: {
       environment: process.env,
       ...(configFile === undefined ? {} : { configFile }),

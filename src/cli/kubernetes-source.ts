@@ -1,6 +1,7 @@
-import type { Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
 import type { KubernetesSource } from '../fleet/discovery/kubernetes.ts';
+import { goBoolean } from '../compat/llm-d-flags.ts';
 import { portList } from './arguments.ts';
 
 export interface KubernetesFlags {
@@ -10,6 +11,7 @@ export interface KubernetesFlags {
   endpointTargetPorts: number[];
   poolName?: string;
   poolNamespace?: string;
+  metricsEndpointAuth: boolean;
 }
 
 /** Flags by which a front door finds its endpoints in a Kubernetes cluster, under llm-d's names. */
@@ -18,7 +20,23 @@ export function addKubernetesFlags(command: Command): Command {
     .option('--endpoint-selector <labels>', 'engines are the pods with these labels, e.g. llm-d.ai/role=decode')
     .option('--endpoint-target-ports <ports>', 'ports of these pods; each is an endpoint', portList, [8000])
     .option('--pool-name <name>', 'engines are the pods of this InferencePool; its name in metrics')
-    .option('--pool-namespace <namespace>', "namespace of pods and pool; this pod's or the kubeconfig's by default");
+    .option('--pool-namespace <namespace>', "namespace of pods and pool; this pod's or the kubeconfig's by default")
+    .addOption(
+      new Option(
+        '--metrics-endpoint-auth [bool]',
+        'the admin port asks for a token of the cluster that may get /metrics',
+      )
+        .default(false)
+        .preset(true)
+        .argParser(switched),
+    );
+}
+
+/** As Go's flags have it. */
+export function switched(text: string): boolean {
+  const value = goBoolean(text);
+  if (value === null) throw new InvalidArgumentError('expected true or false.');
+  return value;
 }
 
 /** What the flags say of a cluster; null when endpoints come from elsewhere. @throws SignalboxError when from nowhere */

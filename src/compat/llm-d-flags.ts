@@ -36,7 +36,7 @@ const withoutEffect: readonly (readonly [names: readonly string[], reason: strin
   [['enable-cert-reload'], 'certificate files are always reloaded'],
   [['health-checking'], 'engines are always checked'],
   [['tracing'], 'there are no traces yet'],
-  [['metrics-endpoint-auth', 'metrics-client-ca-file', 'metrics-cert-dir'], 'the admin port has no authentication'],
+  [['metrics-client-ca-file', 'metrics-cert-dir'], 'the admin port has no TLS'],
   [['enable-pprof'], 'there is no pprof here'],
   [['allow-experimental-plugins'], 'no plugin needs it'],
   [['grpc-max-send-msg-size'], 'messages are always within what Envoy takes'],

@@ -17,7 +17,7 @@ import { Reconciler } from './reconcile.ts';
 import { managedBy, type ClusterFeatures, type RenderOptions } from './render/render.ts';
 import { serveHealth } from './health.ts';
 
-export interface ControllerOptions {
+interface ControllerOptions {
   /** Only ModelServices of this namespace are looked after; its own by default. */
   readonly namespace?: string;
   readonly identity: string;

@@ -5,7 +5,7 @@ import type { KubernetesObject } from '../kubernetes/object.ts';
 import { watchCollection, type Watch } from '../kubernetes/watch.ts';
 
 /** What is kept of an object that we made: enough to see that it is there, whose it is, and how it fares. */
-export interface Kept {
+interface Kept {
   readonly kind: Kind;
   readonly name: string;
   /** Uid of the ModelService it was made for. */

@@ -37,9 +37,8 @@ const spec = z.object({
     .prefault({}),
 });
 
-export type ModelServiceSpec = z.infer<typeof spec>;
+type ModelServiceSpec = z.infer<typeof spec>;
 export type RoleSpec = ModelServiceSpec['decode'];
-export type ContainerSpec = z.infer<typeof container>;
 
 /** A ModelService as we read it; the CustomResourceDefinition is the schema that its authors meet. */
 export interface ModelService {

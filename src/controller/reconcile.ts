@@ -15,7 +15,7 @@ const defaultPreset = 'basic-gpu-preset';
 
 const kindByName = new Map<string, Kind>(Object.values(kinds).map((kind) => [kind.kind, kind]));
 
-export interface ReconcileOptions {
+interface ReconcileOptions {
   readonly client: KubernetesClient;
   readonly inventory: Inventory;
   readonly events: EventRecorder;

@@ -4,7 +4,7 @@ import type { KubernetesObject } from '../kubernetes/object.ts';
 import type { ModelService } from './model-service.ts';
 import { namesOf } from './names.ts';
 
-export interface Condition {
+interface Condition {
   readonly type: string;
   readonly status: 'True' | 'False' | 'Unknown';
   readonly reason: string;
@@ -13,7 +13,7 @@ export interface Condition {
   readonly observedGeneration: number;
 }
 
-export type NewCondition = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+type NewCondition = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
 interface DeploymentStatus {
   readonly replicas?: number;

@@ -1,6 +1,6 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import type { Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import type { createAdmin } from '../admin/admin.ts';
 import { wallClock } from '../base/clock.ts';
 import { messageOf, SignalboxError } from '../base/errors.ts';
@@ -39,6 +39,8 @@ export interface CoreOptions {
   readonly endpointsFile?: string;
   /** Pods of a cluster. */
   readonly kubernetes?: KubernetesSource;
+  /** Ask for a token of the cluster on the admin port. */
+  readonly metricsAuth?: boolean;
   readonly policy?: PolicySource;
   /** Policies that decide in shadow: presets' names or files. */
   readonly shadows?: readonly string[];
@@ -148,7 +150,8 @@ export class Core {
       reload,
       generation: () => this.#generation,
     });
-    const server = await listen(admin.handle, { host, port, portFlag }).catch((error: unknown) => {
+    const handle = this.#options.metricsAuth === true ? await this.#authenticated(admin.handle) : admin.handle;
+    const server = await listen(handle, { host, port, portFlag }).catch((error: unknown) => {
       admin.close();
       throw error;
     });
@@ -157,6 +160,17 @@ export class Core {
       await drain(server, 0);
     });
     return server;
+  }
+
+  /**
+   * Whether a request would be placed. With pods as endpoints also when it would be refused for good reason, because none
+   * is wanted or none is ready: a gateway that Kubernetes takes out of service could not say so.
+   */
+  get ready(): boolean {
+    const { fleet } = this;
+    if (fleet.anyReady) return true;
+    const isTold = this.#found.length > this.#discoveries.length;
+    return this.#options.kubernetes !== undefined && isTold && !fleet.slots.some((slot) => fleet.isDeclaredReady(slot));
   }
 
   /** Begins to watch files and engines, and to write the EPP's log. */
@@ -221,6 +235,19 @@ export class Core {
     });
     this.metrics.journalFiles = files;
     this.#closing.push(() => files.close());
+  }
+
+  async #authenticated(handle: RequestListener): Promise<RequestListener> {
+    const [{ clusterAccess }, { KubernetesClient }, { TokenCheck }, { authenticated }] = await Promise.all([
+      import('../kubernetes/access.ts'),
+      import('../kubernetes/client.ts'),
+      import('../kubernetes/token-check.ts'),
+      import('../admin/authenticated.ts'),
+    ]);
+    const client = new KubernetesClient(await clusterAccess());
+    const tokens = new TokenCheck(client);
+    this.#closing.push(() => client.close());
+    return authenticated(handle, (authorization) => tokens.allowed(authorization));
   }
 
   #replaceEndpoints(): void {

@@ -59,7 +59,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
   const core = await Core.create(options, log);
   const { dispatch, sessions, metrics, fleet } = core;
   let draining = false;
-  const ready = (): boolean => !draining && fleet.anyReady;
+  const ready = (): boolean => !draining && core.ready;
 
   const every = options.observeStreams ?? defaultObserveStreams;
   let streams = 0;

@@ -25,6 +25,8 @@ interface FrontDoorOptions {
   readonly metrics: DoorMetrics;
   readonly log: Logger;
   readonly maxBodyBytes: number;
+  /** Whether requests would be placed. */
+  readonly ready: () => boolean;
 }
 
 /** The OpenAI-compatible HTTP door: routes, reads, asks dispatch, relays. */
@@ -42,7 +44,7 @@ export class FrontDoor {
   }
 
   get ready(): boolean {
-    return !this.#draining && this.#options.dispatch.fleet.anyReady;
+    return !this.#draining && this.#options.ready();
   }
 
   handle(incoming: IncomingMessage, response: ServerResponse): void {

@@ -30,7 +30,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const core = await Core.create(options, log, { addresses: (addresses) => upstream.retain(addresses) });
   const { dispatch, metrics, sessions } = core;
   const maxBodyBytes = options.maxBodyBytes ?? defaultMaxBodyBytes;
-  const door = new FrontDoor({ dispatch, upstream, sessions, metrics, log, maxBodyBytes });
+  const door = new FrontDoor({ dispatch, upstream, sessions, metrics, log, maxBodyBytes, ready: () => core.ready });
 
   const server = await listen((request, response) => door.handle(request, response), {
     host: options.host ?? '127.0.0.1',

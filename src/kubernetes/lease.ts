@@ -23,7 +23,7 @@ interface LeaseSpec {
 }
 
 /** Told when leadership begins; `signal` ends with it. */
-export type Lead = (signal: AbortSignal) => void;
+type Lead = (signal: AbortSignal) => void;
 
 /**
  * Competes for a Lease until `signal` ends, and again after every loss. Works as client-go's leader election does: another holder's

@@ -13,7 +13,7 @@ interface WatchOptions {
 }
 
 /** What a watch tells. `replaced` comes first, and again whenever what happened in between cannot be known. */
-export interface Watcher {
+interface Watcher {
   replaced(objects: readonly KubernetesObject[]): void;
   changed(object: KubernetesObject): void;
   removed(object: KubernetesObject): void;

@@ -8,6 +8,7 @@ import { readBody } from '../api/read-body.ts';
 import { relay, type Route } from '../proxy/relay.ts';
 import { sendError } from '../api/respond.ts';
 import { Upstream } from '../proxy/upstream.ts';
+import { InFlight } from './in-flight.ts';
 
 interface SidecarOptions {
   readonly host?: string;
@@ -29,7 +30,7 @@ const defaultGraceMs = 30_000;
 
 /**
  * The routing proxy in front of one engine: everything passes through. While the engine is not there, answers are
- * 503 with a reason, and the log says so once.
+ * 503 with a reason, and the log says so once. `GET /drained` is answered when nothing is under way.
  */
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const log = options.log ?? createLogger('routing-proxy');
@@ -47,7 +48,11 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     );
   }
 
+  const inFlight = new InFlight();
   const handle = (incoming: IncomingMessage, response: ServerResponse): void => {
+    // Asked before a pod ends, by its preStop hook.
+    if (incoming.url === '/drained') return inFlight.answerWhenQuiet(response);
+    if (incoming.method === 'POST') inFlight.add(response);
     readBody(
       incoming,
       maxBodyBytes,

@@ -81,7 +81,10 @@ export const valuesSchema = z.strictObject({
       serviceType: z.enum(['NodePort', 'ClusterIP', 'LoadBalancer']).optional(),
       replicas: z.int().min(0).optional(),
       image,
-      listeners: z.array(z.looseObject({ name: z.string(), port: z.int().min(1).max(65535) })).min(1).optional(),
+      listeners: z
+        .array(z.looseObject({ name: z.string(), port: z.int().min(1).max(65535) }))
+        .min(1)
+        .optional(),
       gatewayParameters: opaque.optional(),
       kGatewayParameters: z.strictObject({ proxyUID: opaque.optional() }).optional(),
     })

@@ -5,7 +5,7 @@ import type { KubernetesObject } from '../../kubernetes/object.ts';
 import { watchCollection, type Watch } from '../../kubernetes/watch.ts';
 import type { Discovery, FoundEndpoint } from './discovery.ts';
 
-export interface PodsOptions {
+interface PodsOptions {
   readonly namespace: string;
   /** As kubectl has it: `llm-d.ai/model=x,llm-d.ai/role!=prefill`. */
   readonly labelSelector: string;
