@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { readModelService } from '../../src/controller/model-service.ts';
+import { childName, namesOf } from '../../src/controller/names.ts';
+import { builtInPreset, presetFromConfigMap } from '../../src/controller/presets.ts';
+import { renderObjects, type RenderOptions } from '../../src/controller/render/render.ts';
+import { SignalboxError } from '../../src/base/errors.ts';
+
+const options: RenderOptions = {
+  features: { inferencePool: true, httpRoute: true, serviceMonitor: true },
+  image: 'example/signalbox:1',
+  imagePullPolicy: 'IfNotPresent',
+  imagePullSecrets: [],
+};
+
+interface Container {
+  name: string;
+  image: string;
+  args: string[];
+  env?: { name: string; value?: string }[];
+  resources?: { limits?: Record<string, string> };
+}
+
+interface Pod {
+  containers: Container[];
+  volumes: { name: string; persistentVolumeClaim?: { claimName: string } }[];
+  affinity?: unknown;
+}
+
+function modelService(spec: object) {
+  const metadata = { name: 'llama', namespace: 'test', uid: 'u1', generation: 1 };
+  const whole = { routing: { modelName: 'meta/Llama' }, ...spec };
+  return readModelService({ apiVersion: 'llm-d.ai/v1alpha1', kind: 'ModelService', metadata, spec: whole });
+}
+
+function render(spec: object, preset = 'basic-sim-preset', given: Partial<RenderOptions> = {}) {
+  const objects = renderObjects(modelService(spec), builtInPreset(preset), { ...options, ...given });
+  return new Map(objects.map((object) => [`${object.kind}/${object.metadata.name}`, object]));
+}
+
+function podOf(objects: ReturnType<typeof render>, name: string): Pod {
+  return (objects.get(`Deployment/${name}`)?.['spec'] as { template: { spec: Pod } }).template.spec;
+}
+
+test('a ModelService becomes its objects, all of them its own', () => {
+  const objects = render({ prefill: { replicas: 2 }, decode: { replicas: 2 } });
+  assert.deepEqual([...objects.keys()].sort(), [
+    'Deployment/llama-decode',
+    'Deployment/llama-epp',
+    'Deployment/llama-prefill',
+    'InferencePool/llama-inference-pool',
+    'PodDisruptionBudget/llama-decode',
+    'PodDisruptionBudget/llama-prefill',
+    'Role/llama-epp-sa',
+    'RoleBinding/llama-epp-sa',
+    'Service/llama-epp-service',
+    'Service/llama-service-decode',
+    'Service/llama-service-prefill',
+    'ServiceAccount/llama-epp-sa',
+    'ServiceAccount/llama-sa',
+    'ServiceMonitor/llama-decode',
+    'ServiceMonitor/llama-epp',
+    'ServiceMonitor/llama-prefill',
+  ]);
+  for (const { metadata } of objects.values()) {
+    assert.equal(metadata.namespace, 'test');
+    assert.equal(metadata.ownerReferences?.[0]?.uid, 'u1');
+  }
+});
+
+test('what the cluster does not have is not asked of it', () => {
+  const features = { inferencePool: false, httpRoute: true, serviceMonitor: false };
+  const kinds = [
+    ...render({ routing: { modelName: 'm', gatewayRefs: [{ name: 'g' }] } }, undefined, { features }).keys(),
+  ];
+  assert.equal(
+    kinds.some((key) => /InferencePool|HTTPRoute|ServiceMonitor/.test(key)),
+    false,
+  );
+  assert.ok(render({ routing: { modelName: 'm', gatewayRefs: [{ name: 'g' }] } }).has('HTTPRoute/llama-route'));
+});
+
+test('the resource wins over its preset: environment by name, arguments after those of the preset', () => {
+  const vllm = { name: 'vllm', args: ['--max-num-seqs', '8'], env: [{ name: 'A', value: '1' }] };
+  const pod = podOf(render({ decode: { containers: [vllm, { name: 'extra', image: 'x' }] } }), 'llama-decode');
+  const [engine, extra] = pod.containers;
+  assert.equal(engine?.image, options.image);
+  assert.deepEqual(engine?.args.slice(-4), ['--served-model-name', 'meta/Llama', '--max-num-seqs', '8']);
+  assert.deepEqual(engine?.env, [{ name: 'A', value: '1' }]);
+  assert.equal(extra?.image, 'x');
+});
+
+test('further names are further arguments, and a claim takes the place of the folder for weights', () => {
+  const spec = {
+    routing: { modelName: 'm', servedModelNames: ['n', 'o'] },
+    modelArtifacts: { uri: 'pvc://weights/llama' },
+    decode: { parallelism: { tensor: 4 }, acceleratorTypes: { labelKey: 'gpu', labelValues: ['h100'] } },
+  };
+  const pod = podOf(render(spec, 'basic-gpu-preset'), 'llama-decode');
+  const [engine] = pod.containers;
+  assert.equal(engine?.args[0], '/models/llama');
+  assert.match(
+    engine?.args.join(' ') ?? '',
+    /--served-model-name m n o .*--tensor-parallel-size 4$|--served-model-name m n o --tensor-parallel-size 4$/,
+  );
+  assert.equal(engine?.resources?.limits?.['nvidia.com/gpu'], '4');
+  assert.equal(pod.volumes.find(({ name }) => name === 'models')?.persistentVolumeClaim?.claimName, 'weights');
+  assert.ok(pod.affinity);
+  // Without a Secret for it there is no token.
+  assert.equal(
+    engine?.env?.some(({ name }) => name === 'HF_TOKEN'),
+    false,
+  );
+});
+
+test('who scales elsewhere is left to it', () => {
+  const deployment = render({ decoupleScaling: true }).get('Deployment/llama-decode')?.['spec'] as object;
+  assert.equal('replicas' in deployment, false);
+});
+
+test('a preset or placeholder that is not there is named, with what was probably meant', () => {
+  const fails = (step: () => unknown): string => {
+    try {
+      step();
+    } catch (error) {
+      assert.ok(error instanceof SignalboxError);
+      return error.message;
+    }
+    return '';
+  };
+  assert.match(
+    fails(() => builtInPreset('basic-gpu-presett')),
+    /did you mean "basic-gpu-preset"/,
+  );
+  const preset = presetFromConfigMap('mine', { decodeDeployment: 'metadata: {name: "{{ .ModelNam }}"}' });
+  assert.match(
+    fails(() => renderObjects(modelService({}), preset, options)),
+    /\{\{ \.ModelNam \}\}.*did you mean "\.ModelName"/,
+  );
+  assert.match(
+    fails(() => presetFromConfigMap('mine', { decodeDeployment: 'a: [' })),
+    /ConfigMap mine, decodeDeployment:1:/,
+  );
+});
+
+test('names that must be cut stay legal and apart', () => {
+  const stem = fc.stringMatching(/^[a-z]([a-z0-9-]{0,120}[a-z0-9])?$/);
+  fc.assert(
+    fc.property(stem, stem, (a, b) => {
+      const [one, other] = [namesOf({ name: a }), namesOf({ name: b })];
+      const all = Object.values(one);
+      for (const name of all) assert.match(name, /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/);
+      assert.equal(new Set([one.decode, one.prefill, one.epp]).size, 3);
+      if (a !== b) assert.notEqual(one.decode, other.decode);
+    }),
+  );
+  assert.equal(childName('llama', '-decode'), 'llama-decode');
+});
