@@ -37,14 +37,12 @@ export function withContainerDefaults(pod: PlainObject, context: RenderContext):
     const mount = mountModelVolume === true ? { volumeMounts: [{ name: 'models', mountPath: '/models' }] } : {};
     return withoutNamelessSecrets(layOver(layOver(defaults, mount), rest) as PlainObject);
   };
-  const initContainers = containersIn(pod, 'initContainers').map(complete);
-  const { initContainers: _none, ...rest } = pod;
   return layOver(
     { volumes: [{ name: 'tmp', emptyDir: {} }] },
     {
-      ...rest,
+      ...pod,
       containers: containersIn(pod, 'containers').map(complete),
-      ...(initContainers.length > 0 ? { initContainers } : {}),
+      initContainers: containersIn(pod, 'initContainers').map(complete),
     },
   ) as PlainObject;
 }
