@@ -47,7 +47,7 @@ test("the arguments of llm-d's and of the conformance tests' pods are taken", ()
 test('an unknown flag, a pool without endpoints and an open front without engines are wrong usage', async () => {
   const cases = [
     { args: ['epp', '--no-such-flag'], says: /unknown option/ },
-    { args: ['epp', '--pool-name', 'p'], says: /name the engines/ },
+    { args: ['epp'], says: /name the engines/ },
     { args: ['envoy-config', '--fail-open'], says: /--endpoint/ },
   ];
   for (const { args, says } of cases) {
