@@ -5,6 +5,7 @@ import { metricsText, type Family } from '../base/metrics.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { KvEvents } from '../fleet/kv-events/kv-events.ts';
+import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import { decisionJson } from '../journal/decision-json.ts';
 import { decisionRow } from '../journal/decision-row.ts';
@@ -19,6 +20,12 @@ import { checkOrigin } from './origin.ts';
 import { Series } from './series.ts';
 import { admissionJson, endpointsJson, policiesJson, prefixesJson, shadowJson } from './views.ts';
 
+/** What the scheduler is asked. */
+interface Question {
+  readonly request: SchedulingRequest;
+  readonly key: PrefixKey;
+}
+
 /** What the admin API needs of the front door it belongs to. */
 interface AdminOptions {
   readonly door: {
@@ -27,13 +34,15 @@ interface AdminOptions {
       kind: 'completions' | 'chat' | 'embeddings',
       body: Buffer,
       headers: IncomingMessage['headers'],
-    ): { readonly request: SchedulingRequest; readonly key: PrefixKey };
+      answer: (question: Question) => void,
+    ): void;
     /** Serves the console's playground under `/v1/`, as every client is served; a door that speaks no HTTP has none. */
     handle?(request: IncomingMessage, response: ServerResponse): void;
   };
   readonly dispatch: Dispatch;
   readonly metrics: { families(): Family[] };
   readonly kvEvents: KvEvents;
+  readonly tokens: PromptTokens;
   /** The host it is bound to, which requests may name beside the loopback names. */
   readonly host: string;
   reload(): Promise<void>;
@@ -107,7 +116,8 @@ export function createAdmin(options: AdminOptions): Admin {
     ],
     [
       'GET /api/prefixes',
-      (_request, response) => sendJson(response, prefixesJson(fleet, options.kvEvents, dispatch.clock.nowMs())),
+      (_request, response) =>
+        sendJson(response, prefixesJson(fleet, options.kvEvents, options.tokens, dispatch.clock.nowMs())),
     ],
     [
       'GET /api/events',
@@ -123,8 +133,10 @@ export function createAdmin(options: AdminOptions): Admin {
           request,
           maxExplainBytes,
           guarded(response, (body: Buffer) => {
-            const { request: question, key } = door.question(kindOf(url, body), body, request.headers);
-            sendDecision(response, url, dispatch.explain(question, key));
+            const decide = guarded(response, ({ request: question, key }: Question) =>
+              sendDecision(response, url, dispatch.explain(question, key)),
+            );
+            door.question(kindOf(url, body), body, request.headers, decide);
           }),
           (error) => sendError(response, error),
         ),

@@ -67,8 +67,21 @@ export interface PrefixesJson {
   indexLimitBytes: number;
   engineHashBytes: number;
   endpoints: EndpointPrefixesJson[];
+  /** Where the token ids come from by which prompts are held against events, by model. */
+  models: ModelTokensJson[];
   /** The hottest first. */
   prefixes: HotPrefixJson[];
+}
+
+interface ModelTokensJson {
+  model: string;
+  /** The model's own tokenizer here, its engine's `/tokenize`, or none: prompts are known by their text then. */
+  completions: 'tokenizer' | 'engine' | 'text';
+  chat: 'tokenizer' | 'engine' | 'text';
+  folder: string | null;
+  /** Its ids were held against the engine's. */
+  verified: boolean;
+  problem: string | null;
 }
 
 interface EndpointPrefixesJson {

@@ -3,6 +3,7 @@ import type { Dispatch } from '../dispatch/dispatch.ts';
 import { shadowShare } from '../dispatch/shadows.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { KvEvents } from '../fleet/kv-events/kv-events.ts';
+import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { Policy } from '../scheduler/policy.ts';
 import type {
   AdmissionJson,
@@ -49,7 +50,7 @@ const shownPrefixes = 100;
  * `/api/prefixes`: what is known to be cached where, how exactly it is known and how true it has been, how often blocks
  * are held by several endpoints, and the prefixes that requests are placed for most.
  */
-export function prefixesJson(fleet: Fleet, kvEvents: KvEvents, nowMs: number): PrefixesJson {
+export function prefixesJson(fleet: Fleet, kvEvents: KvEvents, tokens: PromptTokens, nowMs: number): PrefixesJson {
   const { prefixes, slots, prediction } = fleet;
   const byHolders = prefixes.blocksByHolders();
   const held = byHolders.slice(1).reduce((sum, count) => sum + count, 0);
@@ -76,6 +77,9 @@ export function prefixesJson(fleet: Fleet, kvEvents: KvEvents, nowMs: number): P
         error: knownOrNull(prediction.error[slot]),
         bias: knownOrNull(prediction.bias[slot]),
       },
+    })),
+    models: [...tokens.models].map(([model, { completions, chat, folder, verified, problem }]) => ({
+      ...{ model, completions, chat, folder, verified, problem },
     })),
     prefixes: fleet.hotPrefixes
       .hottest(shownPrefixes, nowMs)

@@ -1,6 +1,10 @@
 import { SignalboxError, messageOf } from '../base/errors.ts';
 import { chatPrompt, completionPrompt, emptyPrompt, isObject, type Prompt } from './prompt.ts';
+import { conversationOfMessages, conversationOfResponses, type Conversation } from './conversation.ts';
 import { removeMembers } from './splice.ts';
+
+/** Routes that bring a prompt as text or as a conversation. */
+export type PromptKind = 'completions' | 'chat' | 'responses' | 'messages';
 
 export type RequestKind = 'completions' | 'chat' | 'embeddings' | 'other';
 
@@ -13,6 +17,8 @@ export interface ParsedRequest {
   /** `stream_options` as it was sent. */
   readonly streamOptions: unknown;
   readonly prompt: Prompt;
+  /** How the prompt stands in the body, for whoever turns it into token ids; null where there is no text to turn. */
+  readonly promptKind: PromptKind | null;
   readonly maxOutputTokens: number | null;
   /** Whether its next turn is its prompt, its answer and more: one text prompt, one answer that does not repeat it. */
   readonly continuable: boolean;
@@ -91,12 +97,14 @@ export function parseRequest(kind: Exclude<RequestKind, 'other'>, body: Buffer):
       break;
     }
   }
+  const prompt = promptOf(kind, fields);
   return {
     kind,
     model: modelOf(fields),
     streaming: fields['stream'] === true,
     streamOptions: fields['stream_options'],
-    prompt: promptOf(kind, fields),
+    prompt,
+    promptKind: kind === 'embeddings' || prompt.tokens !== null ? null : kind,
     maxOutputTokens: outputBound(fields),
     continuable: isContinuable(kind, fields),
     cacheSalt: typeof salt === 'string' ? salt : null,
@@ -104,16 +112,26 @@ export function parseRequest(kind: Exclude<RequestKind, 'other'>, body: Buffer):
   };
 }
 
-/** A request on any other route: placed by load alone; its model is used when its body happens to name one. */
-export function parseOther(body: Buffer, contentType: string): ParsedRequest {
+/**
+ * A request on any other route: placed by the prompt of its conversation where it has one, else by load alone; its model
+ * is used when its body happens to name one.
+ */
+export function parseOther(body: Buffer, contentType: string, promptKind: PromptKind | null = null): ParsedRequest {
   let model = '';
   let streaming = false;
+  let conversation: Conversation | null = null;
+  let salt: unknown;
+  let maxOutputTokens: number | null = null;
   let clean = body;
   if (body.length > 0 && contentType.includes('json')) {
     try {
       const fields = parseBody(body);
       if (typeof fields['model'] === 'string') model = fields['model'];
       streaming = fields['stream'] === true;
+      salt = fields['cache_salt'];
+      maxOutputTokens = promptKind === null ? null : outputBound(fields);
+      if (promptKind === 'responses') conversation = conversationOfResponses(fields);
+      if (promptKind === 'messages') conversation = conversationOfMessages(fields);
       if ([...transferMembers].some((name) => name in fields)) clean = removeMembers(body, transferMembers);
     } catch {
       // Not for us to judge: the engine answers for its own routes.
@@ -124,10 +142,11 @@ export function parseOther(body: Buffer, contentType: string): ParsedRequest {
     model,
     streaming,
     streamOptions: undefined,
-    prompt: emptyPrompt,
-    maxOutputTokens: null,
+    prompt: conversation === null ? emptyPrompt : chatPrompt(conversation.messages, conversation.tools),
+    promptKind: conversation === null ? null : promptKind,
+    maxOutputTokens,
     continuable: false,
-    cacheSalt: null,
+    cacheSalt: typeof salt === 'string' ? salt : null,
     body: clean,
   };
 }

@@ -15,6 +15,11 @@ export interface Tokenizer {
   encode(text: string): number[];
   /** The same in slices, so that a long text can be spread over several turns of the event loop. */
   encodeSlices(text: string, sliceChars: number): Generator<void, number[]>;
+  /**
+   * Ids of `text` from a place where a word begins. `boundary` is told of every place where one does, and how many ids
+   * there were before it.
+   */
+  encodeFrom(text: string, from: number, boundary: (at: number, count: number) => void): number[];
   /** UTF-8 bytes of a token; empty for special tokens. Ids out of range throw. */
   bytesOf(id: number): Uint8Array;
   decode(ids: Iterable<number>, options?: { specialTokens?: boolean }): string;
@@ -199,6 +204,39 @@ function createTokenizer(file: z.infer<typeof tokenizerFile>, split: string): To
     return out;
   }
 
+  function encodeFrom(text: string, from: number, boundary: (at: number, count: number) => void): number[] {
+    const out: number[] = [];
+    const plain = (start: number, end: number): void => {
+      const part = start === 0 && end === text.length ? text : text.slice(start, end);
+      words.lastIndex = 0;
+      for (let match = words.exec(part); match !== null; match = words.exec(part)) {
+        const [word] = match;
+        const next = words.lastIndex;
+        boundary(start + match.index, out.length);
+        for (let at = 0; at < word.length;) {
+          let cut = Math.min(word.length, at + wordLimitChars);
+          if (cut < word.length && isHighSurrogate(word.charCodeAt(cut - 1))) cut -= 1;
+          encodeWord(at === 0 && cut === word.length ? word : word.slice(at, cut), out);
+          at = cut;
+        }
+        words.lastIndex = next;
+      }
+    };
+    let at = from;
+    if (special !== null) {
+      special.lastIndex = from;
+      for (let match = special.exec(text); match !== null; match = special.exec(text)) {
+        plain(at, match.index);
+        boundary(match.index, out.length);
+        out.push(specialId.get(match[0])!);
+        at = match.index + match[0].length;
+        special.lastIndex = at;
+      }
+    }
+    plain(at, text.length);
+    return out;
+  }
+
   const bytesById: (Uint8Array | undefined)[] = [];
   function bytesOf(id: number): Uint8Array {
     const known = bytesById[id];
@@ -222,6 +260,7 @@ function createTokenizer(file: z.infer<typeof tokenizerFile>, split: string): To
       }
     },
     encodeSlices,
+    encodeFrom,
     bytesOf,
     decode(ids, options) {
       const parts: Uint8Array[] = [];

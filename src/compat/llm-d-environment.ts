@@ -10,6 +10,7 @@ import type { EndpointPickerConfig } from '../scheduler/config.ts';
 const scorers = [
   { name: 'SESSION', type: 'session-affinity-scorer' },
   { name: 'PREFIX', type: 'prefix-aware-scorer' },
+  { name: 'KVCACHE', type: 'kvcache-aware-scorer' },
   { name: 'LOAD', type: 'load-aware-scorer' },
 ] as const;
 
@@ -27,14 +28,9 @@ const defaultPdThreshold = 10;
 /** Switches and numbers that have nothing to switch here, and what their user is told. */
 const withoutEffect: readonly { switches: readonly string[]; values: readonly string[]; message: string }[] = [
   {
-    switches: ['ENABLE_KVCACHE_AWARE_SCORER', 'PREFILL_ENABLE_KVCACHE_AWARE_SCORER'],
-    values: [
-      'KVCACHE_AWARE_SCORER_WEIGHT',
-      'PREFILL_KVCACHE_AWARE_SCORER_WEIGHT',
-      'KVCACHE_INDEXER_REDIS_ADDR',
-      'PREFILL_KVCACHE_INDEXER_REDIS_ADDR',
-    ],
-    message: 'the scorer of exact KV-cache contents is not there yet and needs no Redis; nothing is scored by it',
+    switches: [],
+    values: ['KVCACHE_INDEXER_REDIS_ADDR', 'PREFILL_KVCACHE_INDEXER_REDIS_ADDR'],
+    message: 'what engines have cached is known from their KV events; no Redis is needed',
   },
   {
     switches: [],

@@ -16,6 +16,7 @@ import type { KubernetesSource } from '../fleet/discovery/kubernetes.ts';
 import { Fleet } from '../fleet/fleet.ts';
 import type { ConfiguredSource } from '../fleet/kv-events/event-source.ts';
 import { KvEvents } from '../fleet/kv-events/kv-events.ts';
+import { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import { HttpGetter } from '../fleet/http-get.ts';
 import { FleetWatch } from '../fleet/watch.ts';
 import { JournalFiles } from '../journal/journal-files.ts';
@@ -88,6 +89,7 @@ export class Core {
   readonly #http = new HttpGetter();
   readonly #watch = new FleetWatch(this.fleet, wallClock, this.#http);
   readonly kvEvents: KvEvents;
+  readonly tokens: PromptTokens;
   readonly #discoveries: readonly Discovery[];
   /** What each discovery has found; the first are the endpoints that were named. */
   readonly #found: (readonly FoundEndpoint[])[];
@@ -110,6 +112,7 @@ export class Core {
     this.#events = events;
     this.sessions = sessions;
     const { fleet } = this;
+    this.tokens = new PromptTokens({ fleet, clock: wallClock, http: this.#http, log });
     this.kvEvents = new KvEvents({ fleet, clock: wallClock, http: this.#http, log, configured: options.kvEvents });
     this.journal = new Journal(options.journalBytes);
     this.metrics = new DoorMetrics(this.fleet, this.journal, options.name ?? 'default');
@@ -145,6 +148,7 @@ export class Core {
       door,
       dispatch: this.dispatch,
       kvEvents: this.kvEvents,
+      tokens: this.tokens,
       metrics,
       host,
       reload,
@@ -190,6 +194,7 @@ export class Core {
     this.#watch.start();
     this.kvEvents.start();
     this.#appendJournal();
+    this.tokens.start();
     if (eppLog === undefined) return;
     const log = writeEppLog(this.journal, {
       target: eppLog,
@@ -221,6 +226,7 @@ export class Core {
     this.stopWatching();
     this.#watch.stop();
     this.kvEvents.close();
+    this.tokens.close();
     this.#http.close();
     for (const step of this.#closing) await step();
   }

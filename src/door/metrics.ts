@@ -160,7 +160,7 @@ export class DoorMetrics {
       fleet.slots.map((slot) => ({ labels: { endpoint: fleet.endpointAt(slot)!.name }, value: value(slot) }));
     const gauge = (name: string, help: string, value: (slot: number) => number): Family =>
       readAtScrape([`signalbox_endpoint_${name}`], help, each(value));
-    const { ledger, gauges, speed } = fleet;
+    const { ledger, gauges, speed, prediction } = fleet;
     return [
       gauge('ready', '1 when the endpoint may be given requests.', (slot) => (fleet.isReady(slot) ? 1 : 0)),
       gauge('inflight_requests', 'Requests sent to it and not ended.', (slot) => ledger.inFlight[slot]!),
@@ -170,6 +170,32 @@ export class DoorMetrics {
       gauge('waiting_requests', 'Requests waiting there, as it says.', (slot) => gauges.waiting[slot]!),
       gauge('running_requests', 'Requests running there, as it says.', (slot) => gauges.running[slot]!),
       gauge('kv_cache_usage', 'KV-cache use there, 0..1, as it says.', (slot) => gauges.kvUsage[slot]!),
+      gauge('cached_blocks', 'Blocks thought to be in its cache.', (slot) => fleet.prefixes.blocksAt(slot)),
+      gauge('cache_known_by_events', '1 when its KV events tell all of its cache, 0.5 a part, 0 nothing.', (slot) =>
+        fleet.eventKnowledge(slot) === 'complete' ? 1 : fleet.eventKnowledge(slot) === 'partial' ? 0.5 : 0,
+      ),
+      gauge(
+        'prediction_error',
+        'Predicted less reported cached tokens as a share of the prompt, without its sign: the mean of late.',
+        (slot) => prediction.error[slot]!,
+      ),
+      gauge(
+        'prediction_bias',
+        'The same with its sign: above 0 too much was expected.',
+        (slot) => prediction.bias[slot]!,
+      ),
+      readAtScrape(
+        ['signalbox_endpoint_predicted_cached_tokens_total'],
+        'Cached tokens that were predicted, of answers that reported theirs.',
+        each((slot) => prediction.predictedTokens[slot]!),
+        'counter',
+      ),
+      readAtScrape(
+        ['signalbox_endpoint_reported_cached_tokens_total'],
+        'Cached tokens that engines reported.',
+        each((slot) => prediction.reportedTokens[slot]!),
+        'counter',
+      ),
       gauge('speed', 'Learned prefill speed relative to the reference.', (slot) => speed.relative[slot]!),
     ];
   }

@@ -1,12 +1,19 @@
 import { visibleHeaders } from '../api/control-headers.ts';
 import { answerBytes } from '../api/prompt.ts';
-import type { ParsedRequest, RequestKind } from '../api/request.ts';
+import type { ParsedRequest, PromptKind, RequestKind } from '../api/request.ts';
 import { parseOther, parseRequest } from '../api/request.ts';
 import type { BlockHashes } from '../base/block-hash.ts';
 import { wishOf } from '../compat/llm-d-headers.ts';
 import type { Flight } from '../dispatch/flight.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import { continuedHashes, noPrefix, prefixKeyOf, type PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import {
+  continuedHashes,
+  noPrefix,
+  prefixKeyOf,
+  tokenKeyOf,
+  type PrefixKey,
+} from '../fleet/prefix-index/prefix-key.ts';
+import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
 import type { SessionTokens } from './session-token.ts';
 
@@ -29,11 +36,26 @@ export function kindOf(path: string): RequestKind {
   return kindByPath.get(path) ?? 'other';
 }
 
-/** @throws SignalboxError in the client's terms. */
-export function readRequest(kind: RequestKind, body: Buffer, headers: Headers): ParsedRequest {
+const conversationByPath = new Map<string, PromptKind>([
+  ['/v1/responses', 'responses'],
+  ['/v1/messages', 'messages'],
+]);
+
+/** Reads what came on this path (without its query). @throws SignalboxError in the client's terms. */
+export function readRequest(path: string, body: Buffer, headers: Headers): ParsedRequest {
+  const kind = kindOf(path);
   if (kind !== 'other') return parseRequest(kind, body);
   const type = headers['content-type'];
-  return parseOther(body, typeof type === 'string' ? type : '');
+  return parseOther(body, typeof type === 'string' ? type : '', conversationByPath.get(path));
+}
+
+/** Goes on with the prompt's token ids (four bytes each): at once where they are not needed or not to be had. */
+export function withTokens(parsed: ParsedRequest, tokens: PromptTokens, goOn: (ids: Uint8Array | null) => void): void {
+  const { model, prompt, promptKind } = parsed;
+  if (prompt.tokens !== null && prompt.bytes.length > 0) return goOn(prompt.bytes);
+  const ids = promptKind === null ? null : tokens.idsOf(model, promptKind, parsed.body);
+  if (ids === null) goOn(null);
+  else void ids.then(goOn);
 }
 
 /** Puts the scheduler's question. `headers` have lower-case names. */
@@ -43,19 +65,22 @@ export function questionOf(
   headers: Headers,
   fleet: Fleet,
   sessions: SessionTokens,
+  ids: Uint8Array | null,
 ): Question {
-  const { prompt, model, cacheSalt } = parsed;
+  const { prompt, model } = parsed;
   const wish = wishOf(headers);
   const token = headers['x-session-token'];
+  // Of several prompts only the first one's ids are known.
+  const isSeveral = parsed.promptKind === 'completions' && prompt.textBytes > prompt.bytes.length;
+  const estimate = ids !== null && !isSeveral ? 0 : Math.ceil(prompt.textBytes / fleet.bytesPerToken.of(model));
   return {
-    key:
-      prompt.bytes.length === 0 ? noPrefix : prefixKeyOf({ model, cacheSalt, bytes: prompt.bytes }, fleet.prefixSeed),
+    key: keyOf(parsed, fleet, ids),
     request: {
       requestId,
       model,
       kind: parsed.kind,
       streaming: parsed.streaming,
-      promptTokens: prompt.tokens ?? Math.ceil(prompt.textBytes / fleet.bytesPerToken.of(model)),
+      promptTokens: prompt.tokens ?? Math.max(idCount(ids), estimate),
       promptCharacters: prompt.characters,
       maxOutputTokens: parsed.maxOutputTokens,
       sessionEndpoint: typeof token === 'string' ? sessions.endpointOf(token) : null,
@@ -64,6 +89,17 @@ export function questionOf(
       ...(wish === null ? {} : { wish }),
     },
   };
+}
+
+function idCount(ids: Uint8Array | null): number {
+  return ids === null ? 0 : ids.byteLength >>> 2;
+}
+
+/** By the prompt's tokens where they are known, else by its text. */
+function keyOf({ prompt, model, cacheSalt }: ParsedRequest, fleet: Fleet, ids: Uint8Array | null): PrefixKey {
+  if (ids !== null) return tokenKeyOf(ids, fleet.adapterOf(model), cacheSalt, fleet.prefixSeed);
+  if (prompt.bytes.length === 0) return noPrefix;
+  return prefixKeyOf({ model, cacheSalt, bytes: prompt.bytes }, fleet.prefixSeed);
 }
 
 interface Ended {
@@ -90,7 +126,8 @@ export function finishFlight(
     fleet.bytesPerToken.observe(model, prompt.textBytes, ending.promptTokens);
   }
   let answer: BlockHashes | null = null;
-  if (ending.complete && text !== null && (kind === 'chat' || kind === 'completions')) {
+  // What the answer's text becomes as tokens is the engine's to tell, by its events.
+  if (ending.complete && text !== null && key.tokens === undefined && (kind === 'chat' || kind === 'completions')) {
     const keyed = { model, cacheSalt, bytes: prompt.bytes };
     answer = continuedHashes(key, keyed, answerBytes(kind, text), fleet.prefixSeed);
   }

@@ -5,7 +5,7 @@ import { messageOf, SignalboxError } from '../base/errors.ts';
 import { createLogger, type Logger } from '../base/log.ts';
 import { readAtScrape } from '../base/metrics.ts';
 import { Core, type CoreOptions } from '../door/core.ts';
-import { questionOf } from '../door/question.ts';
+import { questionOf, withTokens } from '../door/question.ts';
 import { watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
 import { portOf } from '../proxy/listen.ts';
 import { selfSignedCertificate } from './certificate.ts';
@@ -67,6 +67,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
     new Exchange(call, {
       dispatch,
       sessions,
+      tokens: core.tokens,
       metrics,
       log,
       maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
@@ -95,7 +96,12 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
         get ready() {
           return ready();
         },
-        question: (kind, body, headers) => questionOf(parseRequest(kind, body), 'explain', headers, fleet, sessions),
+        question: (kind, body, headers, answer) => {
+          const parsed = parseRequest(kind, body);
+          withTokens(parsed, core.tokens, (ids) =>
+            answer(questionOf(parsed, 'explain', headers, fleet, sessions, ids)),
+          );
+        },
       },
       port: options.adminPort ?? 9090,
       portFlag: '--metrics-port',

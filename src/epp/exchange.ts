@@ -7,9 +7,10 @@ import type { Logger } from '../base/log.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { Flight } from '../dispatch/flight.ts';
 import type { DoorMetrics } from '../door/metrics.ts';
-import { decisionHeaders, finishFlight, kindOf, questionOf, readRequest } from '../door/question.ts';
+import { decisionHeaders, finishFlight, kindOf, questionOf, readRequest, withTokens } from '../door/question.ts';
 import type { SessionTokens } from '../door/session-token.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { Decision } from '../scheduler/decision.ts';
 import { AnswerWatch } from './answer-watch.ts';
 import { excludedBy, selectionHeader, subsetName, subsetNamespace, subsetOf } from './candidates.ts';
@@ -33,6 +34,7 @@ import {
 interface ExchangeOptions {
   readonly dispatch: Dispatch;
   readonly sessions: SessionTokens;
+  readonly tokens: PromptTokens;
   readonly metrics: DoorMetrics;
   readonly log: Logger;
   readonly maxBodyBytes: number;
@@ -85,6 +87,7 @@ export class Exchange implements CallHandler {
   /** False when the data plane does not send the answer's body, by its configuration or because we asked. */
   #seesBody = true;
   #finished = false;
+  #isClosed = false;
 
   constructor(call: Call, options: ExchangeOptions) {
     this.#call = call;
@@ -126,6 +129,7 @@ export class Exchange implements CallHandler {
   }
 
   closed(): void {
+    this.#isClosed = true;
     this.#cancel?.();
     if (this.#answer !== null && !this.#seesBody) this.#answerEnds();
     else this.#finish(499, false, 'the client or its endpoint left before the end');
@@ -167,7 +171,6 @@ export class Exchange implements CallHandler {
   #ask(shape: 'headers' | 'body' | 'trailers'): void {
     if (this.#shape !== null) return;
     this.#shape = shape;
-    const { dispatch, sessions } = this.#options;
     try {
       const body = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#bytes);
       this.#chunks = [];
@@ -178,8 +181,20 @@ export class Exchange implements CallHandler {
       if (kind !== 'other' && method !== 'POST') {
         throw new SignalboxError('method_not_allowed', `${path} takes POST, not ${method}.`);
       }
-      const parsed = readRequest(kind, body, headers);
-      const { request, key } = questionOf(parsed, this.#requestId, headers, dispatch.fleet, sessions);
+      const parsed = readRequest(path, body, headers);
+      withTokens(parsed, this.#options.tokens, (ids) => this.#askPlace(parsed, ids));
+    } catch (error) {
+      this.#refuse(asSignalboxError(error), null);
+    }
+  }
+
+  #askPlace(parsed: ParsedRequest, ids: Uint8Array | null): void {
+    // Its client may have left while its tokens were counted.
+    if (this.#isClosed) return;
+    const { dispatch, sessions } = this.#options;
+    const headers = this.#headers;
+    try {
+      const { request, key } = questionOf(parsed, this.#requestId, headers, dispatch.fleet, sessions, ids);
       const tested = this.#options.conformance ? headers[selectionHeader] : undefined;
       const excluded = excludedBy([this.#subset, tested === undefined ? null : subsetOf(tested)], dispatch.fleet);
       const handlers = {

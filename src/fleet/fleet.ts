@@ -1,7 +1,7 @@
 import type { BlockHashes, ChainState } from '../base/block-hash.ts';
 import { numbers } from '../base/numbers.ts';
 import type { Endpoint } from '../scheduler/endpoint.ts';
-import type { FleetView, PrefixLookup } from '../scheduler/view.ts';
+import type { FleetView, Loras, PrefixLookup } from '../scheduler/view.ts';
 import type { Gauges } from './gauges/gauges.ts';
 import { Health, type Failure } from './health.ts';
 import { Ledger, type Entry } from './ledger.ts';
@@ -135,6 +135,7 @@ export class Fleet {
   readonly #eligible = new Map<string, Int32Array>();
 
   readonly #suspects = new Set<number>();
+  readonly #loras: (Loras | null)[] = [];
   readonly #eventKnowledge: EventKnowledge[] = [];
   readonly #blockTokens = new Int32Array(slotLimit).fill(usualBlockTokens);
   /** Called when what an endpoint had cached is gone, with the endpoint or without it. */
@@ -194,6 +195,7 @@ export class Fleet {
       column[slot] = NaN;
     }
     this.kvCapacityTokens[slot] = NaN;
+    this.#loras[slot] = null;
     this.speed.reset(slot);
     this.#forgetCache(slot);
     this.#eligible.clear();
@@ -275,6 +277,7 @@ export class Fleet {
       this.kvCapacityTokens[slot] = gauges.kvCapacityTokens;
       this.prefixes.setCapacity(slot, gauges.kvCapacityTokens);
     }
+    this.#loras[slot] = gauges.loras ?? null;
   }
 
   /** Known, declared ready, answering and not out for failures. */
@@ -430,6 +433,7 @@ export class Fleet {
       usefulCachedTokens: () => lookUp().useful,
       prefillSeconds: () => (prefillSeconds ??= this.#prefillSeconds(eligible, promptTokens, lookUp(), nowMs)),
       prefixHash: (tokens) => prefixHash(key, promptTokens, tokens),
+      lorasAt: (slot) => this.#loras[slot] ?? null,
       prefixLookup: () => this.#lookup(key, eligible, cachedTokens()),
     };
   }

@@ -1,4 +1,4 @@
-import { Agent, get } from 'node:http';
+import { Agent, request as httpRequest } from 'node:http';
 
 const largestBodyBytes = 4 * 1024 * 1024;
 
@@ -7,13 +7,23 @@ interface HttpAnswer {
   readonly body: string;
 }
 
-/** Small GETs to engines: bounded in time and size, over kept-alive connections. Rejects when no answer came. */
+/** Small requests to engines: bounded in time and size, over kept-alive connections. Rejects when no answer came. */
 export class HttpGetter {
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 4, maxFreeSockets: 1, timeout: 4000 });
 
   get(address: string, path: string, timeoutMs: number): Promise<HttpAnswer> {
+    return this.#send('GET', address, path, null, timeoutMs);
+  }
+
+  post(address: string, path: string, body: unknown, timeoutMs: number): Promise<HttpAnswer> {
+    return this.#send('POST', address, path, Buffer.from(JSON.stringify(body)), timeoutMs);
+  }
+
+  #send(method: string, address: string, path: string, body: Buffer | null, timeoutMs: number): Promise<HttpAnswer> {
+    const headers = body === null ? {} : { 'content-type': 'application/json', 'content-length': body.length };
     return new Promise((resolve, reject) => {
-      const request = get(`http://${address}${path}`, { agent: this.#agent }, (response) => {
+      const options = { method, headers, agent: this.#agent };
+      const request = httpRequest(`http://${address}${path}`, options, (response) => {
         const chunks: Buffer[] = [];
         let bytes = 0;
         response.on('data', (chunk: Buffer) => {
@@ -27,6 +37,7 @@ export class HttpGetter {
       const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
       request.on('error', reject);
       request.on('close', () => clearTimeout(timer));
+      request.end(body ?? undefined);
     });
   }
 

@@ -9,10 +9,19 @@ import type { Logger } from '../base/log.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { Flight } from '../dispatch/flight.ts';
-import { decisionHeaders, finishFlight, kindOf, questionOf, readRequest, type Question } from '../door/question.ts';
+import {
+  decisionHeaders,
+  finishFlight,
+  kindOf,
+  questionOf,
+  readRequest,
+  withTokens,
+  type Question,
+} from '../door/question.ts';
 import type { DoorMetrics } from '../door/metrics.ts';
 import type { SessionTokens } from '../door/session-token.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import { readBody } from '../api/read-body.ts';
 import { relay } from '../proxy/relay.ts';
 import { sendError, sendJson, type ExtraHeaders } from '../api/respond.ts';
@@ -22,6 +31,7 @@ interface FrontDoorOptions {
   readonly dispatch: Dispatch;
   readonly upstream: Upstream;
   readonly sessions: SessionTokens;
+  readonly tokens: PromptTokens;
   readonly metrics: DoorMetrics;
   readonly log: Logger;
   readonly maxBodyBytes: number;
@@ -63,9 +73,15 @@ export class FrontDoor {
   }
 
   /** Reads a body as the door would and puts the scheduler's question, for those who only want to know. */
-  question(kind: Exclude<RequestKind, 'other'>, body: Buffer, headers: IncomingMessage['headers']): Question {
-    const { dispatch, sessions } = this.#options;
-    return questionOf(parseRequest(kind, body), 'explain', headers, dispatch.fleet, sessions);
+  question(
+    kind: Exclude<RequestKind, 'other'>,
+    body: Buffer,
+    headers: IncomingMessage['headers'],
+    answer: (question: Question) => void,
+  ): void {
+    const { dispatch, sessions, tokens } = this.#options;
+    const parsed = parseRequest(kind, body);
+    withTokens(parsed, tokens, (ids) => answer(questionOf(parsed, 'explain', headers, dispatch.fleet, sessions, ids)));
   }
 
   #serve(incoming: IncomingMessage, response: ServerResponse, path: string): void {
@@ -80,7 +96,14 @@ export class FrontDoor {
       this.#options.maxBodyBytes,
       (body) => {
         try {
-          this.#place(incoming, response, readRequest(kind, body, incoming.headers), requestId);
+          const parsed = readRequest(path, body, incoming.headers);
+          withTokens(parsed, this.#options.tokens, (ids) => {
+            try {
+              this.#place(incoming, response, parsed, requestId, ids);
+            } catch (error) {
+              this.#fail(response, error, extra);
+            }
+          });
         } catch (error) {
           this.#fail(response, error, extra);
         }
@@ -89,9 +112,15 @@ export class FrontDoor {
     );
   }
 
-  #place(incoming: IncomingMessage, response: ServerResponse, parsed: ParsedRequest, requestId: string): void {
+  #place(
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    parsed: ParsedRequest,
+    requestId: string,
+    ids: Uint8Array | null,
+  ): void {
     const { dispatch, sessions } = this.#options;
-    const { request, key } = questionOf(parsed, requestId, incoming.headers, dispatch.fleet, sessions);
+    const { request, key } = questionOf(parsed, requestId, incoming.headers, dispatch.fleet, sessions, ids);
     if (response.destroyed) return;
     const ticket = dispatch.place(request, key, {
       placed: (flight) => this.#relay(incoming, response, parsed, requestId, key, flight),

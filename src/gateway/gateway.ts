@@ -30,7 +30,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const core = await Core.create(options, log, { addresses: (addresses) => upstream.retain(addresses) });
   const { dispatch, metrics, sessions } = core;
   const maxBodyBytes = options.maxBodyBytes ?? defaultMaxBodyBytes;
-  const door = new FrontDoor({ dispatch, upstream, sessions, metrics, log, maxBodyBytes, ready: () => core.ready });
+  const { tokens } = core;
+  const ready = (): boolean => core.ready;
+  const door = new FrontDoor({ dispatch, upstream, sessions, tokens, metrics, log, maxBodyBytes, ready });
 
   const server = await listen((request, response) => door.handle(request, response), {
     host: options.host ?? '127.0.0.1',

@@ -60,8 +60,19 @@ export interface FleetView {
    */
   prefixHash?(tokens: number): number | null;
 
+  /** Adapters at the slot, as its engine says; null where it says nothing of them. */
+  lorasAt?(slot: number): Loras | null;
+
   /** How the look-up behind `cachedTokens` went, for whoever asks why it says 0; absent where nobody looks. */
   prefixLookup?(): PrefixLookup;
+}
+
+/** LoRA adapters at an engine. */
+export interface Loras {
+  readonly running: readonly string[];
+  readonly waiting: readonly string[];
+  /** How many may run at once. */
+  readonly most: number;
 }
 
 export type PrefixLookup = 'match' | 'no match' | 'shorter than one block' | 'nothing stored yet';

@@ -25,7 +25,7 @@ export function containerArgs(template: ContainerTemplate, index: number, contex
   const port = String(context.ports[index]);
   switch (template.program) {
     case 'engine':
-      return ['engine', '--host', '127.0.0.1', '--port', port, ...template.args];
+      return ['engine', '--host', '127.0.0.1', '--port', port, ...kvEventsOn, ...template.args];
     case 'sidecar':
       return ['sidecar', '--host', '127.0.0.1', '--port', port, '--vllm-port', String(context.ports[index + 1])];
     case 'gateway':
@@ -34,6 +34,10 @@ export function containerArgs(template: ContainerTemplate, index: number, contex
       throw new Error(`${template.program} runs in another container's process`);
   }
 }
+
+/** Routers here know exactly what their engines have cached; any port will do, since engines tell which it is. */
+const kvEvents = { enable_kv_cache_events: true, endpoint: 'tcp://127.0.0.1:0', replay_endpoint: 'tcp://127.0.0.1:0' };
+const kvEventsOn = ['--kv-events-config', JSON.stringify(kvEvents)];
 
 function gatewayArgs({ podName, namespace, gateway }: PodContext): string[] {
   const { host, port, adminPort, eppLog, endpoints } = gateway;

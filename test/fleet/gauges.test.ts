@@ -19,6 +19,15 @@ test('vLLM before 0.11 calls the cache by another name', () => {
   assert.equal(readGauges('vllm:gpu_cache_usage_perc{a="b"} 0.25\n')?.kvUsage, 0.25);
 });
 
+test('vLLM: adapters are those of the newest series, whatever else is left on the page', () => {
+  const metrics = `vllm:num_requests_running 1
+vllm:lora_requests_info{max_lora="2",running_lora_adapters="",waiting_lora_adapters=""} 1.7954228586933916e+09
+vllm:lora_requests_info{max_lora="2",running_lora_adapters="lora-b,lora-a",waiting_lora_adapters="lora-c"} 1.7954228599718425e+09
+vllm:lora_requests_info{max_lora="2",running_lora_adapters="lora-a",waiting_lora_adapters="lora-a"} 1.7954228559803863e+09
+`;
+  assert.deepEqual(readGauges(metrics)?.loras, { running: ['lora-b', 'lora-a'], waiting: ['lora-c'], most: 2 });
+});
+
 test('SGLang: series by priority are parts of the total, not more', () => {
   const text = `sglang:num_queue_reqs{model_name="m",priority=""} 5.0
 sglang:num_queue_reqs{model_name="m",priority="1"} 5.0

@@ -1,61 +1,27 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import OpenAI from 'openai';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { eventually, freePort, repository, runCommand } from '../support/command.ts';
+import { eventually, freePort } from '../support/command.ts';
 import { complete, getJson, startStack } from '../support/stack.ts';
 import { prompt1, prompt2 } from '../support/walkthrough-prompts.ts';
 import { makeTinyModel } from './make-tiny-model.ts';
+import { startVllm, type Vllm } from './start-vllm.ts';
 
 /** A real vLLM (CPU build, a two-layer model without weights) behind the gateway. */
 const folder = mkdtempSync(join(tmpdir(), 'signalbox-vllm-'));
-const log = join(folder, 'vllm.log');
-let engine: ChildProcess;
+let engine: Vllm | undefined;
 let engineUrl: string;
 
 before(async () => {
-  const installed = await runCommand('sh', [join(repository, 'test/vllm/install.sh')]);
-  assert.equal(installed.status, 0, installed.stderr);
   makeTinyModel(join(folder, 'tiny'));
-  const port = await freePort();
-  engineUrl = `http://127.0.0.1:${port}`;
-  engine = spawn(
-    join(installed.stdout.trim(), 'bin/python'),
-    ['-m', 'vllm.entrypoints.openai.api_server', '--model', join(folder, 'tiny'), '--served-model-name', 'tiny']
-      .concat(['--load-format', 'dummy', '--dtype', 'float32', '--enforce-eager', '--seed', '0'])
-      .concat(['--max-model-len', '2048', '--block-size', '32', '--enable-prefix-caching'])
-      .concat(['--enable-prompt-tokens-details', '--host', '127.0.0.1', '--port', `${port}`]),
-    {
-      env: {
-        ...process.env,
-        HF_HUB_OFFLINE: '1',
-        VLLM_CPU_KVCACHE_SPACE: '1',
-        VLLM_CPU_OMP_THREADS_BIND: 'nobind',
-        VLLM_NO_USAGE_STATS: '1',
-        DO_NOT_TRACK: '1',
-        OMP_NUM_THREADS: '1',
-      },
-      stdio: ['ignore', 'pipe', 'pipe'],
-      detached: true, // its own process group: its workers outlive it
-    },
-  );
-  const output = createWriteStream(log);
-  engine.stdout?.pipe(output);
-  engine.stderr?.pipe(output);
-  await eventually('vLLM answers /health', 300_000, async () => {
-    if (engine.exitCode !== null) throw new Error(`vLLM ended:\n${readFileSync(log, 'utf8').slice(-4000)}`);
-    const response = await fetch(`${engineUrl}/health`).catch(() => null);
-    return response?.ok === true ? true : null;
-  });
+  engine = await startVllm(folder, 'vllm', await freePort(), []);
+  engineUrl = engine.url;
 });
 
-after(() => {
-  if (engine?.pid !== undefined) process.kill(-engine.pid, 'SIGKILL');
-});
+after(() => engine?.kill());
 
 test('a real vLLM behind --endpoint serves both prompts, with a hit on the second', async (t) => {
   const stack = await startStack(t, ['./signalbox'], ['--endpoint', engineUrl]);

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Engine } from './engine.ts';
 
-const unlogged = new Set(['/metrics', '/health', '/ping']);
+/** What routers ask again and again. */
+const unlogged = new Set(['/metrics', '/health', '/ping', '/kv_event_sources', '/tokenize']);
 
 /** uvicorn's line for a request. */
 export function logAccess(log: (line: string) => void, request: IncomingMessage, response: ServerResponse): void {

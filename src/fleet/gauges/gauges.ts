@@ -1,3 +1,4 @@
+import type { Loras } from '../../scheduler/view.ts';
 import { llamaCppGauges } from './llama-cpp.ts';
 import { sglangGauges } from './sglang.ts';
 import { vllmGauges } from './vllm.ts';
@@ -10,6 +11,8 @@ export interface Gauges {
   readonly kvUsage: number;
   /** Tokens its KV cache holds. */
   readonly kvCapacityTokens: number;
+  /** Its adapters; absent where it says nothing of them. */
+  readonly loras?: Loras;
 }
 
 /** Reads an engine's `/metrics` (Prometheus text format), whichever engine it is; null when none of ours. */

@@ -1,14 +1,17 @@
+import type { Loras } from '../../scheduler/view.ts';
 import type { Gauges } from './gauges.ts';
 import { firstKnown, mean, samples, sum } from './prometheus-text.ts';
 
 /** vLLM; `gpu_cache_usage_perc` is the name up to 0.10. Data-parallel engines are label sets: counts add up. */
 export function vllmGauges(text: string): Gauges | null {
   if (!text.includes('vllm:')) return null;
+  const loras = lorasOf(text);
   return {
     waiting: sum(text, 'vllm:num_requests_waiting'),
     running: sum(text, 'vllm:num_requests_running'),
     kvUsage: firstKnown(mean(text, 'vllm:kv_cache_usage_perc'), mean(text, 'vllm:gpu_cache_usage_perc')),
     kvCapacityTokens: capacityTokens(text),
+    ...(loras === null ? {} : { loras }),
   };
 }
 
@@ -19,4 +22,21 @@ function capacityTokens(text: string): number {
     return label('num_gpu_blocks') * label('block_size');
   });
   return engines.length === 0 ? NaN : engines.reduce((sum, tokens) => sum + tokens, 0);
+}
+
+/** The value is the time at which it was so: what was before stays on the page for ever. */
+function lorasOf(text: string): Loras | null {
+  const latest = samples(text, 'vllm:lora_requests_info').reduce<{ labels: string; value: number } | null>(
+    (last, sample) => (last === null || sample.value > last.value ? sample : last),
+    null,
+  );
+  if (latest === null) return null;
+  const label = (name: string): string => new RegExp(`[{,]${name}="([^"]*)"`).exec(latest.labels)?.[1] ?? '';
+  const names = (text: string): string[] =>
+    text.split(',').flatMap((name) => (name.trim() === '' ? [] : [name.trim()]));
+  return {
+    running: names(label('running_lora_adapters')),
+    waiting: names(label('waiting_lora_adapters')),
+    most: Number(label('max_lora')) || 0,
+  };
 }

@@ -194,7 +194,8 @@ export class PrefixIndex {
 
   /** The slot's engine says that it has the first `count` of these blocks. */
   store(hashes: BlockHashes, count: number, slot: number, inSlowerTier: boolean): void {
-    this.#addAll(hashes, count, slot, inSlowerTier ? slower : stored);
+    // What its engine says needs no guess beside it, and no second word when it is no longer so.
+    this.#addAll(hashes, count, slot, inSlowerTier ? slower : stored, sent | young | confirmed);
   }
 
   /** The slot's engine says that it has a block no longer; whether it still has it in another tier. */
@@ -228,7 +229,7 @@ export class PrefixIndex {
   }
 
   #send(hashes: BlockHashes, slot: number, tokensPerBlock: number, planes: number): void {
-    const newBlocks = this.#addAll(hashes, hashes.low.length, slot, planes);
+    const newBlocks = this.#addAll(hashes, hashes.low.length, slot, planes, 0);
     const capacity = this.#capacityTokens.get(slot);
     if (capacity === undefined) return;
     const youngTokens = (this.#youngTokens.get(slot) ?? 0) + newBlocks * tokensPerBlock;
@@ -240,8 +241,11 @@ export class PrefixIndex {
     this.#youngTokens.set(slot, 0);
   }
 
-  /** Puts the slot into `planes` of each block; how many of them were not young there. */
-  #addAll(hashes: BlockHashes, count: number, slot: number, planes: number): number {
+  /**
+   * Puts the slot into the planes `added` of each block and takes it out of `removed`; how many of the blocks were not
+   * young there. Where its engine says that it has a block, that it was sent there adds nothing.
+   */
+  #addAll(hashes: BlockHashes, count: number, slot: number, added: number, removed: number): number {
     const sets = this.#sets;
     if (slot >= sets.words * 32) {
       sets.widen(slot);
@@ -271,8 +275,9 @@ export class PrefixIndex {
       if (set !== from || evictions !== this.#evictions) {
         evictions = this.#evictions;
         from = set;
-        isNew = !sets.has(set, slot, plane.young);
-        to = sets.changed(set, slot, planes, 0);
+        const isTold = (added & sent) !== 0 && (sets.has(set, slot, plane.stored) || sets.has(set, slot, plane.slower));
+        isNew = !isTold && !sets.has(set, slot, plane.young);
+        to = isTold ? set : sets.changed(set, slot, added, removed);
       }
       if (isNew) newBlocks++;
       if (to === set) continue;

@@ -29,7 +29,9 @@ import { kthenaLeastRequestScorer } from './scorers/kthena-least-request-scorer.
 import { kvCacheUtilizationScorer } from './scorers/kv-cache-utilization-scorer.ts';
 import { kvPressureCost } from './scorers/kv-pressure-cost.ts';
 import { lmetricScorer } from './scorers/lmetric-scorer.ts';
+import { kvcacheAwareScorer } from './scorers/kvcache-aware-scorer.ts';
 import { loadAwareScorer } from './scorers/load-aware-scorer.ts';
+import { loraAffinityScorer } from './scorers/lora-affinity-scorer.ts';
 import { noHitLruScorer } from './scorers/no-hit-lru-scorer.ts';
 import { ownPrefillCost } from './scorers/own-prefill-cost.ts';
 import { prebleScorer } from './scorers/preble-scorer.ts';
@@ -67,8 +69,10 @@ export const plugins: readonly PluginDefinition[] = [
   kthenaLeastRequestScorer,
   kvCacheUtilizationScorer,
   kvPressureCost,
+  kvcacheAwareScorer,
   lmetricScorer,
   loadAwareScorer,
+  loraAffinityScorer,
   noHitLruScorer,
   ownPrefillCost,
   prebleScorer,

@@ -10,18 +10,8 @@ import { Fleet } from '../../../src/fleet/fleet.ts';
 import { HttpGetter } from '../../../src/fleet/http-get.ts';
 import { KvEvents } from '../../../src/fleet/kv-events/kv-events.ts';
 import { tokenKeyOf } from '../../../src/fleet/prefix-index/prefix-key.ts';
+import { kvEventsOn } from '../../support/kv-events.ts';
 import { model, postJson, silent, startEngine, until } from '../../support/fleet-under-test.ts';
-
-const config: KvEventsConfig = {
-  enable_kv_cache_events: true,
-  publisher: 'zmq',
-  endpoint: 'tcp://127.0.0.1:0',
-  replay_endpoint: 'tcp://127.0.0.1:0',
-  buffer_steps: 10_000,
-  hwm: 100_000,
-  max_queue_size: 100_000,
-  topic: 'kv@here@toy',
-};
 
 /** A fleet that follows the events of these engines; how far the first one is known. */
 function follow(t: TestContext, addresses: readonly string[]) {
@@ -54,7 +44,7 @@ const addressOf = (url: string): string => url.replace('http://', '');
 
 for (const kvEventsFormat of ['map', 'array'] as const) {
   test(`what an engine has cached is known from its events (${kvEventsFormat}), also from before, as it says itself`, async (t) => {
-    const engine = await startEngine(t, { kvEvents: config, kvEventsFormat });
+    const engine = await startEngine(t, { kvEvents: kvEventsOn, kvEventsFormat });
     await complete(engine.url, prompt(0));
     const { cachedTokens, complete: known, events } = follow(t, [addressOf(engine.url)]);
     await known();
@@ -72,7 +62,7 @@ for (const kvEventsFormat of ['map', 'array'] as const) {
 }
 
 test('evicted blocks are not counted on', async (t) => {
-  const engine = await startEngine(t, { kvEvents: config, kvCacheTokens: 40 * 16 });
+  const engine = await startEngine(t, { kvEvents: kvEventsOn, kvCacheTokens: 40 * 16 });
   const { cachedTokens, complete: known } = follow(t, [addressOf(engine.url)]);
   await known();
   for (let i = 0; i < 12; i++) await complete(engine.url, prompt(i * 37, 160));
@@ -84,7 +74,7 @@ test('evicted blocks are not counted on', async (t) => {
 });
 
 test('block sizes may differ from endpoint to endpoint', async (t) => {
-  const engines = await Promise.all([16, 32].map((blockSize) => startEngine(t, { kvEvents: config, blockSize })));
+  const engines = await Promise.all([16, 32].map((blockSize) => startEngine(t, { kvEvents: kvEventsOn, blockSize })));
   const { fleet, cachedTokens } = follow(
     t,
     engines.map(({ url }) => addressOf(url)),
@@ -95,13 +85,13 @@ test('block sizes may differ from endpoint to endpoint', async (t) => {
 });
 
 test('a restarted engine is known anew, at other ports and with an empty cache', async (t) => {
-  const first = await startEngine(t, { kvEvents: config });
+  const first = await startEngine(t, { kvEvents: kvEventsOn });
   const { fleet, cachedTokens, complete: known } = follow(t, [addressOf(first.url)]);
   await known();
   await complete(first.url, prompt(0));
   await until(() => cachedTokens(prompt(0)) > 0);
   await first.close();
-  const second = await startEngine(t, { kvEvents: config, port: first.port });
+  const second = await startEngine(t, { kvEvents: kvEventsOn, port: first.port });
   fleet.failed(0, 'connect', performance.now()); // as the watch or a request would find
   assert.equal(cachedTokens(prompt(0)), 0);
   fleet.succeeded(0);
@@ -136,7 +126,7 @@ async function lossyRelay(t: TestContext, target: number) {
 }
 
 test('lost messages and lost connections are noticed, and healed by replay', async (t) => {
-  const engine = await startEngine(t, { kvEvents: config });
+  const engine = await startEngine(t, { kvEvents: kvEventsOn });
   const published = (await (await fetch(`${engine.url}/kv_event_sources`)).json()) as Record<string, KvEventsConfig>;
   const { endpoint, replay_endpoint: replayEndpoint } = published['0']!;
   const relay = await lossyRelay(t, Number(endpoint.split(':').at(-1)));

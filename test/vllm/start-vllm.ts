@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createWriteStream, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { eventually, repository, runCommand } from '../support/command.ts';
+
+/** A running vLLM. */
+export interface Vllm {
+  readonly url: string;
+  /** Ends it and its workers at once. */
+  kill(): void;
+}
+
+/** Starts a real vLLM (CPU build) with the toy model in `folder`; resolves when it answers. */
+export async function startVllm(
+  folder: string,
+  name: string,
+  port: number,
+  moreArgs: readonly string[],
+): Promise<Vllm> {
+  const installed = await runCommand('sh', [join(repository, 'test/vllm/install.sh')]);
+  assert.equal(installed.status, 0, installed.stderr);
+  const log = join(folder, `${name}.log`);
+  const url = `http://127.0.0.1:${port}`;
+  const engine = spawn(
+    join(installed.stdout.trim(), 'bin/python'),
+    ['-m', 'vllm.entrypoints.openai.api_server', '--model', join(folder, 'tiny'), '--served-model-name', 'tiny']
+      .concat(['--load-format', 'dummy', '--dtype', 'float32', '--enforce-eager', '--seed', '0'])
+      .concat(['--max-model-len', '2048', '--block-size', '32', '--enable-prefix-caching'])
+      .concat(['--enable-prompt-tokens-details', '--host', '127.0.0.1', '--port', `${port}`, ...moreArgs]),
+    {
+      env: {
+        ...process.env,
+        HF_HUB_OFFLINE: '1',
+        VLLM_CPU_KVCACHE_SPACE: '1',
+        VLLM_CPU_OMP_THREADS_BIND: 'nobind',
+        VLLM_NO_USAGE_STATS: '1',
+        DO_NOT_TRACK: '1',
+        OMP_NUM_THREADS: '1',
+      },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true, // its own process group: its workers outlive it
+    },
+  );
+  const output = createWriteStream(log);
+  engine.stdout.pipe(output);
+  engine.stderr.pipe(output);
+  const kill = (): void => {
+    if (engine.pid === undefined || engine.exitCode !== null) return;
+    try {
+      process.kill(-engine.pid, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  };
+  try {
+    await eventually(`${name} answers /health`, 400_000, async () => {
+      if (engine.exitCode !== null) throw new Error(`vLLM ended:\n${readFileSync(log, 'utf8').slice(-4000)}`);
+      const response = await fetch(`${url}/health`).catch(() => null);
+      return response?.ok === true ? true : null;
+    });
+  } catch (error) {
+    kill();
+    throw error;
+  }
+  return { url, kill };
+}
