@@ -4,9 +4,10 @@ import { foreignFlags, goDurationMs } from '../compat/llm-d-flags.ts';
 import type { EppOptions } from '../epp/epp.ts';
 import { portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
 import { addKubernetesFlags, kubernetesSource, switched, type KubernetesFlags } from './kubernetes-source.ts';
+import { kvEventsOf, withKvEventsOptions, type KvEventsFlags } from './kv-events-options.ts';
 import { untilSignalled } from './signals.ts';
 
-interface Flags extends KubernetesFlags {
+interface Flags extends KubernetesFlags, KvEventsFlags {
   host: string;
   grpcPort: number;
   grpcHealthPort: number;
@@ -81,6 +82,7 @@ export function eppCommand(): Command {
     .addOption(
       new Option('--ha-enable-leader-election [bool]').default(false).preset(true).argParser(switched).hideHelp(),
     );
+  withKvEventsOptions(command);
   for (const { name } of foreignFlags) command.addOption(new Option(`--${name} [value]`).hideHelp());
   return command.action((flags: Flags, self: Command) => runEpp(flags, self));
 }
@@ -127,6 +129,7 @@ function optionsOf(flags: Flags): EppOptions {
     journalFolderBytes: flags.journalMaxBytes,
     ...(journal === undefined ? {} : { journalFolder: journal }),
     ...(shadow === undefined ? {} : { shadows: shadow }),
+    ...kvEventsOf(flags),
     ...(endpointsFile === undefined ? {} : { endpointsFile }),
     ...(kubernetes === null ? {} : { kubernetes }),
     metricsAuth: flags.metricsEndpointAuth,

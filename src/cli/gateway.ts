@@ -2,9 +2,10 @@ import { Command, Option } from 'commander';
 import type { GatewayOptions } from '../gateway/gateway.ts';
 import { portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
 import { addKubernetesFlags, kubernetesSource, type KubernetesFlags } from './kubernetes-source.ts';
+import { kvEventsOf, withKvEventsOptions, type KvEventsFlags } from './kv-events-options.ts';
 import { untilSignalled } from './signals.ts';
 
-interface Flags extends KubernetesFlags {
+interface Flags extends KubernetesFlags, KvEventsFlags {
   host: string;
   port: number;
   adminPort: number;
@@ -29,7 +30,7 @@ export function gatewayCommand(): Command {
     .option('--admin-port <port>', 'port of the admin API and metrics', portNumber, 8081)
     .option('--endpoint <url...>', 'engines to place requests on, as http://host:port')
     .option('--endpoints-file <file>', 'file that lists endpoints; watched');
-  return addKubernetesFlags(command)
+  return withKvEventsOptions(addKubernetesFlags(command))
     .addOption(
       new Option(
         '--config-file <file>',
@@ -73,6 +74,7 @@ function optionsOf(flags: Flags): GatewayOptions {
   return {
     ...rest,
     verbosity,
+    ...kvEventsOf(flags),
     ...(endpoint === undefined ? {} : { endpoints: endpoint }),
     journalFolderBytes: journalMaxBytes,
     ...(journal === undefined ? {} : { journalFolder: journal }),

@@ -45,6 +45,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./top.ts')).topCommand(),
   },
   {
+    name: 'doctor',
+    summary: 'check engines end to end: caching, KV events, tokens, predictions',
+    load: async () => (await import('./doctor.ts')).doctorCommand(),
+  },
+  {
     name: 'gateway',
     summary: 'run the OpenAI-compatible gateway with the scheduler in it',
     load: async () => (await import('./gateway.ts')).gatewayCommand(),

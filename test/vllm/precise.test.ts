@@ -33,7 +33,7 @@ before(async () => {
   ports = [];
   for (let i = 0; i < 2; i++)
     ports.push({ http: await freePort(), events: await freePort(), replay: await freePort() });
-  engines.push(await start(0), await start(1));
+  engines.push(...(await Promise.all([start(0), start(1)])));
 });
 
 after(() => engines.forEach((engine) => engine.kill()));
