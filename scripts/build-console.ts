@@ -3,9 +3,10 @@
  * into that folder. Without one into a cache named by what it is built from, unless it is there; prints where.
  */
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { filesBelow, readSource, root } from './lib/source-files.ts';
 
 const keptBuilds = 4;
@@ -18,16 +19,20 @@ async function build(out: string): Promise<void> {
   const building = `${out}.${process.pid}`;
   rmSync(building, { recursive: true, force: true });
   mkdirSync(building, { recursive: true });
-  const write = (name: string, ending: string, text: string): string => {
-    const file = `${name}-${createHash('sha256').update(text).digest('hex').slice(0, 12)}.${ending}`;
+  /** As it is, and as browsers take it. */
+  const write = (file: string, text: string): string => {
     writeFileSync(join(building, file), text);
+    writeFileSync(join(building, `${file}.br`), brotliCompressSync(text));
+    writeFileSync(join(building, `${file}.gz`), gzipSync(text));
     return file;
   };
+  const named = (name: string, ending: string, text: string): string =>
+    write(`${name}-${createHash('sha256').update(text).digest('hex').slice(0, 12)}.${ending}`, text);
   const page = readSource('src/console/index.html')
-    .replace('console.js', write('console', 'js', script))
-    .replace('console.css', write('console', 'css', style));
-  writeFileSync(join(building, 'index.html'), page);
-  copyFileSync(join(root, 'src/console/icon.svg'), join(building, 'icon.svg'));
+    .replace('console.js', named('console', 'js', script))
+    .replace('console.css', named('console', 'css', style));
+  write('index.html', page);
+  write('icon.svg', readSource('src/console/icon.svg'));
   rmSync(out, { recursive: true, force: true });
   try {
     renameSync(building, out);

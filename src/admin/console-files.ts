@@ -3,7 +3,6 @@ import { readdir, readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { extname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { brotliCompress, gzip } from 'node:zlib';
 import { messageOf } from '../base/errors.ts';
 
 interface ServedFile {
@@ -107,9 +106,9 @@ async function readFiles(): Promise<ReadonlyMap<string, ServedFile>> {
   const folder = await builtFolder();
   const names = (await readdir(folder)).filter((name) => extname(name) in types);
   const files = names.map(async (name): Promise<[string, ServedFile]> => {
-    const plain = await readFile(join(folder, name));
-    const [br, gz] = await Promise.all([promisify(brotliCompress)(plain), promisify(gzip)(plain)]);
-    return [name, { type: types[extname(name)]!, plain, br, gzip: gz }];
+    const path = join(folder, name);
+    const [plain, br, gzip] = await Promise.all([path, `${path}.br`, `${path}.gz`].map((one) => readFile(one)));
+    return [name, { type: types[extname(name)]!, plain: plain!, br: br!, gzip: gzip! }];
   });
   return new Map(await Promise.all(files));
 }

@@ -146,6 +146,7 @@ Try, in another terminal:
   curl ${gatewayUrl}/v1/completions -H 'Content-Type: application/json' \\
     -d '${JSON.stringify(body)}'
   ${self()} explain${namespace}     # why it went where it went
+  ${adminUrl}/     # all of it in a browser: the console
   ${self()} get pods${namespace}
   ${self()} load${namespace}        # the same under traffic
   ${self()} top${namespace}         # watch it

@@ -4,7 +4,7 @@ import { before, test } from 'node:test';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { repository, runCommand, temporaryFolder } from '../support/command.ts';
-import { complete, startStack } from '../support/stack.ts';
+import { assertConsole, complete, startStack } from '../support/stack.ts';
 import { prompt1, walkthroughModel } from '../support/walkthrough-prompts.ts';
 
 /** What a new user does: clone, run the first command. Nothing of this checkout's node_modules is there. */
@@ -44,6 +44,7 @@ test('a fresh clone brings the system up and answers', async (t) => {
   const answer = await complete(stack.url, walkthroughModel, prompt1, 16);
   assert.equal(answer.status, 200);
   assert.ok((answer.body.choices[0]?.text ?? '').length > 0);
+  await assertConsole(stack.adminUrl);
 });
 
 test('the checkout stays clean after its first run', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { repository, runCommand } from '../support/command.ts';
-import { complete, startStack } from '../support/stack.ts';
+import { assertConsole, complete, startStack } from '../support/stack.ts';
 import { prompt1, prompt2, walkthroughModel } from '../support/walkthrough-prompts.ts';
 
 test('npm pack gives a package whose `npx signalbox up` works', async (t) => {
@@ -22,6 +22,7 @@ test('npm pack gives a package whose `npx signalbox up` works', async (t) => {
   assert.equal((await complete(stack.url, walkthroughModel, prompt1, 8)).status, 200);
   const second = await complete(stack.url, walkthroughModel, prompt2, 8);
   assert.ok((second.body.usage.prompt_tokens_details?.cached_tokens ?? 0) > 0);
+  await assertConsole(stack.adminUrl);
   const explained = await stack.signalbox('explain', 'last');
   assert.equal(explained.status, 0, explained.stderr);
   assert.match(explained.stdout, /prefix-aware-scorer/);

@@ -48,6 +48,14 @@ export async function complete(url: string, model: string, prompt: string, maxTo
   return { status: response.status, headers: response.headers, body: (await response.json()) as Completion['body'] };
 }
 
+/** Fails unless the console's page and all that it names are served. */
+export async function assertConsole(adminUrl: string): Promise<void> {
+  const page = await (await fetch(adminUrl)).text();
+  const assets = [...page.matchAll(/"(\/assets\/[^"]+)"/g)].map(([, path]) => path!);
+  assert.equal(assets.length, 2, page);
+  for (const path of assets) assert.equal((await fetch(adminUrl + path)).status, 200, path);
+}
+
 export async function getJson<Body>(url: string): Promise<Body> {
   const response = await fetch(url);
   assert.equal(response.status, 200, `${url}: ${response.status}`);

@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { useShortcuts } from '../keys.ts';
 import { useFeed } from '../live/use-feed.ts';
 import { Latest } from './latest.tsx';
@@ -12,6 +12,8 @@ export function FleetPage() {
   const [order, setOrder] = useState<EndpointOrder>('name');
   const next = (): void => setOrder(endpointOrders[(endpointOrders.indexOf(order) + 1) % endpointOrders.length]!);
   useShortcuts([{ keys: ['s'], does: 'sort the endpoints by the next column', run: next }]);
+  // They ask for themselves, and are not drawn anew with every decision.
+  const charts = useMemo(() => <PoolCharts />, []);
   if (endpoints === null) return <p class="empty">Asking the gateway …</p>;
   return (
     <>
@@ -28,7 +30,7 @@ export function FleetPage() {
         />
       )}
       <Latest rows={decisions.rows} />
-      <PoolCharts />
+      {charts}
     </>
   );
 }

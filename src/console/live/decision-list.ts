@@ -13,7 +13,9 @@ export class DecisionList {
   /** Oldest first. The array is a new one after every change. */
   get rows(): readonly DecisionRowJson[] {
     if (!this.#isSorted) {
-      this.#rows = [...this.#byId.values()].sort((a, b) => compare(a, b));
+      this.#rows = [...this.#byId.values()];
+      // They come nearly in order: most often there is nothing to sort.
+      if (this.#rows.some((row, at) => at > 0 && compare(this.#rows[at - 1]!, row) > 0)) this.#rows.sort(compare);
       this.#isSorted = true;
     }
     return this.#rows;

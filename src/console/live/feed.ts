@@ -100,8 +100,10 @@ class Feed {
         ask<PoliciesJson>('/api/policies'),
       ]);
       Object.assign(this, { endpoints, admission, policy });
-      if (this.#hasGap) await this.#catchUp();
       this.answeredAtMs = Date.now();
+      // What is at hand is shown before what takes longer.
+      this.#changed();
+      if (this.#hasGap) await this.#catchUp();
       this.trouble = null;
       this.#failures = 0;
     } catch (error) {
