@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { goDurationMs } from '../compat/llm-d-flags.ts';
 
 export function wholeNumber(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
@@ -27,4 +28,11 @@ export function positiveNumber(text: string): number {
 /** `8000` or `8000,8001`. */
 export function portList(text: string): number[] {
   return text.split(',').map(portNumber);
+}
+
+/** In milliseconds. */
+export function duration(text: string): number {
+  const ms = goDurationMs(text);
+  if (ms !== null) return ms;
+  throw new InvalidArgumentError('expected a duration, e.g. 30s or 1m30s.');
 }

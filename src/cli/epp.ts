@@ -1,8 +1,8 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
-import { foreignFlags, goDurationMs } from '../compat/llm-d-flags.ts';
+import { foreignFlags } from '../compat/llm-d-flags.ts';
 import type { EppOptions } from '../epp/epp.ts';
-import { portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
+import { duration, portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
 import { addKubernetesFlags, kubernetesSource, switched, type KubernetesFlags } from './kubernetes-source.ts';
 import { kvEventsOf, withKvEventsOptions, type KvEventsFlags } from './kv-events-options.ts';
 import { untilSignalled } from './signals.ts';
@@ -22,6 +22,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   maxBodyBytes: number;
   fallbacks: number;
   conformance?: true;
+  canary?: true;
   drainTimeout: number;
   verbosity: number;
   v?: number;
@@ -78,6 +79,7 @@ export function eppCommand(): Command {
       positiveWholeNumber,
       256 * 1024 * 1024,
     )
+    .option('--canary', 'an endpoint that was out must answer one token before it is used again')
     .option('--session-key-file <file>', 'key that signs session tokens, when several EPPs share them')
     .addOption(
       new Option('--ha-enable-leader-election [bool]').default(false).preset(true).argParser(switched).hideHelp(),
@@ -123,6 +125,7 @@ function optionsOf(flags: Flags): EppOptions {
     observeStreams: flags.observeStreams,
     fallbacks: flags.fallbacks,
     conformance: flags.conformance ?? false,
+    canary: flags.canary ?? false,
     maxBodyBytes: flags.maxBodyBytes,
     verbosity: flags.v ?? flags.verbosity,
     ...(endpoint === undefined ? {} : { endpoints: endpoint }),
@@ -147,10 +150,4 @@ function optionsOf(flags: Flags): EppOptions {
 /** Go's flags take `-v=4` too. */
 function level(text: string): number {
   return wholeNumber(text.replace(/^=/, ''));
-}
-
-function duration(text: string): number {
-  const ms = goDurationMs(text);
-  if (ms === null) throw new InvalidArgumentError('expected a duration, e.g. 30s or 1m30s.');
-  return ms;
 }

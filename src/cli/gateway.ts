@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { GatewayOptions } from '../gateway/gateway.ts';
-import { portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
+import { duration, portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
 import { addKubernetesFlags, kubernetesSource, type KubernetesFlags } from './kubernetes-source.ts';
 import { kvEventsOf, withKvEventsOptions, type KvEventsFlags } from './kv-events-options.ts';
 import { untilSignalled } from './signals.ts';
@@ -20,6 +20,9 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   sessionKeyFile?: string;
   journal?: string;
   journalMaxBytes: number;
+  continuation: boolean;
+  canary?: boolean;
+  drainTimeout: number;
 }
 
 export function gatewayCommand(): Command {
@@ -56,6 +59,9 @@ export function gatewayCommand(): Command {
       positiveWholeNumber,
       256 * 1024 * 1024,
     )
+    .option('--no-continuation', 'end streams that break with an error event, rather than go on with them elsewhere')
+    .option('--canary', 'an endpoint that was out must answer one token before it is used again')
+    .option('--drain-timeout <duration>', 'how long requests may go on after SIGTERM, e.g. 30s', duration, 30_000)
     .option('--session-key-file <file>', 'key that signs session tokens, when several gateways share them')
     .action(async (flags: Flags) => {
       const options = optionsOf(flags);
@@ -64,7 +70,7 @@ export function gatewayCommand(): Command {
       // What does not validate is in the log, and changes nothing.
       process.on('SIGHUP', () => void gateway.reload().catch(() => undefined));
       await untilSignalled();
-      await gateway.close();
+      await gateway.close(flags.drainTimeout);
     });
 }
 

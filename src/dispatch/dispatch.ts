@@ -17,6 +17,7 @@ import type { FleetView } from '../scheduler/view.ts';
 import { Arrivals } from './arrivals.ts';
 import { Flight } from './flight.ts';
 import { Shadows, type ShadowOptions } from './shadows.ts';
+import { RetryBudget } from './retry-budget.ts';
 import { Holding, type Reserved, type Wait } from './holding.ts';
 import { anyCaller, type SchedulingRequest } from '../scheduler/request.ts';
 
@@ -86,6 +87,7 @@ export class Dispatch {
   /** What became of the requests that came, counted since the start. */
   readonly arrivals = new Arrivals();
   readonly shadows: Shadows;
+  readonly retries = new RetryBudget();
   readonly #random: Random;
   readonly #idPrefix: string;
   readonly #holding: Holding<Asked>;
@@ -245,11 +247,13 @@ export class Dispatch {
     const caller = request.caller ?? anyCaller;
     this.#holding.charge(caller, request.promptTokens - decision.predicted.cachedTokens);
     for (const [index, plugin] of policy.stateful.entries()) plugin.commit?.(states[index], decision);
+    this.retries.placed(this.fleet.ledger.total);
     handlers.placed(
       new Flight(decision, request, key, picked, {
         fleet: this.fleet,
         journal: this.journal,
         clock: this.clock,
+        mayRetry: () => this.retries.take(),
         pickAnother: (tried) => this.#another(policy, states, request, key, new Set([...tried, ...excluded])),
         finished: (outcome) => {
           this.#holding.charge(caller, (outcome.completionTokens ?? 0) * outputTokenWeight);

@@ -8,6 +8,7 @@ import type { Decision } from '../scheduler/decision.ts';
 import type { Endpoint } from '../scheduler/endpoint.ts';
 import type { Outcome } from '../scheduler/plugin.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
+import { patienceMs } from './patience.ts';
 
 /** Why an attempt came to nothing. `busy` says nothing against the endpoint. */
 type AttemptFailure = Failure | 'busy';
@@ -32,12 +33,20 @@ interface FlightContext {
   readonly journal: Journal;
   readonly clock: Clock;
   pickAnother(tried: ReadonlySet<number>): { slot: number; cachedTokens: number } | null;
+  /** Whether the pool bears one more try that reaches an engine. */
+  mayRetry(): boolean;
   finished(outcome: Outcome): void;
   /** An endpoint has less to do than before. */
   freed(): void;
 }
 
-const attemptLimit = 5;
+/** Attempts in a row from which nothing reached the client: what kills an engine must not go round all of them. */
+const fruitlessLimit = 5;
+const attemptLimit = 20;
+/** Shorter silences say nothing of an endpoint. */
+const suspiciousMs = 500;
+/** An endpoint that is no longer listed gets no more than this: it may have been told to stop. */
+const unlistedPatienceMs = 3000;
 
 /** A placed request on its way: its attempts, one after another, until it finishes. */
 export class Flight {
@@ -46,10 +55,16 @@ export class Flight {
   readonly #key: PrefixKey;
   readonly #context: FlightContext;
   readonly #startedAtMs: number;
+  /** Where it was tried since something last reached the client. */
   readonly #tried = new Set<number>();
+  #fruitless = 0;
+  /** Tokens of the answer that the client had when an attempt broke. */
+  #saidTokens = 0;
   #endpoint: Endpoint;
   #placement: Placement;
   #firstTokenAtMs: number | null = null;
+  /** Whether the current attempt has begun to answer. */
+  #answering = false;
   /** The head of the answer that began; what came of it stands in the ending. */
   #answeredStatus: number | null = null;
   #finished = false;
@@ -69,28 +84,59 @@ export class Flight {
     return this.#endpoint;
   }
 
+  /** Whether the current endpoint's engine knows how to go on with a chat's last message. */
+  get continuesChats(): boolean {
+    return this.#context.fleet.continuesChats(this.#placement.slot);
+  }
+
   /**
-   * The current attempt failed before the client got anything. Gives another endpoint, counted, or null when none is
-   * left. Each is tried once; one whose only fault is a connection that went stale gets a second try when alone.
+   * The current attempt came to nothing, or broke after `saidTokens` of its answer had reached the client. Gives another
+   * endpoint, counted, or null when none is left. Each is tried once, and again when more has reached the client since;
+   * one whose only fault is a lost connection gets a second try when alone.
    */
-  retry(status: number | null, failure: AttemptFailure, reason: string): Endpoint | null {
+  retry(status: number | null, failure: AttemptFailure, reason: string, saidTokens = 0): Endpoint | null {
     const { fleet, clock } = this.#context;
     const { slot } = this.#placement;
-    this.#mark(status, reason);
-    fleet.withdraw(this.#placement, clock.nowMs());
+    this.#mark(status ?? (this.#answering ? 502 : null), reason);
+    if (this.#answering && this.#request.streaming) fleet.ledger.close(this.#placement.entry, clock.nowMs());
+    else fleet.withdraw(this.#placement, clock.nowMs());
+    this.#answering = false;
     this.#context.freed();
-    if (failure === 'busy') fleet.suspect(slot);
+    if (failure === 'busy') fleet.busy(slot, clock.nowMs());
     else fleet.failed(slot, failure, clock.nowMs());
-    const { attempts } = this.decision;
-    if (attempts.length >= attemptLimit) return null;
+    this.#fruitless += 1;
+    if (saidTokens > this.#saidTokens) {
+      this.#saidTokens = saidTokens;
+      this.#fruitless = 0;
+      this.#tried.clear();
+      this.#tried.add(slot);
+    }
+    if (this.#fruitless >= fruitlessLimit || this.decision.attempts.length >= attemptLimit) return null;
     let next = this.#context.pickAnother(this.#tried);
-    if (next === null && failure === 'reset' && fleet.isReady(slot) && attempts.length === 1) {
+    if (next === null && failure === 'reset' && fleet.isReady(slot) && this.#fruitless <= 1) {
       next = this.#context.pickAnother(new Set());
     }
-    if (next === null) return null;
+    // A connection that never was cost no engine anything.
+    if (next === null || (failure !== 'connect' && !this.#context.mayRetry())) return null;
     this.#endpoint = fleet.endpointAt(next.slot)!;
-    this.#placement = this.#attempt(next.slot, next.cachedTokens, 'retried');
+    this.#placement = this.#attempt(next.slot, next.cachedTokens, saidTokens > 0 ? 'went on' : 'retried');
     return this.#endpoint;
+  }
+
+  /**
+   * Asked a few times a second while an answer is awaited, last heard of at `heardAtMs` (-Infinity: never): a reason to
+   * give its endpoint up, null to wait.
+   */
+  looked(heardAtMs: number, silentMs: number): string | null {
+    const { fleet } = this.#context;
+    const { slot } = this.#placement;
+    const isListed = fleet.isCurrent(this.#placement);
+    if (isListed) fleet.heard(slot, heardAtMs);
+    if (silentMs < suspiciousMs) return null;
+    if (isListed && fleet.isGone(slot)) return 'it does not answer';
+    if (isListed) fleet.suspect(slot);
+    const limitMs = isListed ? this.#patienceMs() : unlistedPatienceMs;
+    return silentMs < limitMs ? null : `silent for ${Math.round(silentMs / 1000)} s`;
   }
 
   /** The endpoint in `slot` answers, not the one picked: whoever sends the request tried elsewhere on its own. */
@@ -109,16 +155,18 @@ export class Flight {
 
   /** The first byte of an answer's body (of a stream: its first event). */
   firstToken(status: number): void {
-    if (this.#firstTokenAtMs !== null || this.#finished) return;
+    if (this.#answering || this.#finished) return;
     const { fleet, clock, journal } = this.#context;
-    this.#firstTokenAtMs = clock.nowMs();
+    const nowMs = clock.nowMs();
+    this.#answering = true;
+    this.#firstTokenAtMs ??= nowMs;
     this.#answeredStatus = status;
-    this.#mark(status, 'answered');
+    this.#mark(status, this.#saidTokens > 0 ? 'went on' : 'answered');
     if (status >= 400) return;
     journal.answering(this.decision);
     fleet.succeeded(this.#placement.slot);
     if (!this.#request.streaming) return;
-    fleet.prefilled(this.#placement, this.#firstTokenAtMs);
+    fleet.prefilled(this.#placement, nowMs);
     this.#context.freed();
   }
 
@@ -141,7 +189,7 @@ export class Flight {
     const answered = this.#answeredStatus !== null && this.#answeredStatus < 400;
     const complete = ending.complete && ending.status < 400;
     if (complete) fleet.answered(placement, ending.completionTokens, ending.answer ?? null, nowMs);
-    else if (answered && this.#request.streaming) fleet.ledger.close(placement.entry, nowMs);
+    else if (this.#answering && this.#request.streaming) fleet.ledger.close(placement.entry, nowMs);
     else fleet.withdraw(placement, nowMs);
 
     if (complete && ending.cachedTokens !== null) {
@@ -150,7 +198,7 @@ export class Flight {
     if (answered && !complete && ending.status !== 499) fleet.suspect(placement.slot);
 
     const streamed = this.#request.streaming && this.#firstTokenAtMs !== null;
-    if (complete && streamed && ending.completionTokens !== null) {
+    if (complete && streamed && this.#saidTokens === 0 && ending.completionTokens !== null) {
       const seconds = (nowMs - this.#firstTokenAtMs!) / 1000;
       fleet.speed.observeOutput(placement.slot, ending.completionTokens, seconds);
     }
@@ -174,7 +222,22 @@ export class Flight {
     this.#tried.add(slot);
     this.decision.attempts.push({ endpoint: this.#endpoint.name, status: null, reason });
     const { fleet, clock } = this.#context;
-    return fleet.place(this.#request, this.#key, slot, cachedTokens, clock.nowMs());
+    const { model, streaming, promptTokens } = this.#request;
+    const request = { model, streaming, promptTokens: promptTokens + this.#saidTokens };
+    return fleet.place(request, this.#key, slot, cachedTokens, clock.nowMs());
+  }
+
+  #patienceMs(): number {
+    const { fleet, clock } = this.#context;
+    const { slot, prefillCost } = this.#placement;
+    const known = !Number.isNaN(fleet.speed.relative[slot]!);
+    return patienceMs({
+      streaming: this.#request.streaming,
+      answering: this.#answering,
+      prefillSeconds: known ? prefillCost * fleet.speed.slowness(slot, clock.nowMs()) : NaN,
+      secondsPerOutputToken: fleet.speed.secondsPerOutputToken[slot]!,
+      maxOutputTokens: this.#request.maxOutputTokens,
+    });
   }
 
   #mark(status: number | null, reason: string): void {

@@ -59,6 +59,8 @@ export interface CoreOptions {
   /** A folder to append Decisions to, and how much it may hold. */
   readonly journalFolder?: string;
   readonly journalFolderBytes?: number;
+  /** An endpoint that was out must answer one token before it is used again. */
+  readonly canary?: boolean;
 }
 
 interface AdminPort {
@@ -86,13 +88,13 @@ export class Core {
   readonly #source: PolicySource;
   readonly #log: Logger;
   readonly #events: CoreEvents;
-  readonly #http = new HttpGetter();
-  readonly #watch = new FleetWatch(this.fleet, wallClock, this.#http);
   readonly kvEvents: KvEvents;
   readonly tokens: PromptTokens;
   readonly #discoveries: readonly Discovery[];
   /** What each discovery has found; the first are the endpoints that were named. */
   readonly #found: (readonly FoundEndpoint[])[];
+  readonly #http = new HttpGetter();
+  readonly #watch: FleetWatch;
   readonly #files: FileWatch[] = [];
   readonly #closing: (() => void | Promise<void>)[] = [];
   #generation = 1;
@@ -115,6 +117,7 @@ export class Core {
     this.tokens = new PromptTokens({ fleet, clock: wallClock, http: this.#http, log });
     this.kvEvents = new KvEvents({ fleet, clock: wallClock, http: this.#http, log, configured: options.kvEvents });
     this.journal = new Journal(options.journalBytes);
+    this.#watch = new FleetWatch(this.fleet, wallClock, this.#http, options.canary ?? false);
     this.metrics = new DoorMetrics(this.fleet, this.journal, options.name ?? 'default');
     this.dispatch = dispatch(this);
     this.#discoveries = discoveries;

@@ -1,4 +1,5 @@
 import { JsonAnswerReader, noReport, StreamAnswerReader, type Report } from '../proxy/answer-reader.ts';
+import { StreamSoFar } from '../proxy/stream-so-far.ts';
 
 /** Looks on while an answer passes. Of streams that are not observed it sees at most that they begin. */
 export class AnswerWatch {
@@ -12,7 +13,8 @@ export class AnswerWatch {
   constructor(status: number, contentType: string | null, keepText: boolean) {
     this.status = status;
     if (contentType?.startsWith('application/json')) this.#reader = new JsonAnswerReader(keepText);
-    else if (contentType?.startsWith('text/event-stream')) this.#reader = new StreamAnswerReader(keepText);
+    else if (contentType?.startsWith('text/event-stream'))
+      this.#reader = new StreamAnswerReader(keepText ? new StreamSoFar() : null);
     else this.#reader = null;
   }
 
@@ -26,7 +28,7 @@ export class AnswerWatch {
 
   /** The status of an error among a stream's events. */
   get errorStatus(): number | null {
-    return this.#reader instanceof StreamAnswerReader ? this.#reader.errorStatus : null;
+    return this.#reader instanceof StreamAnswerReader ? (this.#reader.error?.status ?? null) : null;
   }
 
   report(): Report {

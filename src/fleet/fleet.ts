@@ -2,8 +2,8 @@ import type { BlockHashes, ChainState } from '../base/block-hash.ts';
 import { numbers } from '../base/numbers.ts';
 import type { Endpoint } from '../scheduler/endpoint.ts';
 import type { FleetView, Loras, PrefixLookup } from '../scheduler/view.ts';
-import type { Gauges } from './gauges/gauges.ts';
-import { Health, type Failure } from './health.ts';
+import type { Engine, Gauges } from './gauges/gauges.ts';
+import { Health, type Failure, type ProbeResult } from './health.ts';
 import { Ledger, type Entry } from './ledger.ts';
 import { PrefixIndex } from './prefix-index/prefix-index.ts';
 import { decodeCost, prefillCost } from './prefill-cost.ts';
@@ -30,6 +30,8 @@ interface Member {
   /** It answered `GET /v1/models`. */
   answers: boolean;
   models: ReadonlyMap<string, ServedModel>;
+  /** Null until its metrics were read. */
+  engine: Engine | null;
 }
 
 /** What placing a request on a slot needs. */
@@ -62,6 +64,10 @@ interface FleetOptions {
 }
 
 const slotLimit = 4096;
+/** An endpoint that said that it is busy is left alone for so long while there are others. */
+const busyMs = 500;
+/** With less than this share of those that answer in use, failures are likelier everybody's than theirs. */
+const panicShare = 0.5;
 
 /** What bringing a token up from a slower tier costs, as a share of computing it: llm-d's indexer weighs them so. */
 const slowerTierCost = 0.2;
@@ -142,6 +148,13 @@ export class Fleet {
   onCacheLost: (slot: number) => void = () => undefined;
   /** Called when engine and events have disagreed for long. */
   onDistrust: (slot: number) => void = () => undefined;
+  /** When anything was last heard from each slot in answer to a request. */
+  readonly #heardAtMs = new Float64Array(slotLimit).fill(-Infinity);
+  /** Until when each slot said that it is busy, and the last of these moments. */
+  readonly #busyUntilMs = new Float64Array(slotLimit);
+  #anyBusyUntilMs = 0;
+  /** Most endpoints are out, though not hopeless: they are used all the same. Null until it is asked for. */
+  #panics: boolean | null = null;
 
   constructor(options: FleetOptions) {
     this.prefixSeed = options.prefixSeed;
@@ -169,7 +182,7 @@ export class Fleet {
     if (known !== undefined && member?.endpoint.address === endpoint.address) {
       this.#members[known] = Object.assign(member, { endpoint });
       this.#endpoints[known] = endpoint;
-      this.#eligible.clear();
+      this.#changed();
       this.setDeclaredReady(known, ready);
       return known;
     }
@@ -177,10 +190,17 @@ export class Fleet {
     let slot = this.#members.findIndex((tenant, at) => tenant === undefined && this.ledger.inFlight[at] === 0);
     if (slot < 0) slot = this.#members.length;
     if (slot >= slotLimit) throw new RangeError(`more than ${slotLimit} endpoints`);
-    this.#members[slot] = { endpoint, health: new Health(), declaredReady: ready, answers: false, models: new Map() };
+    this.#members[slot] = {
+      endpoint,
+      health: new Health(),
+      declaredReady: ready,
+      answers: false,
+      models: new Map(),
+      engine: null,
+    };
     this.#endpoints[slot] = endpoint;
     this.#slotByName.set(endpoint.name, slot);
-    this.#eligible.clear();
+    this.#changed();
     return slot;
   }
 
@@ -196,9 +216,11 @@ export class Fleet {
     }
     this.kvCapacityTokens[slot] = NaN;
     this.#loras[slot] = null;
+    this.#heardAtMs[slot] = -Infinity;
+    this.#busyUntilMs[slot] = 0;
     this.speed.reset(slot);
     this.#forgetCache(slot);
-    this.#eligible.clear();
+    this.#changed();
   }
 
   #forgetCache(slot: number): void {
@@ -249,7 +271,7 @@ export class Fleet {
     if (member === undefined || member.declaredReady === ready) return;
     member.declaredReady = ready;
     if (!ready) this.#forgetCache(slot);
-    this.#eligible.clear();
+    this.#changed();
   }
 
   /** What `GET /v1/models` said; null when it gave no answer, which makes the endpoint not ready. */
@@ -263,7 +285,7 @@ export class Fleet {
       member.answers = true;
       member.models = new Map(models.map((model) => [model.id, model]));
     }
-    this.#eligible.clear();
+    this.#changed();
   }
 
   setGauges(slot: number, gauges: Gauges, nowMs: number): void {
@@ -280,10 +302,11 @@ export class Fleet {
     this.#loras[slot] = gauges.loras ?? null;
   }
 
-  /** Known, declared ready, answering and not out for failures. */
+  /** Known, declared ready, answering and not out for failures (or used in spite of them, see `panics`). */
   isReady(slot: number): boolean {
     const member = this.#members[slot];
-    return member !== undefined && member.declaredReady && member.answers && member.health.up;
+    if (member === undefined || !member.declaredReady || !member.answers) return false;
+    return member.health.up || (member.health.alive && this.panics);
   }
 
   /** Why it is not ready, if it is not. */
@@ -324,6 +347,49 @@ export class Fleet {
     return Math.round(bytesOfBlocks(this.prefixes.blocksAt(slot)) / this.bytesPerToken.of(model));
   }
 
+  /**
+   * Most of the endpoints are out for failures of their requests although they answer `/health`: rather than heap all
+   * load on the few that are left, all of them are used.
+   */
+  get panics(): boolean {
+    if (this.#panics === null) {
+      const members = this.slots
+        .map((slot) => this.#members[slot]!)
+        .filter((member) => member.declaredReady && member.answers);
+      const alive = members.filter(({ health }) => health.alive);
+      const up = alive.filter(({ health }) => health.up);
+      this.#panics = up.length < alive.length && up.length < panicShare * members.length;
+    }
+    return this.#panics;
+  }
+
+  /** Whether the slot's endpoint answers nothing at all, so that nothing more will come of a request sent to it. */
+  isGone(slot: number): boolean {
+    return this.#members[slot]?.health.gone !== false;
+  }
+
+  /** Which engine it is, as its metrics tell. */
+  setEngine(slot: number, engine: Engine): void {
+    const member = this.#members[slot];
+    if (member !== undefined) member.engine = engine;
+  }
+
+  /** Whether the slot's engine goes on with a chat's last message when told to (`continue_final_message`). */
+  continuesChats(slot: number): boolean {
+    const engine = this.#members[slot]?.engine;
+    return engine === 'vllm' || engine === 'sglang';
+  }
+
+  /** Why the slot's endpoint is out, and for how long; null when it is not. */
+  outage(slot: number, nowMs: number): { readonly reason: Failure; readonly seconds: number } | null {
+    const health = this.#members[slot]?.health;
+    if (health === undefined || health.out === null) return null;
+    return { reason: health.out, seconds: Math.max(0, nowMs - health.sinceMs) / 1000 };
+  }
+
+  /** How often endpoints were taken out so far, by reason. */
+  readonly ejections = new Map<Failure, number>();
+
   isDeclaredReady(slot: number): boolean {
     return this.#members[slot]?.declaredReady === true;
   }
@@ -351,13 +417,34 @@ export class Fleet {
     return this.slots.some((slot) => this.isReady(slot));
   }
 
-  /** A request to the endpoint failed before an answer. */
+  /** A request to the endpoint failed, or asking it did. */
   failed(slot: number, failure: Failure, nowMs: number): void {
     const member = this.#members[slot];
-    if (member === undefined || !member.health.failed(failure, nowMs)) return;
+    if (member === undefined) return;
+    if (failure === 'reset' || failure === 'timeout') this.suspect(slot);
+    if (!member.health.failed(failure, nowMs)) return;
+    this.ejections.set(failure, (this.ejections.get(failure) ?? 0) + 1);
     // Nobody listens: the process has gone, and its cache with it.
     if (failure === 'connect') this.#forgetCache(slot);
-    this.#eligible.clear();
+    this.#changed();
+  }
+
+  /** The endpoint said that it is busy: others come first for a moment. */
+  busy(slot: number, nowMs: number): void {
+    if (this.#members[slot] === undefined) return;
+    this.suspect(slot);
+    this.#busyUntilMs[slot] = nowMs + busyMs;
+    this.#anyBusyUntilMs = nowMs + busyMs;
+  }
+
+  /** Something came from the endpoint in answer to a request at `atMs`. */
+  heard(slot: number, atMs: number): void {
+    if (atMs > this.#heardAtMs[slot]!) this.#heardAtMs[slot] = atMs;
+  }
+
+  /** When something last came from the endpoint; -Infinity: never. */
+  heardAtMs(slot: number): number {
+    return this.#heardAtMs[slot]!;
   }
 
   succeeded(slot: number): void {
@@ -365,7 +452,7 @@ export class Fleet {
     if (member === undefined) return;
     const wasUp = member.health.up;
     member.health.succeeded();
-    if (!wasUp) this.#eligible.clear();
+    if (!wasUp) this.#changed();
   }
 
   probeIsDue(slot: number, nowMs: number): boolean {
@@ -373,9 +460,13 @@ export class Fleet {
     return member !== undefined && member.declaredReady && member.health.probeIsDue(nowMs, !this.anyReady);
   }
 
-  probed(slot: number, answered: boolean, nowMs: number): void {
-    this.#members[slot]?.health.probed(answered, nowMs);
-    if (answered) this.#eligible.clear();
+  /** What asking an endpoint that was out came to. */
+  probed(slot: number, result: ProbeResult, nowMs: number): void {
+    const member = this.#members[slot];
+    if (member === undefined) return;
+    if (result === 'refused' && member.health.out !== 'connect') this.#forgetCache(slot);
+    member.health.probed(result, nowMs);
+    this.#changed();
   }
 
   /** Something there went wrong in a way that another look explains. */
@@ -406,6 +497,10 @@ export class Fleet {
   view(model: string, promptTokens: number, key: PrefixKey, nowMs: number, tried: ReadonlySet<number>): FleetView {
     let eligible = this.#eligibleFor(model);
     if (tried.size > 0) eligible = eligible.filter((slot) => !tried.has(slot));
+    if (nowMs < this.#anyBusyUntilMs) {
+      const idle = eligible.filter((slot) => nowMs >= this.#busyUntilMs[slot]!);
+      if (idle.length > 0) eligible = idle;
+    }
     for (const slot of eligible) {
       this.#queuedPrefillSeconds[slot] = this.queuedPrefillSecondsAt(slot, nowMs);
       this.#gaugeAgeMs[slot] = nowMs - this.#scrapedAtMs[slot]!;
@@ -496,7 +591,7 @@ export class Fleet {
 
   #confirm(placement: Placement, hashes: BlockHashes, nowMs: number): void {
     const { key, entry, slot } = placement;
-    if (!this.#isCurrent(placement)) return;
+    if (!this.isCurrent(placement)) return;
     if (key.tokens !== undefined && this.eventKnowledge(slot) === 'complete') {
       this.#speculation.computed(hashes, slot, nowMs);
     } else this.prefixes.confirm(hashes, slot, this.#tokensPerBlockAt(key, slot, entry.promptTokens));
@@ -505,7 +600,7 @@ export class Fleet {
   /** What the engine says it had cached of a prompt, against what was predicted. */
   reported(placement: Placement, cachedTokens: number, promptTokens: number): void {
     const { slot } = placement;
-    if (!this.#isCurrent(placement)) return;
+    if (!this.isCurrent(placement)) return;
     this.prediction.observe(slot, placement.cachedTokens, cachedTokens, promptTokens);
     if (!placement.byEvents || !this.prediction.disagrees(slot)) return;
     this.prediction.reset(slot);
@@ -515,11 +610,18 @@ export class Fleet {
   /** The request came to nothing there. */
   withdraw(placement: Placement, nowMs: number): void {
     this.ledger.close(placement.entry, nowMs);
-    if (this.#isCurrent(placement)) this.prefixes.withdraw(placement.hashes, placement.slot);
+    if (this.isCurrent(placement)) this.prefixes.withdraw(placement.hashes, placement.slot);
   }
 
-  #isCurrent(placement: Placement): boolean {
+  /** Whether the slot is still that of the endpoint that the request was placed on. */
+  isCurrent(placement: Placement): boolean {
     return this.#members[placement.slot] === placement.member;
+  }
+
+  /** Membership, readiness or health of an endpoint is another than it was. */
+  #changed(): void {
+    this.#eligible.clear();
+    this.#panics = null;
   }
 
   #eligibleFor(model: string): Int32Array {

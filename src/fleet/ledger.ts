@@ -35,6 +35,8 @@ export class Ledger {
   readonly inFlight: Float64Array;
   readonly queuedPrefillTokens: Float64Array;
   readonly contextTokens: Float64Array;
+  /** Requests in flight, over all slots. */
+  total = 0;
   readonly #queues: (PrefillQueue | undefined)[] = [];
 
   constructor(slots: number) {
@@ -50,6 +52,7 @@ export class Ledger {
     queue.entries.push(entry);
     queue.cost += entry.prefillCost;
     this.inFlight[slot]! += 1;
+    this.total += 1;
     this.queuedPrefillTokens[slot]! += entry.uncachedTokens;
     this.contextTokens[slot]! += entry.promptTokens;
     return entry;
@@ -87,6 +90,7 @@ export class Ledger {
       if (wasHead) queue.headSinceMs = nowMs;
     }
     this.inFlight[entry.slot]! -= 1;
+    this.total -= 1;
     this.contextTokens[entry.slot]! -= entry.promptTokens;
   }
 

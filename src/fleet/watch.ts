@@ -1,7 +1,8 @@
 import type { Clock, Timer } from '../base/clock.ts';
-import { readGauges } from './gauges/gauges.ts';
+import { engineOf, readGauges } from './gauges/gauges.ts';
 import { samples } from './gauges/prometheus-text.ts';
 import type { Fleet, ServedModel } from './fleet.ts';
+import type { ProbeResult } from './health.ts';
 import type { HttpGetter } from './http-get.ts';
 
 const tickMs = 50;
@@ -14,6 +15,15 @@ const gaugesWhenIdleMs = 8000;
 const gaugesAfterFailureMs = 500;
 const gaugesTimeoutMs = 1000;
 const probeTimeoutMs = 1000;
+const healthEveryMs = 5000;
+const healthTimeoutMs = 1500;
+/** Something suspicious is looked into at most so often. */
+const suspicionEveryMs = 500;
+/** An idle endpoint is out after so many checks without an answer. */
+const silentChecksWhenIdle = 2;
+const canaryTimeoutMs = 10_000;
+/** So much later than it should have ended, a wait says that this process stood still. */
+const lateMs = 500;
 
 interface Watched {
   readonly slot: number;
@@ -21,9 +31,13 @@ interface Watched {
   readonly address: string;
   modelsAtMs: number;
   gaugesAskedAtMs: number;
+  healthAtMs: number;
   askingModels: boolean;
   askingGauges: boolean;
-  probing: boolean;
+  /** Its health is being asked: whether it still answers, or, when it is out, whether it is back. */
+  askingHealth: boolean;
+  healthAskedAtMs: number;
+  silentChecks: number;
   startTime: number | null;
 }
 
@@ -33,12 +47,15 @@ export class FleetWatch {
   readonly #clock: Clock;
   readonly #http: HttpGetter;
   readonly #watched = new Map<string, Watched>();
+  readonly #usesCanary: boolean;
   #timer: Timer | null = null;
 
-  constructor(fleet: Fleet, clock: Clock, http: HttpGetter) {
+  /** `usesCanary`: an endpoint that was out must answer one token before it is used again. */
+  constructor(fleet: Fleet, clock: Clock, http: HttpGetter, usesCanary: boolean) {
     this.#fleet = fleet;
     this.#clock = clock;
     this.#http = http;
+    this.#usesCanary = usesCanary;
   }
 
   start(): void {
@@ -65,9 +82,12 @@ export class FleetWatch {
         address: endpoint.address,
         modelsAtMs: nowMs,
         gaugesAskedAtMs: -Infinity,
+        healthAtMs: nowMs + healthEveryMs,
         askingModels: false,
         askingGauges: false,
-        probing: false,
+        askingHealth: false,
+        healthAskedAtMs: -Infinity,
+        silentChecks: 0,
         startTime: null,
       });
     }
@@ -79,14 +99,20 @@ export class FleetWatch {
     const nowMs = this.#clock.nowMs();
     const suspects = new Set(this.#fleet.takeSuspects());
     for (const watched of this.#watched.values()) {
-      if (suspects.has(watched.slot)) watched.modelsAtMs = nowMs;
+      if (suspects.has(watched.slot)) {
+        watched.healthAtMs = Math.max(nowMs, watched.healthAskedAtMs + suspicionEveryMs);
+        watched.modelsAtMs = Math.min(watched.modelsAtMs, watched.healthAtMs);
+      }
       this.#visit(watched, nowMs);
     }
     this.#timer = this.#clock.after(tickMs, () => this.#tick());
   }
 
   #visit(watched: Watched, nowMs: number): void {
-    if (!watched.probing && this.#fleet.probeIsDue(watched.slot, nowMs)) void this.#probe(watched);
+    if (!watched.askingHealth) {
+      if (this.#fleet.probeIsDue(watched.slot, nowMs)) void this.#probe(watched);
+      else if (nowMs >= watched.healthAtMs && this.#fleet.isReady(watched.slot)) void this.#check(watched);
+    }
     if (!watched.askingModels && nowMs >= watched.modelsAtMs && this.#fleet.isDeclaredReady(watched.slot)) {
       void this.#askModels(watched);
     }
@@ -135,6 +161,8 @@ export class FleetWatch {
   }
 
   #readMetrics(watched: Watched, body: string): void {
+    const engine = engineOf(body);
+    if (engine !== null) this.#fleet.setEngine(watched.slot, engine);
     const gauges = readGauges(body);
     if (gauges !== null) this.#fleet.setGauges(watched.slot, gauges, this.#clock.nowMs());
     const startTime = samples(body, 'process_start_time_seconds')[0]?.value ?? null;
@@ -144,18 +172,63 @@ export class FleetWatch {
     watched.startTime = startTime;
   }
 
-  async #probe(watched: Watched): Promise<void> {
-    watched.probing = true;
-    let answered = false;
-    try {
-      answered = (await this.#http.get(watched.address, '/health', probeTimeoutMs)).status < 500;
-    } catch {
-      // Still out.
-    }
-    watched.probing = false;
+  /** Whether an endpoint in use still answers. */
+  async #check(watched: Watched): Promise<void> {
+    watched.askingHealth = true;
+    const askedAtMs = this.#clock.nowMs();
+    watched.healthAskedAtMs = askedAtMs;
+    const result = await this.#health(watched.address, healthTimeoutMs);
+    watched.askingHealth = false;
+    const nowMs = this.#clock.nowMs();
+    watched.healthAtMs = nowMs + healthEveryMs;
     if (!this.#isCurrent(watched)) return;
-    this.#fleet.probed(watched.slot, answered, this.#clock.nowMs());
-    if (answered) watched.modelsAtMs = this.#clock.nowMs();
+    const { slot } = watched;
+    if (result !== 'silent') {
+      watched.silentChecks = 0;
+      if (result !== 'well') this.#fleet.failed(slot, result === 'refused' ? 'connect' : 'unhealthy', nowMs);
+      return;
+    }
+    // Where it was we who were late, or an answer came meanwhile, the silence proves nothing.
+    if (nowMs - askedAtMs > healthTimeoutMs + lateMs || this.#fleet.heardAtMs(slot) > askedAtMs) return;
+    watched.silentChecks += 1;
+    const needed = this.#fleet.ledger.inFlight[slot]! > 0 ? 1 : silentChecksWhenIdle;
+    if (watched.silentChecks >= needed) this.#fleet.failed(slot, 'unresponsive', nowMs);
+    else this.#fleet.suspect(slot);
+  }
+
+  /** Whether an endpoint that is out is back. */
+  async #probe(watched: Watched): Promise<void> {
+    watched.askingHealth = true;
+    watched.healthAskedAtMs = this.#clock.nowMs();
+    let result = await this.#health(watched.address, probeTimeoutMs);
+    if (result === 'well' && this.#usesCanary && !(await this.#answersCanary(watched))) result = 'unhealthy';
+    watched.askingHealth = false;
+    if (!this.#isCurrent(watched)) return;
+    this.#fleet.probed(watched.slot, result, this.#clock.nowMs());
+    if (result !== 'well') return;
+    watched.silentChecks = 0;
+    if (!watched.askingModels) void this.#askModels(watched);
+  }
+
+  async #health(address: string, timeoutMs: number): Promise<ProbeResult> {
+    try {
+      // One without the route answers 404, which is an answer.
+      return (await this.#http.get(address, '/health', timeoutMs)).status < 500 ? 'well' : 'unhealthy';
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'refused' : 'silent';
+    }
+  }
+
+  /** Whether it gives a token. */
+  async #answersCanary({ slot, address }: Watched): Promise<boolean> {
+    const [model] = this.#fleet.modelsAt(slot).keys();
+    if (model === undefined) return true;
+    const body = { model, prompt: 'Hello', max_tokens: 1 };
+    try {
+      return (await this.#http.post(address, '/v1/completions', body, canaryTimeoutMs)).status === 200;
+    } catch {
+      return false;
+    }
   }
 }
 

@@ -23,7 +23,8 @@ import type { SessionTokens } from '../door/session-token.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import { readBody } from '../api/read-body.ts';
-import { relay } from '../proxy/relay.ts';
+import { clientResponse } from '../proxy/client-response.ts';
+import { relay, type RelayOptions, type Route } from '../proxy/relay.ts';
 import { sendError, sendJson, type ExtraHeaders } from '../api/respond.ts';
 import type { Upstream } from '../proxy/upstream.ts';
 
@@ -37,6 +38,8 @@ interface FrontDoorOptions {
   readonly maxBodyBytes: number;
   /** Whether requests would be placed. */
   readonly ready: () => boolean;
+  /** Whether streams that break are gone on with elsewhere. */
+  readonly continuation: boolean;
 }
 
 /** The OpenAI-compatible HTTP door: routes, reads, asks dispatch, relays. */
@@ -146,10 +149,11 @@ export class FrontDoor {
     const body = asking ?? parsed.body;
     relay({
       upstream,
-      response,
+      client: clientResponse(response),
       hideUsage: asking !== null,
       keepText: parsed.continuable,
       explainBreaks: true,
+      continues: this.#continues(incoming, parsed),
       request: {
         method: incoming.method ?? 'GET',
         path: incoming.url ?? '/',
@@ -170,15 +174,26 @@ export class FrontDoor {
     });
   }
 
+  /** What a stream that breaks is gone on with; null where it is to end there. */
+  #continues(incoming: IncomingMessage, { kind, streaming, body }: ParsedRequest): RelayOptions['continues'] {
+    if (!streaming || (kind !== 'chat' && kind !== 'completions')) return null;
+    if (!this.#options.continuation || incoming.headers['x-signalbox-continuation'] === 'off') return null;
+    return { kind, body };
+  }
+
   /** The flight, with what its answer teaches. */
-  #learning(flight: Flight, parsed: ParsedRequest, key: PrefixKey): Parameters<typeof relay>[0]['route'] {
+  #learning(flight: Flight, parsed: ParsedRequest, key: PrefixKey): Route {
     const { fleet } = this.#options.dispatch;
     return {
       get endpoint() {
         return flight.endpoint;
       },
-      retry: (status, failure, reason) => flight.retry(status, failure, reason),
+      get continuesChats() {
+        return flight.continuesChats;
+      },
+      retry: (status, failure, reason, saidTokens) => flight.retry(status, failure, reason, saidTokens),
       firstToken: (status) => flight.firstToken(status),
+      looked: (heardAtMs, silentMs) => flight.looked(heardAtMs, silentMs),
       finish: (ending) => {
         finishFlight(flight, parsed, key, fleet, ending);
         if (ending.status < 500) return;

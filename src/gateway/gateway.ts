@@ -8,6 +8,8 @@ export interface GatewayOptions extends CoreOptions {
   readonly port?: number;
   readonly adminPort?: number;
   readonly maxBodyBytes?: number;
+  /** False: streams that break end there, with an error event. */
+  readonly continuation?: boolean;
   readonly log?: Logger;
 }
 
@@ -31,8 +33,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { dispatch, metrics, sessions } = core;
   const maxBodyBytes = options.maxBodyBytes ?? defaultMaxBodyBytes;
   const { tokens } = core;
+  const continuation = options.continuation ?? true;
   const ready = (): boolean => core.ready;
-  const door = new FrontDoor({ dispatch, upstream, sessions, tokens, metrics, log, maxBodyBytes, ready });
+  const door = new FrontDoor({
+    ...{ dispatch, upstream, sessions, tokens, metrics, log },
+    ...{ maxBodyBytes, continuation, ready },
+  });
 
   const server = await listen((request, response) => door.handle(request, response), {
     host: options.host ?? '127.0.0.1',

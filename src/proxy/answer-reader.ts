@@ -2,6 +2,7 @@ import { AnswerText } from '../api/answer-text.ts';
 import { isObject } from '../api/prompt.ts';
 import { SseReader } from '../api/sse.ts';
 import { engineError, usageOf, type Usage } from '../api/usage.ts';
+import { firstChoice, type StreamSoFar } from './stream-so-far.ts';
 
 const largestReadBytes = 1024 * 1024;
 
@@ -52,17 +53,25 @@ export class JsonAnswerReader implements AnswerReader {
   }
 }
 
+/** Where an engine says, in the middle of a stream, that it cannot go on. */
+interface StreamError {
+  readonly status: number;
+  readonly message: string;
+}
+
 /** An answer as a stream of events, with errors where events should be. */
 export class StreamAnswerReader implements AnswerReader {
   readonly #sse = new SseReader((data) => this.#event(data));
-  readonly #text: AnswerText | null;
+  readonly #soFar: StreamSoFar | null;
   #begun = false;
+  #ended = false;
   #firstError: { status: number; body: string } | null = null;
-  #errorStatus: number | null = null;
+  #error: StreamError | null = null;
   #usage: Usage | null = null;
 
-  constructor(keepText: boolean) {
-    this.#text = keepText ? new AnswerText() : null;
+  /** What the events say is added to `soFar`, for those who need to know. */
+  constructor(soFar: StreamSoFar | null) {
+    this.#soFar = soFar;
   }
 
   push(chunk: Buffer): void {
@@ -74,30 +83,51 @@ export class StreamAnswerReader implements AnswerReader {
     return this.#begun;
   }
 
+  /** Whether it has come to an end of its own: a finish reason, or `[DONE]`. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** What the first event says when it is an error: body and status it should have had. */
   get firstError(): { readonly status: number; readonly body: string } | null {
     return this.#firstError;
   }
 
-  /** The status of the last error among the events. */
-  get errorStatus(): number | null {
-    return this.#errorStatus;
+  /** The last error among the events. */
+  get error(): StreamError | null {
+    return this.#error;
   }
 
   report(): Report {
-    return { ...(this.#usage ?? noReport), text: this.#text?.text ?? null };
+    return { ...(this.#usage ?? noReport), text: this.#soFar?.text.text ?? null };
   }
 
   #event(data: string): void {
     const isFirst = !this.#begun;
     this.#begun = true;
-    if (data === '[DONE]') return;
+    if (data === '[DONE]') {
+      this.#ended = true;
+      return;
+    }
     const answer = parse(data);
+    const error = streamError(answer);
+    if (error !== null) {
+      this.#error = error;
+      const said = (answer as Record<string, unknown>)['error'] ?? { message: error.message, code: error.status };
+      if (isFirst) this.#firstError = { status: error.status, body: JSON.stringify({ error: said }) };
+      return;
+    }
     this.#usage = usageOf(answer) ?? this.#usage;
-    this.#text?.add(answer);
-    const error = engineError(answer);
-    if (error === null || !isObject(answer)) return;
-    this.#errorStatus = error.status;
-    if (isFirst) this.#firstError = { status: error.status, body: JSON.stringify({ error: answer['error'] }) };
+    this.#soFar?.add(answer);
+    if (isObject(answer) && typeof firstChoice(answer)?.['finish_reason'] === 'string') this.#ended = true;
   }
+}
+
+/** An event's error, or the finish reason with which engines give up a request on their own. */
+export function streamError(answer: unknown): StreamError | null {
+  if (!isObject(answer)) return null;
+  const error = engineError(answer);
+  if (error !== null) return error;
+  const reason = firstChoice(answer)?.['finish_reason'];
+  return reason === 'abort' || reason === 'error' ? { status: 500, message: `it ended with "${reason}"` } : null;
 }

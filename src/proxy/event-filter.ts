@@ -1,4 +1,5 @@
 import { isObject } from '../api/prompt.ts';
+import { streamError } from './answer-reader.ts';
 
 /** Longer events are passed on as they come; one of usage is far shorter. */
 const largestEventBytes = 64 * 1024;
@@ -28,11 +29,26 @@ export class EventFilter {
     this.#write = write;
   }
 
+  /** Passes on what `chunk` completes. */
   push(chunk: Buffer): void {
+    this.#push(chunk, false);
+  }
+
+  /** Passes on what `chunk` completes up to where the engine says that it cannot go on, and no more. */
+  pushUntilError(chunk: Buffer): void {
+    this.#push(chunk, true);
+  }
+
+  #push(chunk: Buffer, untilError: boolean): void {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
     let passed = 0;
     let start = 0;
     for (let end = eventEnd(bytes, start); end >= 0; end = eventEnd(bytes, start)) {
+      if (untilError && streamError(dataOf(bytes.subarray(start, end))) !== null) {
+        this.#pass(bytes.subarray(passed, start));
+        this.#rest = none;
+        return;
+      }
       if (this.#hidesUsage && !this.#passing && this.#isKept(bytes.subarray(start, end), bytes.subarray(passed, start)))
         passed = end;
       this.#passing = false;
@@ -55,9 +71,11 @@ export class EventFilter {
     this.#rest = none;
   }
 
-  /** The stream broke: passes on whole events only. */
-  break(): void {
+  /** The stream broke: passes on whole events only. False when half of a long one has been passed on already. */
+  break(): boolean {
     this.#release();
+    this.#rest = none;
+    return !this.#passing;
   }
 
   /** Whether `event` does not go out with its neighbours; `before` are those of them that must go out first. */
@@ -85,14 +103,14 @@ export class EventFilter {
 }
 
 /** Where the event that begins at `start` ends, with its empty line; -1 when it is not whole. */
-function eventEnd(bytes: Buffer, start: number): number {
+export function eventEnd(bytes: Buffer, start: number): number {
   const end = bytes.indexOf('\n\n', start);
   if (end >= 0) return end + 2;
   const crlfEnd = bytes.indexOf('\r\n\r\n', start);
   return crlfEnd < 0 ? -1 : crlfEnd + 4;
 }
 
-function dataOf(event: Buffer): unknown {
+export function dataOf(event: Buffer): unknown {
   const text = event.toString();
   try {
     return text.startsWith('data:') ? JSON.parse(text.slice(5)) : null;

@@ -1,36 +1,38 @@
-import type { ServerResponse } from 'node:http';
-import { responseHeaders } from '../api/control-headers.ts';
-import { errorEvent } from '../api/errors.ts';
+import { errorEvent, errorResponse } from '../api/errors.ts';
 import { SignalboxError } from '../base/errors.ts';
+import { noReport, type Report } from './answer-reader.ts';
+import { Attempt, type AnswerHead, type AttemptFailure, type Refusal, type Target } from './attempt.ts';
+import type { ClientResponse } from './client-response.ts';
+import { ContinuedStream, SeamError } from './continued-stream.ts';
+import { Continuation } from './continuation.ts';
+import { countTokens } from './count-tokens.ts';
 import { EventFilter } from './event-filter.ts';
-import { JsonAnswerReader, noReport, StreamAnswerReader, type AnswerReader, type Report } from './answer-reader.ts';
-import { sendError } from '../api/respond.ts';
-import { failureOf, type Upstream, type UpstreamController, type UpstreamRequest } from './upstream.ts';
-
-interface Target {
-  readonly name: string;
-  readonly address: string;
-}
+import { Seam } from './seam.ts';
+import { StreamSoFar } from './stream-so-far.ts';
+import type { TransportFailure, Upstream, UpstreamRequest } from './upstream.ts';
 
 /** Where a request goes, and who hears how it went. `Flight` of dispatch is one. */
 export interface Route {
   readonly endpoint: Target;
-  /** The attempt failed before anything reached the client: where to try next, null when nowhere. */
-  retry(
-    status: number | null,
-    failure: 'connect' | 'reset' | 'timeout' | 'server-error' | 'busy',
-    reason: string,
-  ): Target | null;
-  /** The answer's body (of a stream: its first event) has begun. */
+  /**
+   * The attempt came to nothing, or broke after `saidTokens` of its answer had reached the client: where to try next,
+   * null when nowhere.
+   */
+  retry(status: number | null, failure: AttemptFailure, reason: string, saidTokens: number): Target | null;
+  /** The answer's body (of a stream: its first event) has begun; once for each attempt that answers. */
   firstToken(status: number): void;
+  /** Called a few times a second while an answer is awaited: a reason to give its endpoint up, null to wait. */
+  looked?(heardAtMs: number, silentMs: number): string | null;
+  /** Whether the current endpoint knows how to go on with a chat's last message. */
+  readonly continuesChats?: boolean;
   /** It is over. */
   finish(ending: { readonly status: number; readonly complete: boolean; readonly reason?: string } & Report): void;
 }
 
-interface RelayOptions {
+export interface RelayOptions {
   readonly upstream: Upstream;
   readonly request: UpstreamRequest;
-  readonly response: ServerResponse;
+  readonly client: ClientResponse;
   readonly route: Route;
   /** Our own headers on the answer, given who answers. */
   headers(endpoint: Target): Record<string, string>;
@@ -40,241 +42,237 @@ interface RelayOptions {
   readonly keepText: boolean;
   /** Whether a stream that breaks in the middle is ended with an error event, rather than broken off likewise. */
   readonly explainBreaks: boolean;
+  /** What a stream that breaks in the middle is continued from elsewhere: the client's request. Null: it is not. */
+  readonly continues: { readonly kind: 'completions' | 'chat'; readonly body: Buffer } | null;
   /** What the client is told when no endpoint gave any answer; `last` is the one tried last. */
-  unanswered(last: Target, failure: 'connect' | 'reset' | 'timeout', reason: string): SignalboxError;
+  unanswered(last: Target, failure: TransportFailure, reason: string): SignalboxError;
 }
 
-/** An answer that is better got elsewhere, kept to be passed on when there is no elsewhere. */
-interface Refusal {
-  readonly status: number;
-  readonly headers: Record<string, string | string[]>;
-  readonly chunks: Buffer[];
-}
-
-const largestRefusalBytes = 64 * 1024;
-const largestHeldBytes = 1024 * 1024;
-
-/** Sends a request to its endpoint and the answer to the client, trying others until the first byte. */
+/** Sends a request to its endpoint and the answer to the client; where that endpoint fails, others in its place. */
 export function relay(options: RelayOptions): void {
   new Relay(options).start();
 }
 
 class Relay {
   readonly #options: RelayOptions;
+  readonly #soFar: StreamSoFar | null;
   #target: Target;
-  #controller: UpstreamController | null = null;
-  /** The answer's head, held until its body begins. */
-  #head: { status: number; headers: Record<string, string | string[]> } | null = null;
-  #held: Buffer[] = [];
-  #heldBytes = 0;
-  #reader: AnswerReader | null = null;
-  #filter: EventFilter | null = null;
-  #paused = false;
+  #attempt: Attempt | null = null;
   #refusal: Refusal | null = null;
-  #released = false;
+  /** The head that the client got; null while another endpoint may still answer from the start. */
+  #head: AnswerHead | null = null;
+  #filter: EventFilter | null = null;
+  /** Of a stream that broke: how it is gone on with, and what comes of that. */
+  #continuation: Continuation | null = null;
+  #continued: ContinuedStream | null = null;
+  /** Why the stream broke last. */
+  #broken = '';
+  /** Whether the current attempt has begun to answer. */
+  #answering = false;
+  #paused = false;
   #over = false;
 
   constructor(options: RelayOptions) {
     this.#options = options;
     this.#target = options.route.endpoint;
+    this.#soFar = options.keepText || options.continues !== null ? new StreamSoFar() : null;
   }
 
   start(): void {
-    const { response } = this.#options;
-    response.once('close', () => {
-      if (!response.writableFinished) this.#clientLeft();
-    });
-    this.#send();
+    this.#options.client.onceLeft(() => this.#clientLeft());
+    this.#send(this.#options.request);
   }
 
-  #send(): void {
-    const { upstream, request } = this.#options;
-    this.#controller = null;
-    this.#head = null;
-    this.#held = [];
-    this.#heldBytes = 0;
-    this.#reader = null;
-    this.#filter = null;
-    let current = true;
-    // What an attempt reports after it was left for another is of no interest.
-    const guard = <Args extends unknown[]>(step: (...args: Args) => void) => {
-      return (...args: Args): void => {
-        if (current && !this.#over) step(...args);
-      };
-    };
-    this.#leaveAttempt = () => {
-      current = false;
-    };
-    let refusal: Refusal | null = null;
-    let refusalBytes = 0;
-    upstream.send(this.#target.address, request, {
-      onRequestStart: (controller: UpstreamController) => {
-        if (!current || this.#over) controller.abort(new Error('no longer wanted'));
-        else this.#controller = controller;
+  #send(request: UpstreamRequest): void {
+    const { upstream, keepText, route } = this.#options;
+    this.#answering = false;
+    // What continues a stream is read once it has been joined to it.
+    const soFar = this.#head === null ? this.#soFar : null;
+    this.#attempt = new Attempt(
+      this.#target,
+      { upstream, request, keepText, soFar },
+      {
+        refused: (refusal) => this.#refused(refusal),
+        began: (head) => {
+          this.#answering = true;
+          if (this.#head === null) this.#begin(head);
+          else this.#goOn(head);
+        },
+        data: (chunk, error) => this.#data(chunk, error),
+        ended: () => this.#ended(),
+        lost: (failure, reason) => this.#lost(null, failure, reason),
+        looked: (heardAtMs, silentMs) => route.looked?.(heardAtMs, silentMs) ?? null,
       },
-      onResponseStart: guard((_controller: UpstreamController, status: number, headers) => {
-        if (status < 200) return;
-        const passed = responseHeaders(headers);
-        if (status >= 500 || status === 429) refusal = { status, headers: passed, chunks: [] };
-        else this.#hold(status, passed);
-      }),
-      onResponseData: guard((_controller: UpstreamController, chunk: Buffer) => {
-        if (refusal !== null) {
-          if ((refusalBytes += chunk.length) <= largestRefusalBytes) refusal.chunks.push(chunk);
-        } else {
-          this.#data(chunk);
-        }
-      }),
-      onResponseEnd: guard(() => {
-        if (refusal !== null) this.#refused(refusal);
-        else this.#end();
-      }),
-      onResponseError: guard((_controller: UpstreamController, error: Error) => {
-        if (refusal !== null) this.#refused(refusal);
-        else this.#broken(error);
-      }),
-    });
+    );
   }
 
-  #leaveAttempt: () => void = () => undefined;
-
-  #hold(status: number, headers: Record<string, string | string[]>): void {
-    this.#head = { status, headers };
-    const type = String(headers['content-type'] ?? '');
-    const { keepText } = this.#options;
-    if (type.startsWith('text/event-stream')) {
-      this.#reader = new StreamAnswerReader(keepText);
-      if (this.#options.explainBreaks) {
-        this.#filter = new EventFilter(this.#options.hideUsage, (bytes) => this.#write(bytes));
-        delete headers['content-length'];
-      }
-    } else if (type.startsWith('application/json')) this.#reader = new JsonAnswerReader(keepText);
-  }
-
-  #data(chunk: Buffer): void {
-    this.#reader?.push(chunk);
-    if (this.#released) {
-      this.#pass(chunk);
-      return;
+  /** From here on the client has something, and another endpoint can only go on from there. */
+  #begin(head: AnswerHead): void {
+    const { client, route, explainBreaks, hideUsage } = this.#options;
+    this.#head = head;
+    if (this.#attempt!.streams && explainBreaks) {
+      this.#filter = new EventFilter(hideUsage, (bytes) => this.#write(bytes));
+      delete head.headers['content-length'];
     }
-    this.#held.push(chunk);
-    this.#heldBytes += chunk.length;
-    if (this.#reader instanceof StreamAnswerReader) {
-      if (!this.#reader.begun && this.#heldBytes < largestHeldBytes) return;
-      const error = this.#reader.firstError;
-      if (error !== null && (error.status >= 500 || error.status === 429)) {
-        this.#leaveAttempt();
-        this.#controller?.abort(new Error('the first event was an error'));
-        const headers = { 'content-type': 'application/json' };
-        this.#refused({ status: error.status, headers, chunks: [Buffer.from(error.body)] });
-        return;
-      }
+    route.firstToken(head.status);
+    client.head(head.status, { ...head.headers, ...this.#options.headers(this.#target) });
+  }
+
+  /** Another endpoint has begun to answer with the rest. */
+  #goOn({ status }: AnswerHead): void {
+    this.#options.route.firstToken(status);
+    if (this.#paused) this.#attempt!.pause();
+    if (status === 200 && this.#attempt!.streams) return;
+    this.#attempt!.leave();
+    this.#cut(`${this.#broken}, and ${this.#target.name} would not go on with it (${status})`);
+  }
+
+  #data(chunk: Buffer, error: string | null): void {
+    const filter = this.#filter;
+    if (error !== null && this.#options.continues !== null && filter !== null) {
+      if (this.#continued === null) filter.pushUntilError(chunk);
+      else this.#pushContinued(chunk);
+      if (this.#over) return;
+      this.#attempt!.leave();
+      this.#lost(502, 'server-error', `the engine said: ${error}`);
+    } else if (this.#continued !== null) this.#pushContinued(chunk);
+    else if (filter !== null) filter.push(chunk);
+    else this.#write(chunk);
+  }
+
+  #pushContinued(chunk: Buffer): void {
+    try {
+      this.#continued!.push(chunk);
+    } catch (error) {
+      if (!(error instanceof SeamError)) throw error;
+      this.#attempt!.leave();
+      this.#cut(`${this.#broken}, and ${error.message}`);
     }
-    this.#release();
-  }
-
-  /** From here on the client has something, and no other endpoint can take over. */
-  #release(): void {
-    const { response, route } = this.#options;
-    const { status, headers } = this.#head!;
-    this.#released = true;
-    route.firstToken(status);
-    response.writeHead(status, { ...headers, ...this.#options.headers(this.#target) });
-    const held = this.#held;
-    this.#held = [];
-    for (const chunk of held) this.#pass(chunk);
-  }
-
-  #pass(chunk: Buffer): void {
-    if (this.#filter === null) this.#write(chunk);
-    else this.#filter.push(chunk);
   }
 
   #write(bytes: Buffer): void {
-    const { response } = this.#options;
-    if (response.write(bytes) || this.#paused) return;
+    const { client } = this.#options;
+    if (client.write(bytes) || this.#paused) return;
     this.#paused = true;
-    this.#controller?.pause();
-    response.once('drain', () => {
+    this.#attempt?.pause();
+    client.onceDrained(() => {
       this.#paused = false;
-      this.#controller?.resume();
+      this.#attempt?.resume();
     });
   }
 
-  #end(): void {
-    if (!this.#released) this.#release();
+  #ended(): void {
+    const attempt = this.#attempt!;
+    if (this.#options.continues !== null && !attempt.cameToItsEnd) {
+      this.#lost(null, 'reset', 'its answer stopped short');
+      return;
+    }
     this.#filter?.end();
-    this.#options.response.end();
-    const errorStatus = this.#reader instanceof StreamAnswerReader ? this.#reader.errorStatus : null;
-    if (errorStatus === null) this.#finish(this.#head!.status, this.#head!.status < 400);
-    else this.#finish(errorStatus, false, 'an error in mid-answer');
+    this.#options.client.end();
+    const status = attempt.errorStatus;
+    if (status === null) this.#finish(this.#head!.status, this.#head!.status < 400);
+    else this.#finish(status, false, 'an error in mid-answer');
   }
 
   /** The endpoint answered that it cannot: perhaps another can. */
   #refused(refusal: Refusal): void {
-    this.#refusal = refusal;
     const { status } = refusal;
     const busy = status === 429 || status === 503;
-    const next = this.#options.route.retry(status, busy ? 'busy' : 'server-error', busy ? 'busy' : 'server error');
-    if (next === null) this.#passOn(refusal);
-    else this.#tryNext(next);
+    if (this.#head === null) this.#refusal = refusal;
+    this.#lost(status, busy ? 'busy' : 'server-error', busy ? 'busy' : 'server error');
   }
 
-  /** The connection failed. */
-  #broken(error: Error): void {
-    const { failure, reason } = failureOf(error);
-    if (this.#released) {
-      this.#cut(reason);
+  /** The attempt is over without its answer's end. */
+  #lost(status: number | null, failure: AttemptFailure, reason: string): void {
+    if (this.#head !== null) {
+      this.#continue(status, failure, reason);
       return;
     }
     const last = this.#target;
-    const next = this.#options.route.retry(null, failure, reason);
+    const next = this.#options.route.retry(status, failure, reason, 0);
     if (next !== null) {
-      this.#tryNext(next);
+      this.#target = next;
+      this.#send(this.#options.request);
     } else if (this.#refusal !== null) {
       this.#passOn(this.#refusal);
     } else {
-      this.#fail(this.#options.unanswered(last, failure, reason));
+      this.#fail(this.#options.unanswered(last, failure as TransportFailure, reason));
     }
   }
 
-  #tryNext(next: Target): void {
-    this.#leaveAttempt();
+  /** The stream broke: asks another endpoint for the rest of it, or says why that cannot be. */
+  #continue(status: number | null, failure: AttemptFailure, reason: string): void {
+    const { continues, route, hideUsage } = this.#options;
+    const soFar = this.#soFar;
+    if (this.#answering) this.#broken = `${this.#target.name} was lost in the middle of its answer: ${reason}`;
+    if (continues === null || this.#filter === null || soFar === null) return this.#cut(this.#broken, reason);
+    if (!this.#filter.break()) return this.#cut(`${this.#broken}, in the middle of a long event`, reason);
+    if (soFar.finishReason !== null && hideUsage) return this.#close();
+    this.#continuation ??= new Continuation(continues.kind, continues.body);
+    const against = this.#continuation.reasonAgainst(soFar);
+    const stays = `${this.#broken}, and it cannot go on elsewhere`;
+    if (against !== null) return this.#cut(`${stays}: ${against}`, reason);
+    const next = route.retry(status, failure, reason, soFar.choiceEvents);
+    if (next === null) return this.#cut(`${stays}: no other endpoint can take over`, reason);
+    if (continues.kind === 'chat' && route.continuesChats === false) {
+      return this.#cut(`${stays}: ${next.name} does not know how to go on with a message`, reason);
+    }
     this.#target = next;
-    this.#send();
+    this.#ask(this.#continuation, soFar);
   }
 
-  #passOn({ status, headers, chunks }: Refusal): void {
-    const body = Buffer.concat(chunks);
+  /** Asks the endpoint for the rest, once the tokens of what was said are known. */
+  #ask(continuation: Continuation, soFar: StreamSoFar): void {
+    const { upstream, request } = this.#options;
+    const send = (tokens: Parameters<Continuation['rest']>[1]): void => {
+      if (this.#over) return;
+      const rest = continuation.rest(soFar, tokens);
+      if (rest === null) return this.#cut(`${this.#broken}, and what was said cannot be put into tokens`);
+      const seam = new Seam(soFar.text.said, continuation.stops, rest.isTrimmed);
+      this.#continued = new ContinuedStream(soFar, rest, seam, (event) => this.#filter!.push(event));
+      this.#send({ ...request, body: rest.body });
+    };
+    const text = continuation.uncounted(soFar);
+    if (text === null) send(null);
+    else countTokens(upstream, this.#target.address, request.headers, continuation.model, text, send);
+  }
+
+  /** Everything was said but the stream's own end. */
+  #close(): void {
+    this.#options.client.end('data: [DONE]\n\n');
+    this.#finish(this.#head!.status, true);
+  }
+
+  #passOn({ status, headers, body }: Refusal): void {
     if (body.length === 0) {
       const code = status === 429 ? 'saturated' : status === 503 ? 'no_endpoint' : 'endpoint_failed';
       const message = `${this.#target.name} answered ${status} without a reason, and no other endpoint could take over.`;
       this.#fail(new SignalboxError(code, message, { retryAfterSeconds: 1 }));
       return;
     }
+    const { client } = this.#options;
     const retryAfter = status === 429 || status === 503 ? { 'retry-after': '1' } : {};
     const length = { 'content-length': String(body.length) };
-    const own = this.#options.headers(this.#target);
-    this.#options.response.writeHead(status, { ...retryAfter, ...headers, ...length, ...own });
-    this.#options.response.end(body);
+    client.head(status, { ...retryAfter, ...headers, ...length, ...this.#options.headers(this.#target) });
+    client.end(body);
     this.#finish(status, false);
   }
 
   #fail(error: SignalboxError): void {
-    sendError(this.#options.response, error, this.#options.headers(this.#target));
+    const { status, headers, body } = errorResponse(error);
+    this.#options.client.head(status, { ...headers, ...this.#options.headers(this.#target) });
+    this.#options.client.end(body);
     this.#finish(error.status, false);
   }
 
-  /** The endpoint was lost in the middle of its answer. */
-  #cut(reason: string): void {
-    const { response } = this.#options;
-    if (this.#options.explainBreaks && this.#reader instanceof StreamAnswerReader) {
-      this.#filter?.break();
-      const message = `${this.#target.name} was lost in the middle of its answer: ${reason}.`;
-      response.end(errorEvent(new SignalboxError('endpoint_failed', message)));
+  /** The answer ends here, in its middle. */
+  #cut(message: string, reason = message): void {
+    const { client, explainBreaks } = this.#options;
+    if (explainBreaks && this.#filter !== null && this.#filter.break()) {
+      client.end(errorEvent(new SignalboxError('endpoint_failed', `${message}.`)));
     } else {
       // The head promised more than came: a cut connection says so.
-      response.destroy();
+      client.cut();
     }
     this.#finish(502, false, `lost in mid-answer: ${reason}`);
   }
@@ -282,13 +280,19 @@ class Relay {
   #clientLeft(): void {
     if (this.#over) return;
     this.#finish(499, false, 'the client left');
-    this.#controller?.abort(new Error('the client left'));
+    this.#attempt?.leave();
   }
 
   #finish(status: number, complete: boolean, reason?: string): void {
     if (this.#over) return;
     this.#over = true;
-    const report = this.#reader?.report() ?? noReport;
+    const report = this.#report();
     this.#options.route.finish({ status, complete, ...report, ...(reason === undefined ? {} : { reason }) });
+  }
+
+  #report(): Report {
+    const report = this.#attempt?.report() ?? noReport;
+    if (this.#continued === null) return report;
+    return { ...(this.#continued.usage ?? noReport), text: this.#soFar!.text.text };
   }
 }

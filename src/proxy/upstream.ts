@@ -4,15 +4,32 @@ import type { Dispatcher, Pool as UndiciPool } from 'undici';
 /** By its path: the package's own entry loads five times as much, 80 ms of every start. */
 const Pool = createRequire(import.meta.url)('undici/lib/dispatcher/pool.js') as typeof UndiciPool;
 
-type UpstreamHandler = Dispatcher.DispatchHandler;
-export type UpstreamController = Dispatcher.DispatchController;
-
 export interface UpstreamRequest {
   readonly method: string;
   /** Path with its query. */
   readonly path: string;
   readonly headers: Record<string, string | string[]>;
   readonly body: Buffer | null;
+}
+
+/** What became of a request on its way, before or within its answer. */
+export type TransportFailure = 'connect' | 'reset' | 'timeout';
+
+/** Hears of one request, in this order: its head, its data, and one of end and failure. */
+interface UpstreamHandler {
+  head(status: number, headers: Readonly<Record<string, string | string[] | undefined>>): void;
+  data(chunk: Buffer): void;
+  end(): void;
+  failed(failure: TransportFailure, reason: string): void;
+}
+
+/** A request that was sent. */
+export interface UpstreamCall {
+  /** Ends it, at whatever stage; nothing is heard of it afterwards. */
+  abort(): void;
+  /** No more data until `resume`, which the engine feels as a slow reader. */
+  pause(): void;
+  resume(): void;
 }
 
 interface UpstreamLimits {
@@ -34,17 +51,12 @@ export class Upstream {
     this.#limits = { ...defaultLimits, ...limits };
   }
 
-  /** Sends a request to `address` (`host:port`); the handler hears what becomes of it. */
-  send(address: string, request: UpstreamRequest, handler: UpstreamHandler): void {
-    this.#pool(address).dispatch(
-      {
-        method: request.method as Dispatcher.HttpMethod,
-        path: request.path,
-        headers: request.headers,
-        body: request.body,
-      },
-      handler,
-    );
+  /** Sends a request to `address` (`host:port`); the handler hears what becomes of it, never before this returns. */
+  send(address: string, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
+    const call = new Call(handler);
+    const { method, path, headers, body } = request;
+    this.#pool(address).dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body }, call);
+    return call;
   }
 
   /** Closes connections to addresses that `keep` no longer names. */
@@ -80,8 +92,66 @@ export class Upstream {
   }
 }
 
+/** One request as undici sees it. */
+class Call implements UpstreamCall, Dispatcher.DispatchHandler {
+  readonly #handler: UpstreamHandler;
+  #controller: Dispatcher.DispatchController | null = null;
+  #over = false;
+
+  constructor(handler: UpstreamHandler) {
+    this.#handler = handler;
+  }
+
+  abort(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#controller?.abort(new Error('no longer wanted'));
+  }
+
+  pause(): void {
+    this.#controller?.pause();
+  }
+
+  resume(): void {
+    this.#controller?.resume();
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#over) controller.abort(new Error('no longer wanted'));
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Record<string, string | string[] | undefined>,
+  ): void {
+    if (!this.#over && status >= 200) this.#handler.head(status, headers);
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#over) this.#handler.data(chunk);
+  }
+
+  onResponseEnd(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#handler.end();
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    // Undici may fail while the request is being handed to it.
+    process.nextTick(() => {
+      if (this.#over) return;
+      this.#over = true;
+      const { failure, reason } = failureOf(error);
+      this.#handler.failed(failure, reason);
+    });
+  }
+}
+
 /** What a transport error says about the endpoint. */
-export function failureOf(error: Error): { failure: 'connect' | 'reset' | 'timeout'; reason: string } {
+function failureOf(error: Error): { failure: TransportFailure; reason: string } {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   switch (code) {
     case 'ECONNREFUSED':

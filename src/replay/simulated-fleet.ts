@@ -66,7 +66,7 @@ export class SimulatedFleet {
       for (const { slot, engine } of engines) {
         const { gauges } = engine;
         if (gauges !== null) this.known.setGauges(slot, gauges, nowMs);
-        if (this.known.probeIsDue(slot, nowMs)) this.known.probed(slot, engine.alive, nowMs);
+        if (this.known.probeIsDue(slot, nowMs)) this.known.probed(slot, engine.alive ? 'well' : 'refused', nowMs);
       }
       clock.after(stalenessMs, scrape);
     };

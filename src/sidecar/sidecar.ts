@@ -5,6 +5,7 @@ import { createLogger, type Logger } from '../base/log.ts';
 import { SignalboxError } from '../base/errors.ts';
 import { drain, listen, portOf } from '../proxy/listen.ts';
 import { readBody } from '../api/read-body.ts';
+import { clientResponse } from '../proxy/client-response.ts';
 import { relay, type Route } from '../proxy/relay.ts';
 import { sendError } from '../api/respond.ts';
 import { Upstream } from '../proxy/upstream.ts';
@@ -61,7 +62,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
         const requestId = saneRequestId(incoming.headers) ?? randomUUID();
         relay({
           upstream,
-          response,
+          client: clientResponse(response),
           request: {
             method: incoming.method ?? 'GET',
             path: incoming.url ?? '/',
@@ -74,6 +75,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
           keepText: false,
           // The gateway in front can go on elsewhere, if it sees the break as it was.
           explainBreaks: false,
+          continues: null,
           unanswered: (_engine, failure, reason) =>
             failure === 'connect'
               ? new SignalboxError('no_endpoint', 'engine not ready', { retryAfterSeconds: 1 })

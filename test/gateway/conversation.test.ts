@@ -143,7 +143,7 @@ test('a stream that ends cleanly after an error in the middle was not answered',
     const error = JSON.stringify({ error: { message: 'the engine died', code: 500 } });
     response.end(`${event({ content: words })}data: ${error}\n\ndata: [DONE]\n\n`);
   });
-  assert.equal(outcome.status, 500);
+  assert.equal(outcome.status, 502);
   assert.equal(outcome.e2eSeconds, null);
   assert.ok(cachedTokens > 0 && cachedTokens <= promptTokens);
 });

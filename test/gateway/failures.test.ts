@@ -90,12 +90,12 @@ test('a connection reset before the first byte is tried elsewhere', async (t) =>
   for (let i = 0; i < 10; i++) assert.equal((await postJson(`${gateway.url}/v1/completions`, body)).status, 200);
 });
 
-test('a stream that breaks in the middle ends with an error event', async (t) => {
+test('a stream that breaks in the middle and is not gone on with ends with an error event', async (t) => {
   const stub = await startStub(t, (request, response) => {
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     response.write('data: {"choices":[{"text":"a"}]}\n\n', () => request.socket.destroy());
   });
-  const gateway = await startTestGateway(t, [stub.url]);
+  const gateway = await startTestGateway(t, [stub.url], { continuation: false });
   const response = await postJson(`${gateway.url}/v1/completions`, { ...body, stream: true });
   assert.equal(response.status, 200);
   const events = (await response.text()).split('\n\n').filter(Boolean);

@@ -236,7 +236,9 @@ async function tokenizeRoute(engine: Engine, fields: Record<string, unknown>): P
   const { prompt, messages } = fields;
   const isChat = Array.isArray(messages);
   if (!isChat && typeof prompt !== 'string') throw validationError('missing', 'body.prompt', 'Field required', fields);
-  const tokens = await tokenize(engine.tokenizer, isChat ? renderChat(messages, fields) : (prompt as string), !isChat);
+  // A chat's template writes the special tokens itself.
+  const addsBos = !isChat && fields['add_special_tokens'] !== false;
+  const tokens = await tokenize(engine.tokenizer, isChat ? renderChat(messages, fields) : (prompt as string), addsBos);
   return {
     count: tokens.length,
     max_model_len: engine.maxModelLen,

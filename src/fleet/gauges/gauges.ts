@@ -19,3 +19,12 @@ export interface Gauges {
 export function readGauges(text: string): Gauges | null {
   return vllmGauges(text) ?? sglangGauges(text) ?? llamaCppGauges(text);
 }
+
+export type Engine = 'vllm' | 'sglang' | 'llama.cpp';
+
+/** Which engine a `/metrics` is of; null when none of ours. */
+export function engineOf(text: string): Engine | null {
+  if (text.includes('vllm:')) return 'vllm';
+  if (text.includes('sglang:')) return 'sglang';
+  return text.includes('llamacpp:') ? 'llama.cpp' : null;
+}
