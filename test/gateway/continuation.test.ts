@@ -205,16 +205,20 @@ async function goOn(
 ) {
   const bad = await beginning(t, events, then);
   const asked: Record<string, unknown>[] = [];
-  const good = await startStub(t, (request, response, text) => {
-    if (request.url === '/tokenize') {
-      const words = (JSON.parse(text) as { prompt: string }).prompt.split(' ').filter(Boolean);
-      response.end(JSON.stringify({ count: words.length, tokens: words.map((_, index) => 100 + index) }));
-      return;
-    }
-    asked.push(JSON.parse(text) as Record<string, unknown>);
-    response.writeHead(200, { 'content-type': 'text/event-stream' });
-    response.end(rest.map((event) => `data: ${JSON.stringify(event)}\n\n`).join('') + 'data: [DONE]\n\n');
-  });
+  const good = await startStub(
+    t,
+    (request, response, text) => {
+      if (request.url === '/tokenize') {
+        const words = (JSON.parse(text) as { prompt: string }).prompt.split(' ').filter(Boolean);
+        response.end(JSON.stringify({ count: words.length, tokens: words.map((_, index) => 100 + index) }));
+        return;
+      }
+      asked.push(JSON.parse(text) as Record<string, unknown>);
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.end(rest.map((event) => `data: ${JSON.stringify(event)}\n\n`).join('') + 'data: [DONE]\n\n');
+    },
+    ['/tokenize'],
+  );
   // By load alone, chance decides which of two idle endpoints is asked first.
   const policy = { environment: { ENABLE_LOAD_AWARE_SCORER: 'true' } };
   const gateway = await startTestGateway(t, [bad.url, good.url], { policy });

@@ -17,10 +17,14 @@ export async function startEngine(t: TestContext, options: Partial<Parameters<ty
   return { ...engine, url: `http://127.0.0.1:${engine.port}` };
 }
 
-/** An engine whose answers the test writes itself; `/v1/models` and `/health` are answered for it. */
+/**
+ * An engine whose answers the test writes itself; `/v1/models` and `/health` are answered for it, and that it has none of
+ * the `optional` routes, unless it names them.
+ */
 export async function startStub(
   t: TestContext,
   answer: (request: IncomingMessage, response: ServerResponse, body: string) => void,
+  optional: readonly string[] = [],
 ): Promise<{
   url: string;
   name: string;
@@ -38,7 +42,8 @@ export async function startStub(
       response.end('');
       return;
     }
-    if (['/kv_event_sources', '/server_info', '/tokenize'].includes(request.url ?? '')) {
+    const path = request.url ?? '';
+    if (['/kv_event_sources', '/server_info', '/tokenize'].includes(path) && !optional.includes(path)) {
       response.statusCode = 404;
       response.end('');
       return;
