@@ -9,7 +9,15 @@ import { join } from 'node:path';
 import { availableParallelism } from 'node:os';
 import { filesBelow, root } from './lib/source-files.ts';
 
-const legs = ['test/vllm/', 'test/envoy/', 'test/package/', 'test/browser/', 'test/clean-clone/', 'test/kubernetes/'];
+const legs = [
+  'test/vllm/',
+  'test/chaos/',
+  'test/envoy/',
+  'test/package/',
+  'test/browser/',
+  'test/clean-clone/',
+  'test/kubernetes/',
+];
 const wanted = process.argv.slice(2);
 
 const files = filesBelow('test', ['.test.ts']).filter((path) =>
