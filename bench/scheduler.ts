@@ -4,6 +4,7 @@ import { seededRandom } from '../src/base/random.ts';
 import { Dispatch } from '../src/dispatch/dispatch.ts';
 import { Fleet } from '../src/fleet/fleet.ts';
 import { prefixKeyOf } from '../src/fleet/prefix-index/prefix-key.ts';
+import { OwnPlugins } from '../src/configuration/own-plugins.ts';
 import { loadPolicy } from '../src/door/policy-source.ts';
 import { Journal } from '../src/journal/journal.ts';
 import type { SchedulingRequest } from '../src/scheduler/request.ts';
@@ -11,7 +12,7 @@ import type { SchedulingRequest } from '../src/scheduler/request.ts';
 const warmUps = 2000;
 const runs = 4000;
 
-const { policy } = await loadPolicy({ environment: {} });
+const { policy } = await loadPolicy({ environment: {} }, new OwnPlugins(() => undefined));
 const prompt = Buffer.from('A prompt that is asked again and again, by many. '.repeat(80));
 process.stdout.write(`${policy.name}, prompt of ${prompt.length} bytes: microseconds a decision\n`);
 for (const endpoints of [8, 16, 100, 256, 1000]) {

@@ -2,7 +2,14 @@
 import { dirname, join, normalize } from 'node:path';
 import { filesBelow, readSource } from './lib/source-files.ts';
 
-const entryPoints = new Set(['src/cli/main.ts', 'src/replay/worker.ts', 'src/console/main.tsx']);
+const entryPoints = new Set([
+  'src/cli/main.ts',
+  'src/replay/worker.ts',
+  'src/console/main.tsx',
+  'src/configuration/plugin-api.ts',
+  'src/configuration/preflight-worker.ts',
+  'src/configuration/test-kit.ts',
+]);
 const exportPattern =
   /^export\s+(?:abstract\s+)?(?:async\s+)?(?:const|let|function\*?|class|interface|type|enum)\s+([A-Za-z0-9_$]+)/gm;
 const specifierPattern = /(?:from|import)\s*\(?\s*['"](\.[^'"]+)['"]|new URL\(\s*['"](\.[^'"]+\.ts)['"]/g;

@@ -28,6 +28,8 @@ const checks: [string, string, string[]][] = [
   ['imports', node, ['scripts/check-imports.ts']],
   ['dead code', node, ['scripts/check-dead-code.ts']],
   ['plugin docs', node, ['scripts/write-plugin-docs.ts', '--check']],
+  ['docs of llm-d’s types', node, ['scripts/write-llm-d-docs.ts', '--check']],
+  ['docs of options', node, ['scripts/write-option-docs.ts', '--check']],
   ['words', node, ['scripts/check-words.ts']],
 ];
 

@@ -46,8 +46,8 @@ interface AdminOptions {
   /** The host it is bound to, which requests may name beside the loopback names. */
   readonly host: string;
   reload(): Promise<void>;
-  /** How often the policy has been replaced, plus one. */
-  generation(): number;
+  /** Of the policy: which it is since the start, how the last attempt to replace it went, the plugins of the user's. */
+  configuration(): Parameters<typeof policiesJson>[1];
 }
 
 interface Admin {
@@ -112,7 +112,7 @@ export function createAdmin(options: AdminOptions): Admin {
     ],
     [
       'GET /api/policies',
-      (_request, response) => sendJson(response, policiesJson(dispatch.policy, options.generation())),
+      (_request, response) => sendJson(response, policiesJson(dispatch.policy, options.configuration())),
     ],
     [
       'GET /api/prefixes',
@@ -145,7 +145,7 @@ export function createAdmin(options: AdminOptions): Admin {
       'POST /api/reload',
       (_request, response) => {
         options.reload().then(
-          () => sendJson(response, policiesJson(dispatch.policy, options.generation())),
+          () => sendJson(response, policiesJson(dispatch.policy, options.configuration())),
           (error: unknown) => sendError(response, asSignalboxError(error)),
         );
       },

@@ -143,6 +143,22 @@ interface HotPrefixJson {
 export interface PoliciesJson {
   /** The how-many-th policy since the start. */
   generation: number;
+  /** Null before the configuration was first read again. */
+  lastReload: {
+    readonly outcome: 'applied' | 'unchanged' | 'rejected';
+    readonly error: string | null;
+    readonly time: string;
+  } | null;
+  /** Plugins from files of the user's, and how they fare; `off` says why one runs no more. */
+  plugins: readonly {
+    readonly type: string;
+    readonly file: string;
+    readonly runs: number;
+    readonly failures: number;
+    readonly slowRuns: number;
+    readonly lastFailure: string | null;
+    readonly off: string | null;
+  }[];
   name: string;
   hash: string;
   profiles: {

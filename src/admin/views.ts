@@ -98,10 +98,13 @@ export function prefixesJson(fleet: Fleet, kvEvents: KvEvents, tokens: PromptTok
   };
 }
 
-/** `/api/policies`: what decides, and the how-many-th since the start it is. */
-export function policiesJson(policy: Policy, generation: number): PoliciesJson {
+/** `/api/policies`: what decides, which it is since the start, and how the last attempt to replace it went. */
+export function policiesJson(
+  policy: Policy,
+  configuration: { [Key in 'generation' | 'lastReload' | 'plugins']: PoliciesJson[Key] },
+): PoliciesJson {
   return {
-    generation,
+    ...configuration,
     name: policy.name,
     hash: policy.hash,
     profiles: [...policy.profiles.values()].map(({ name, filters, scorers, picker }) => ({

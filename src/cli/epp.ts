@@ -15,6 +15,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   configFile?: string;
   configText?: string;
   shadow?: string[];
+  compat?: 'llm-d';
   namespace: string;
   secureServing: boolean;
   certPath?: string;
@@ -53,6 +54,7 @@ export function eppCommand(): Command {
       ).conflicts('configText'),
     )
     .option('--config-text <yaml>', 'the same as text')
+    .addOption(new Option('--compat <system>', 'whose defaults count where nothing is configured').choices(['llm-d']))
     .option('--shadow <name...>', 'policies to compare with, without effect: presets, or EndpointPickerConfig files')
     .option('--namespace <namespace>', 'namespace of the pods, for logs', 'default')
     .addOption(
@@ -112,7 +114,8 @@ async function runEpp(flags: Flags, command: Command): Promise<void> {
 }
 
 function optionsOf(flags: Flags): EppOptions {
-  const { endpoint, endpointsFile, configFile, configText, shadow, certPath, eppLog, sessionKeyFile, journal } = flags;
+  const { endpoint, endpointsFile, configFile, configText, compat, shadow, certPath, eppLog, sessionKeyFile, journal } =
+    flags;
   const kubernetes = kubernetesSource(flags);
   return {
     host: flags.host,
@@ -143,6 +146,7 @@ function optionsOf(flags: Flags): EppOptions {
       environment: process.env,
       ...(configFile === undefined ? {} : { configFile }),
       ...(configText === undefined ? {} : { configText }),
+      ...(compat === undefined ? {} : { compat }),
     },
   };
 }

@@ -12,6 +12,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   configFile?: string;
   configText?: string;
   shadow?: string[];
+  compat?: 'llm-d';
   verbosity: number;
   eppLog?: string;
   name: string;
@@ -41,6 +42,7 @@ export function gatewayCommand(): Command {
       ).conflicts('configText'),
     )
     .option('--config-text <yaml>', 'the same as text')
+    .addOption(new Option('--compat <system>', 'whose defaults count where nothing is configured').choices(['llm-d']))
     .option('--shadow <name...>', 'policies to compare with, without effect: presets, or EndpointPickerConfig files')
     .option(
       '-v, --verbosity <level>',
@@ -75,7 +77,7 @@ export function gatewayCommand(): Command {
 }
 
 function optionsOf(flags: Flags): GatewayOptions {
-  const { endpoint, configFile, configText, shadow, verbosity, journal, journalMaxBytes, ...rest } = flags;
+  const { endpoint, configFile, configText, compat, shadow, verbosity, journal, journalMaxBytes, ...rest } = flags;
   const kubernetes = kubernetesSource(flags);
   return {
     ...rest,
@@ -91,6 +93,7 @@ function optionsOf(flags: Flags): GatewayOptions {
       environment: process.env,
       ...(configFile === undefined ? {} : { configFile }),
       ...(configText === undefined ? {} : { configText }),
+      ...(compat === undefined ? {} : { compat }),
     },
   };
 }

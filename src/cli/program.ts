@@ -85,6 +85,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./replay.ts')).replayCommand(),
   },
   {
+    name: 'check',
+    summary: 'say what is wrong with a configuration, and what it would change',
+    load: async () => (await import('./check.ts')).checkCommand(),
+  },
+  {
     name: 'calibrate',
     summary: 'measure a real engine and write a hardware profile of it',
     load: async () => (await import('./calibrate.ts')).calibrateCommand(),
@@ -139,4 +144,9 @@ function fail(error: unknown): void {
 function version(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   return (manifest as { version: string }).version;
+}
+
+/** Every command with its options, in the order of the help. */
+export async function commands(): Promise<Command[]> {
+  return Promise.all(entries.map(({ load }) => load()));
 }

@@ -83,7 +83,7 @@ async function run(flags: ReplayFlags): Promise<void> {
   const progress = progressBar(process.stderr, `replay ${flags.trace}`);
   const comparison = await compare({
     scenario,
-    policies: policiesNamed(flags.policy),
+    policies: await policiesNamed(flags.policy),
     rates: flags.sweep ?? [],
     breakingShare: flags.breakingLoad ? 0.9 : null,
     processes: flags.processes,

@@ -8,6 +8,7 @@ import type { Logger } from '../base/log.ts';
 import { LoopLoad } from '../base/loop-load.ts';
 import type { Family } from '../base/metrics.ts';
 import { seededRandom } from '../base/random.ts';
+import { OwnPlugins } from '../configuration/own-plugins.ts';
 import { Dispatch } from '../dispatch/dispatch.ts';
 import { endpointFromUrl } from '../fleet/discovery/endpoint-url.ts';
 import type { Discovery, FoundEndpoint } from '../fleet/discovery/discovery.ts';
@@ -22,9 +23,11 @@ import { FleetWatch } from '../fleet/watch.ts';
 import { JournalFiles } from '../journal/journal-files.ts';
 import { Journal } from '../journal/journal.ts';
 import { drain, listen } from '../proxy/listen.ts';
+import type { Policy } from '../scheduler/policy.ts';
 import { writeEppLog } from './epp-log.ts';
+import { configurationFamilies, type ReloadOutcome } from './configuration-metrics.ts';
 import { DoorMetrics } from './metrics.ts';
-import { loadPolicy, loadShadow, type PolicySource } from './policy-source.ts';
+import { loadPolicy, namedPolicy, type PolicySource } from './policy-source.ts';
 import { SessionTokens } from './session-token.ts';
 
 /** Above this share of its time at work, the process has none left for shadows. */
@@ -86,6 +89,8 @@ export class Core {
   readonly sessions: SessionTokens;
   readonly #options: CoreOptions;
   readonly #source: PolicySource;
+  readonly #plugins: Plugins;
+  readonly #pluginFiles = new Map<string, FileWatch>();
   readonly #log: Logger;
   readonly #events: CoreEvents;
   readonly kvEvents: KvEvents;
@@ -98,10 +103,15 @@ export class Core {
   readonly #files: FileWatch[] = [];
   readonly #closing: (() => void | Promise<void>)[] = [];
   #generation = 1;
+  #isWatching = false;
+  #reloading: Promise<void> = Promise.resolve();
+  #lastReload: ReloadOutcome | null = null;
+  readonly #reloads: Record<ReloadOutcome['outcome'], number> = { applied: 0, unchanged: 0, rejected: 0 };
 
   private constructor(
     options: CoreOptions,
     source: PolicySource,
+    plugins: Plugins,
     dispatch: (core: Core) => Dispatch,
     sessions: SessionTokens,
     discoveries: readonly Discovery[],
@@ -110,6 +120,7 @@ export class Core {
   ) {
     this.#options = options;
     this.#source = source;
+    this.#plugins = plugins;
     this.#log = log;
     this.#events = events;
     this.sessions = sessions;
@@ -127,25 +138,30 @@ export class Core {
   /** Reads the policy; nothing runs yet. @throws SignalboxError when what it was told is wrong. */
   static async create(options: CoreOptions, log: Logger, events: CoreEvents = {}): Promise<Core> {
     const source: PolicySource = options.policy ?? { environment: process.env };
-    const { policy, warnings } = await loadPolicy(source);
+    const plugins = ownPlugins(log);
+    const { policy, warnings } = await loadPolicy(source, plugins.live);
     for (const warning of warnings) log.warn(warning);
     const random = seededRandom(randomInt(2 ** 32));
     const load = new LoopLoad();
     const shadows = {
-      policies: await Promise.all((options.shadows ?? []).map(loadShadow)),
+      policies: await shadowsOf(options, plugins),
       isBusy: () => load.share > busyShare,
     };
     const sessions = new SessionTokens(await sessionKey(options.sessionKeyFile));
     const dispatch = ({ fleet, journal }: Core): Dispatch =>
       new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows });
-    return new Core(options, source, dispatch, sessions, await discoveriesOf(options, log), log, events);
+    return new Core(options, source, plugins, dispatch, sessions, await discoveriesOf(options, log), log, events);
   }
 
   /** Serves the admin API. Bound before anything is watched, so that a taken port leaves nothing behind. */
   async serveAdmin({ door, port, portFlag, families }: AdminPort): Promise<Server> {
     const host = this.#options.host ?? '127.0.0.1';
     const { createAdmin } = await import('../admin/admin.ts');
-    const metrics = { families: () => [...this.metrics.families(), ...(families?.() ?? [])] };
+    const configuration = (): Family[] =>
+      configurationFamilies(this.#generation, this.#reloads, this.#plugins.live.health);
+    const metrics = {
+      families: () => [...this.metrics.families(), ...configuration(), ...(families?.() ?? [])],
+    };
     const reload = (): Promise<void> => this.reload();
     const admin = createAdmin({
       door,
@@ -155,7 +171,11 @@ export class Core {
       metrics,
       host,
       reload,
-      generation: () => this.#generation,
+      configuration: () => ({
+        generation: this.#generation,
+        lastReload: this.#lastReload,
+        plugins: this.#plugins.live.health,
+      }),
     });
     const handle = this.#options.metricsAuth === true ? await this.#authenticated(admin.handle) : admin.handle;
     const server = await listen(handle, { host, port, portFlag }).catch((error: unknown) => {
@@ -194,6 +214,8 @@ export class Core {
       const read = this.#orKeep(() => this.#reloadPolicy());
       this.#files.push(watchFile(this.#source.configFile, read));
     }
+    this.#isWatching = true;
+    this.#watchPlugins();
     this.#watch.start();
     this.kvEvents.start();
     this.#appendJournal();
@@ -221,7 +243,9 @@ export class Core {
   /** What files and clusters say from here on is of no interest. */
   stopWatching(): void {
     for (const discovery of this.#discoveries) discovery.close();
-    for (const file of this.#files) file.close();
+    for (const file of [...this.#files, ...this.#pluginFiles.values()]) file.close();
+    this.#pluginFiles.clear();
+    this.#isWatching = false;
   }
 
   /** Ends all of it. Requests should have ended before. */
@@ -272,16 +296,55 @@ export class Core {
     this.#watch.refresh();
   }
 
-  async #reloadPolicy(): Promise<void> {
-    const { policy } = await loadPolicy(this.#source);
-    const shadows = await Promise.all((this.#options.shadows ?? []).map(loadShadow));
+  /** One after the other: two at once would load the same plugins twice. */
+  #reloadPolicy(): Promise<void> {
+    const next = this.#reloading.then(() => this.#reloadPolicyNow());
+    this.#reloading = next.catch(() => undefined);
+    return next;
+  }
+
+  async #reloadPolicyNow(): Promise<void> {
+    const generation = this.#generation;
+    try {
+      await this.#readPolicy();
+      this.#reloaded(this.#generation > generation ? 'applied' : 'unchanged', null);
+    } catch (error) {
+      this.#reloaded('rejected', messageOf(error));
+      throw error;
+    } finally {
+      this.#watchPlugins();
+    }
+  }
+
+  async #readPolicy(): Promise<void> {
+    const { policy, warnings } = await loadPolicy(this.#source, this.#plugins.live);
+    const shadows = await shadowsOf(this.#options, this.#plugins);
     const hashesOf = (policies: readonly { readonly hash: string }[]): string =>
       policies.map(({ hash }) => hash).join();
     if (hashesOf(shadows) !== hashesOf(this.dispatch.shadows.policies)) this.dispatch.shadows.restart(shadows);
     if (policy.hash === this.dispatch.policy.hash) return;
+    for (const warning of warnings) this.#log.warn(warning);
     this.dispatch.setPolicy(policy);
     this.#generation++;
     this.#log.info({ policy: policy.name, hash: policy.hash, generation: this.#generation }, 'policy replaced');
+  }
+
+  #reloaded(outcome: ReloadOutcome['outcome'], error: string | null): void {
+    this.#reloads[outcome] += 1;
+    this.#lastReload = { outcome, error, time: new Date(wallClock.epochMs()).toISOString() };
+  }
+
+  /** Of all files that plugins consist of, those that are there now. */
+  #watchPlugins(): void {
+    if (!this.#isWatching) return;
+    const files = new Set([this.#plugins.live, ...this.#plugins.shadows].flatMap((each) => [...each.files]));
+    for (const [file, watch] of this.#pluginFiles) {
+      if (files.has(file)) continue;
+      watch.close();
+      this.#pluginFiles.delete(file);
+    }
+    const read = this.#orKeep(() => this.#reloadPolicy());
+    for (const file of files) if (!this.#pluginFiles.has(file)) this.#pluginFiles.set(file, watchFile(file, read));
   }
 
   #orKeep(step: () => Promise<void>): () => void {
@@ -299,6 +362,26 @@ async function discoveriesOf({ endpointsFile, kubernetes }: CoreOptions, log: Lo
     discoveries.push(await discoverInKubernetes(kubernetes, log));
   }
   return discoveries;
+}
+
+/** Each policy's own plugins: a shadow's do not share health with those that decide. */
+interface Plugins {
+  readonly live: OwnPlugins;
+  readonly shadows: OwnPlugins[];
+  readonly report: (text: string) => void;
+}
+
+function ownPlugins(log: Logger): Plugins {
+  const report = (text: string): void => log.error(text);
+  return { live: new OwnPlugins(report), shadows: [], report };
+}
+
+async function shadowsOf({ shadows = [] }: CoreOptions, plugins: Plugins): Promise<Policy[]> {
+  const read = shadows.map(async (name, at) => {
+    const own = (plugins.shadows[at] ??= new OwnPlugins(plugins.report));
+    return (await namedPolicy(name, own)).policy;
+  });
+  return Promise.all(read);
 }
 
 async function sessionKey(file: string | undefined): Promise<Buffer> {

@@ -1,57 +1,48 @@
-import { readFile } from 'node:fs/promises';
-import { messageOf, SignalboxError } from '../base/errors.ts';
 import { configFromEnvironment } from '../compat/llm-d-environment.ts';
-import { policyFromConfig, readPolicy } from '../scheduler/config.ts';
+import { llmDDefault } from '../compat/llm-d-plugins.ts';
+import type { OwnPlugins } from '../configuration/own-plugins.ts';
+import { readConfig, readConfigFile, type ReadConfig } from '../configuration/read-config.ts';
+import { policyFromConfig } from '../scheduler/config.ts';
 import { defaultPolicyName } from '../scheduler/default-policy.ts';
 import { defaultHoldRule } from '../scheduler/flow-control.ts';
 import { isPreset, presetPolicy } from '../scheduler/presets.ts';
-import type { Policy } from '../scheduler/policy.ts';
 
 export interface PolicySource {
   /** An EndpointPickerConfig's file, or its text; with neither llm-d's environment switches, or the default. */
   readonly configFile?: string;
   readonly configText?: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
-}
-
-interface LoadedPolicy {
-  readonly policy: Policy;
-  readonly warnings: readonly string[];
+  /** Whose defaults count where nothing is configured. */
+  readonly compat?: 'llm-d';
 }
 
 /**
  * What decides live. Where the configuration says nothing of flow control, the default rule holds whom the fleet has no
  * room for. @throws SignalboxError `config_invalid` with every fault and its place.
  */
-export async function loadPolicy(source: PolicySource): Promise<LoadedPolicy> {
-  const { policy, warnings } = await readSource(source);
+export async function loadPolicy(source: PolicySource, plugins: OwnPlugins): Promise<ReadConfig> {
+  const { policy, warnings } = await readSource(source, plugins);
   return { policy: { ...policy, hold: policy.hold ?? defaultHoldRule }, warnings };
 }
 
-async function readSource(source: PolicySource): Promise<LoadedPolicy> {
-  if (source.configText !== undefined) {
-    return { policy: readPolicy(source.configText, '--config-text', 'config-text'), warnings: [] };
+async function readSource(source: PolicySource, plugins: OwnPlugins): Promise<ReadConfig> {
+  const { configText, configFile } = source;
+  if (configText !== undefined) {
+    const config = { text: configText, fileName: '--config-text', name: 'config-text', folder: process.cwd() };
+    return readConfig(config, plugins);
   }
-  if (source.configFile !== undefined) {
-    return { policy: await readPolicyFile(source.configFile), warnings: [] };
-  }
+  if (configFile !== undefined) return readConfigFile(configFile, configFile, plugins);
   const translated = configFromEnvironment(source.environment);
   if (translated !== null) {
     return { policy: policyFromConfig(translated.config, 'environment'), warnings: translated.warnings };
   }
-  return { policy: presetPolicy(defaultPolicyName), warnings: [] };
+  const policy = source.compat === 'llm-d' ? policyFromConfig(llmDDefault, 'llm-d') : presetPolicy(defaultPolicyName);
+  return { policy, warnings: [] };
 }
 
-/** A policy to run in shadow: a preset's name, or an EndpointPickerConfig's file. @throws SignalboxError */
-export async function loadShadow(nameOrFile: string): Promise<Policy> {
+/** A policy by a preset's name or an EndpointPickerConfig's file. @throws SignalboxError */
+export async function namedPolicy(nameOrFile: string, plugins: OwnPlugins): Promise<ReadConfig> {
   // What is neither is most likely a name misspelt.
   const isFile = !isPreset(nameOrFile) && /[./]/.test(nameOrFile);
-  return isFile ? readPolicyFile(nameOrFile) : presetPolicy(nameOrFile);
-}
-
-async function readPolicyFile(file: string): Promise<Policy> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new SignalboxError('config_invalid', `${file}: cannot be read: ${messageOf(error)}`, { param: file });
-  });
-  return readPolicy(text, file, file);
+  return isFile ? readConfigFile(nameOrFile, nameOrFile, plugins) : { policy: presetPolicy(nameOrFile), warnings: [] };
 }

@@ -7,6 +7,7 @@ import { readTrace } from '../traffic/trace/read.ts';
 import type { Trace } from '../traffic/trace/trace.ts';
 import type { Job } from './jobs.ts';
 import { runJob } from './jobs.ts';
+import { preparePolicy } from './policies.ts';
 import type { Reply } from './pool.ts';
 
 const traces = new Map<string, Promise<Trace>>();
@@ -20,6 +21,7 @@ async function work(job: Job): Promise<void> {
     const key = JSON.stringify([name, part]);
     const reading = traces.get(key) ?? readTrace(name, part === null ? {} : { part });
     traces.set(key, reading);
+    await preparePolicy(job.policy);
     const result = runJob(job, await reading, (share) => reply({ kind: 'progress', share }));
     reply({ kind: 'done', result });
   } catch (error) {

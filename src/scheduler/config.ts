@@ -19,18 +19,19 @@ import { pluginByType } from './plugins/index.ts';
 import { singleProfileHandler } from './plugins/profile-handlers/single-profile-handler.ts';
 import type { Policy, Profile } from './policy.ts';
 
-const apiVersions = ['llm-d.ai/v1alpha1', 'inference.networking.x-k8s.io/v1alpha1'] as const;
+const apiVersions = ['llm-d.ai/v1alpha1', 'llm-d.ai/v1', 'inference.networking.x-k8s.io/v1alpha1'] as const;
+
+const pluginEntry = z.strictObject({
+  name: z.string().min(1).optional(),
+  type: z.string().min(1),
+  parameters: z.record(z.string(), z.unknown()).nullable().optional(),
+});
 
 const schema = z.strictObject({
   apiVersion: z.enum(apiVersions),
   kind: z.literal('EndpointPickerConfig'),
-  plugins: z.array(
-    z.strictObject({
-      name: z.string().min(1).optional(),
-      type: z.string().min(1),
-      parameters: z.record(z.string(), z.unknown()).nullable().optional(),
-    }),
-  ),
+  /** A plugin of one's own may stand as its file alone. */
+  plugins: z.union([z.string().min(1), z.array(z.union([z.string().min(1), pluginEntry]))]),
   schedulingProfiles: z
     .array(
       z.strictObject({
@@ -39,18 +40,80 @@ const schema = z.strictObject({
       }),
     )
     .min(1),
-  flowControl: flowControlSchema.optional(),
+  flowControl: z.looseObject({}).optional(),
+  /* Sections of llm-d's; `ForeignNames` says what becomes of them. */
+  featureGates: z.array(z.string()).optional(),
+  dataLayer: z.looseObject({}).optional(),
+  requestHandler: z.looseObject({}).optional(),
+  saturationDetector: z.looseObject({}).optional(),
+  parser: z.looseObject({}).optional(),
 });
 
 /** An EndpointPickerConfig as written. */
 export type EndpointPickerConfig = z.input<typeof schema>;
 
+/** What becomes of a plugin type that is another system's. */
+export type ForeignType =
+  /** Ours does it. `parameters` translates what was given. */
+  | {
+      readonly as: string;
+      readonly parameters?: (given: Record<string, unknown>) => Record<string, unknown>;
+      readonly note?: string;
+    }
+  /** Nothing is lost without it. */
+  | { readonly needless: string }
+  | { readonly refused: string };
+
+/** Another system's names in an EndpointPickerConfig. */
+export interface ForeignNames {
+  readonly types: ReadonlyMap<string, ForeignType>;
+  /** What its sections have no effect here, a line each. */
+  warnings(config: unknown): readonly string[];
+  /** The section in our terms; what is ours already stays as it is. */
+  flowControl(given: Readonly<Record<string, unknown>>): Record<string, unknown>;
+}
+
+/** A plugin from a file of the user's. */
+export interface OwnPlugin {
+  readonly definition: PluginDefinition;
+  /** Another one for other contents of its files. */
+  readonly revision: string;
+}
+
+interface ReadOptions {
+  readonly foreign?: ForeignNames;
+  /** By the file's name as it stands in the configuration. */
+  readonly own?: ReadonlyMap<string, OwnPlugin>;
+  readonly warn?: (text: string) => void;
+}
+
+/** Whether a plugin's `type` names a file. */
+function isPluginFile(type: string): boolean {
+  return /^\.{0,2}\//.test(type) || /\.[cm]?[jt]s$/.test(type);
+}
+
+/** The plugin files that a configuration names, each with where. Throws `config_invalid` when it is no configuration. */
+export function pluginFilesIn(text: string, fileName: string): Map<string, string> {
+  const file = readYaml(text, fileName);
+  const files = new Map<string, string>();
+  for (const [index, { type }] of entriesOf(validate(file, schema)).entries()) {
+    if (isPluginFile(type)) files.set(type, file.at(['plugins', index]));
+  }
+  return files;
+}
+
+function entriesOf({ plugins }: z.output<typeof schema>): z.output<typeof pluginEntry>[] {
+  return (typeof plugins === 'string' ? [plugins] : plugins).map((entry) =>
+    typeof entry === 'string' ? { type: entry } : entry,
+  );
+}
+
 /**
  * Reads an EndpointPickerConfig (YAML or JSON). `name` is what the policy is called in Decisions.
  * Throws `config_invalid` naming every fault with file, line and column.
  */
-export function readPolicy(text: string, fileName: string, name: string): Policy {
-  return compile(readYaml(text, fileName), name);
+export function readPolicy(text: string, fileName: string, name: string, options: ReadOptions = {}): Policy {
+  return compile(readYaml(text, fileName), name, options);
 }
 
 /** The same from a value built by the program (environment switches, the default). */
@@ -64,8 +127,9 @@ interface Created {
   readonly stateIndex: number;
 }
 
-function compile(file: YamlFile, name: string): Policy {
+function compile(file: YamlFile, name: string, options: ReadOptions): Policy {
   const config = validate(file, schema);
+  const { foreign, own, warn } = options;
   const issues: FileIssue[] = [];
   const stateful: Stateful<unknown>[] = [];
   const created = new Map<string, Created>();
@@ -74,12 +138,35 @@ function compile(file: YamlFile, name: string): Policy {
   const deciders = new Map<string, Decider>();
   const handlers: { readonly at: string; create(configured: Configured): ProfileHandler }[] = [];
 
-  for (const [index, plugin] of config.plugins.entries()) {
-    const pluginName = plugin.name ?? plugin.type;
-    const definition = pluginByType.get(plugin.type);
+  const needless = new Set<string>();
+
+  for (const [index, entry] of entriesOf(config).entries()) {
+    const at = (step: 'type' | null = null): string => file.at(['plugins', index, ...(step === null ? [] : [step])]);
+    const other = foreign?.types.get(entry.type);
+    if (other !== undefined && 'refused' in other) {
+      issues.push({ at: at('type'), message: `"${entry.type}" is not to be had here: ${other.refused}` });
+      continue;
+    }
+    if (other !== undefined && 'needless' in other) {
+      needless.add(entry.name ?? entry.type);
+      continue;
+    }
+    if (other?.note !== undefined) warn?.(`${at('type')}: ${entry.type}: ${other.note}`);
+    const given = entry.parameters ?? {};
+    const plugin = {
+      type: other?.as ?? entry.type,
+      parameters: other?.parameters?.(given) ?? given,
+      name: entry.name ?? (isPluginFile(entry.type) ? own?.get(entry.type)?.definition.type : undefined) ?? entry.type,
+    };
+    const pluginName = plugin.name;
+    const ownPlugin = own?.get(plugin.type);
+    const definition = ownPlugin?.definition ?? pluginByType.get(plugin.type);
     if (definition === undefined) {
-      const message = `no plugin of type "${plugin.type}"${didYouMean(plugin.type, [...pluginByType.keys()])}`;
-      issues.push({ at: file.at(['plugins', index, 'type']), message });
+      const known = [...pluginByType.keys(), ...(foreign?.types.keys() ?? [])];
+      const message = isPluginFile(plugin.type)
+        ? `plugins of one's own (${plugin.type}) cannot be used here`
+        : `no plugin of type "${plugin.type}"${didYouMean(plugin.type, known)}`;
+      issues.push({ at: at('type'), message });
       continue;
     }
     if (created.has(pluginName)) {
@@ -87,12 +174,13 @@ function compile(file: YamlFile, name: string): Policy {
       continue;
     }
     try {
-      const parameters = validate(file, definition.parameters, plugin.parameters ?? {}, [
-        'plugins',
-        index,
-        'parameters',
-      ]);
-      resolved.push({ name: pluginName, type: plugin.type, parameters });
+      const parameters = validate(file, definition.parameters, plugin.parameters, ['plugins', index, 'parameters']);
+      resolved.push({
+        name: pluginName,
+        type: plugin.type,
+        parameters,
+        ...(ownPlugin === undefined ? {} : { revision: ownPlugin.revision }),
+      });
       // A handler may refer to plugins that stand further down.
       if (definition.kind === 'profile-handler') {
         handlers.push({ at: file.at(['plugins', index]), create: (all) => definition.create(parameters, all) });
@@ -120,7 +208,7 @@ function compile(file: YamlFile, name: string): Policy {
       });
       continue;
     }
-    profiles.set(profile.name, compileProfile(file, index, profile, created, issues));
+    profiles.set(profile.name, compileProfile(file, index, profile, created, needless, issues));
   }
   if (issues.length > 0) throw fileError(issues);
 
@@ -136,7 +224,9 @@ function compile(file: YamlFile, name: string): Policy {
     if (!(error instanceof SignalboxError) || asked === undefined) throw error;
     throw fileError([issueOf(error, asked.at)]);
   }
-  const hold = config.flowControl === undefined ? null : holdRule(config.flowControl);
+  for (const warning of foreign?.warnings(config) ?? []) warn?.(warning);
+  const flow = config.flowControl && (foreign?.flowControl(config.flowControl) ?? config.flowControl);
+  const hold = flow === undefined ? null : holdRule(validate(file, flowControlSchema, flow, ['flowControl']));
   return {
     name,
     hash: hashJson({ plugins: resolved, profiles: config.schedulingProfiles, ...(hold === null ? {} : { hold }) }),
@@ -155,6 +245,7 @@ function compileProfile(
   index: number,
   profile: { name: string; plugins: readonly { pluginRef: string; weight?: number | undefined }[] },
   created: ReadonlyMap<string, Created>,
+  needless: ReadonlySet<string>,
   issues: FileIssue[],
 ): Profile {
   const filters: Profile['filters'][number][] = [];
@@ -162,6 +253,7 @@ function compileProfile(
   const pickers: Profile['picker'][] = [];
   for (const [position, { pluginRef, weight }] of profile.plugins.entries()) {
     const path = ['schedulingProfiles', index, 'plugins', position];
+    if (needless.has(pluginRef)) continue;
     const plugin = created.get(pluginRef);
     if (plugin === undefined) {
       const message = `no plugin is named "${pluginRef}"${didYouMean(pluginRef, [...created.keys()])}`;

@@ -8,6 +8,7 @@ import type { Flight } from '../../src/dispatch/flight.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';
 import { prefixKeyOf, type PrefixKey } from '../../src/fleet/prefix-index/prefix-key.ts';
 import { Journal } from '../../src/journal/journal.ts';
+import { OwnPlugins } from '../../src/configuration/own-plugins.ts';
 import { loadPolicy } from '../../src/door/policy-source.ts';
 import type { SchedulingRequest } from '../../src/scheduler/request.ts';
 
@@ -21,7 +22,7 @@ async function system(names: readonly string[]) {
   const clock = new VirtualClock();
   const fleet = new Fleet({ prefixSeed: { low: 1, high: 2 } });
   const journal = new Journal();
-  const { policy } = await loadPolicy({ environment: walkthrough });
+  const { policy } = await loadPolicy({ environment: walkthrough }, new OwnPlugins(() => undefined));
   const dispatch = new Dispatch({ clock, random: seededRandom(1), fleet, journal, policy });
   for (const name of names) fleet.setModels(fleet.add({ name, address: `${name}:1`, labels: {} }), [{ id: 'm' }]);
   let count = 0;

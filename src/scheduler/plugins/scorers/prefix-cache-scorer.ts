@@ -2,20 +2,33 @@ import { z } from 'zod';
 import type { ScorerDefinition } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
-export const prefixCacheScorer: ScorerDefinition = {
+const parameters = z.strictObject({
+  matchLengthWeight: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0)
+    .describe('share of the score that goes by the length of the match instead of its part of the prompt'),
+  matchLengthScaleTokens: z.number().positive().default(8192).describe('length of a match that counts in full'),
+});
+
+export const prefixCacheScorer: ScorerDefinition<z.infer<typeof parameters>> = {
   type: 'prefix-cache-scorer',
   kind: 'scorer',
   unit: 'share',
   summary: 'The share of the prompt cached at the endpoint; no regard to load.',
   source: 'Gateway API Inference Extension and llm-d router',
-  parameters: z.strictObject({}),
-  create: () => ({
+  parameters,
+  create: ({ matchLengthWeight, matchLengthScaleTokens }) => ({
     score({ candidates, request, view }, scores, details) {
       const cached = view.usefulCachedTokens?.() ?? view.cachedTokens();
       const cachedTokens = details.column('cachedTokens');
       for (let i = 0; i < candidates.length; i++) {
         cachedTokens[i] = cached[candidates[i]!]!;
-        scores[i] = request.promptTokens > 0 ? Math.min(1, knownOr0(cachedTokens[i]!) / request.promptTokens) : 0;
+        const tokens = knownOr0(cachedTokens[i]!);
+        const share = request.promptTokens > 0 ? Math.min(1, tokens / request.promptTokens) : 0;
+        const length = Math.min(1, tokens / matchLengthScaleTokens);
+        scores[i] = (1 - matchLengthWeight) * share + matchLengthWeight * length;
       }
     },
   }),

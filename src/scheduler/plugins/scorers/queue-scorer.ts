@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ScorerDefinition } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
+import { leastIsOne } from './share-of-range.ts';
 
 export const queueScorer: ScorerDefinition = {
   type: 'queue-scorer',
@@ -12,16 +13,8 @@ export const queueScorer: ScorerDefinition = {
   create: () => ({
     score({ candidates, view }, scores, details) {
       const waiting = details.column('waiting');
-      let least = Infinity;
-      let most = 0;
-      for (let i = 0; i < candidates.length; i++) {
-        waiting[i] = view.waiting[candidates[i]!]!;
-        least = Math.min(least, knownOr0(waiting[i]!));
-        most = Math.max(most, knownOr0(waiting[i]!));
-      }
-      for (let i = 0; i < candidates.length; i++) {
-        scores[i] = most === least ? 1 : (most - knownOr0(waiting[i]!)) / (most - least);
-      }
+      for (let i = 0; i < candidates.length; i++) waiting[i] = view.waiting[candidates[i]!]!;
+      leastIsOne(waiting.map(knownOr0), scores);
     },
   }),
 };
