@@ -6,6 +6,7 @@ import type { Flight } from '../dispatch/flight.ts';
 import type { HardwareProfile } from '../engine/model/profiles.ts';
 import { Journal } from '../journal/journal.ts';
 import type { Policy } from '../scheduler/policy.ts';
+import type { Caller } from '../scheduler/request.ts';
 import type { TraceTurn } from '../traffic/trace/trace.ts';
 import { blockHashesOf, prefixKeyOfBlocks } from './blocks.ts';
 import type { FleetEvent } from './fleet-events.ts';
@@ -29,6 +30,8 @@ interface RunOptions {
   readonly knowledge: Knowledge;
   readonly streaming: boolean;
   readonly seed: number;
+  /** Who sends the so-many-th request; all are the same where it is not given. */
+  readonly callerOf?: (row: number) => Caller;
   readonly onProgress?: (done: number) => void;
 }
 
@@ -129,6 +132,7 @@ export function runPolicy(options: RunOptions): RunOutcome {
         maxOutputTokens: null,
         sessionEndpoint: session.endpoint,
         headers: {},
+        ...(options.callerOf === undefined ? {} : { caller: options.callerOf(row) }),
       },
       prefixKeyOfBlocks(hashes, turn.promptTokens, blockTokens),
       { placed: attempt, refused: (error) => end(messageOf(error)) },

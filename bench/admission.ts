@@ -1,0 +1,170 @@
+/**
+ * `npm run bench:admission`: what priorities, fairness and targets are worth when there is more to do than the fleet
+ * can do, on the virtual clock. Writes `bench/admission.md`. A policy without flow control is run beside ours.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { hardwareProfiles } from '../src/engine/model/profiles.ts';
+import { namedPolicy } from '../src/replay/policies.ts';
+import { runPolicy } from '../src/replay/run.ts';
+import type { Samples } from '../src/replay/samples.ts';
+import { workloadOf } from '../src/replay/workload.ts';
+import type { Policy } from '../src/scheduler/policy.ts';
+import { anyCaller, type Caller } from '../src/scheduler/request.ts';
+import { defaultHoldRule } from '../src/scheduler/flow-control.ts';
+import { readTrace } from '../src/traffic/trace/read.ts';
+import { root } from '../scripts/lib/source-files.ts';
+
+const endpoints = 8;
+const slo = { ttftSeconds: 5, tpotSeconds: 0.06 };
+/** Where 90 % are still in time on this fleet (`bench/routing.md`, the load at which each policy breaks). */
+const capacityRate = 1.22;
+const outputWeight = 2;
+const trace = await readTrace('mooncake-conversation');
+const profile = hardwareProfiles['qwen3-32b-2xh100']!;
+
+interface Run {
+  readonly samples: Samples;
+  readonly failures: ReadonlyMap<string, number>;
+}
+
+function run(policy: Policy, rate: number, callerOf: (row: number) => Caller, seed = 1): Run {
+  const workload = workloadOf(trace, {
+    rate,
+    sessions: null,
+    maxTurns: Infinity,
+    maxPromptTokens: Infinity,
+    thinkTimeCapMs: Infinity,
+    sessionGapMs: 1000,
+    seed,
+  });
+  return runPolicy({
+    workload,
+    blockTokens: trace.blockTokens,
+    policy,
+    profiles: Array.from({ length: endpoints }, () => profile),
+    events: [],
+    stalenessMs: 50,
+    knowledge: 'router',
+    streaming: true,
+    seed,
+    callerOf,
+  });
+}
+
+const ours = namedPolicy('least-added-wait').policy;
+const withoutFlow = (name: string): Policy => ({ ...namedPolicy(name).policy, hold: null });
+const withFlow = (name: string): Policy => ({ ...namedPolicy(name).policy, hold: defaultHoldRule });
+
+function p99(samples: Samples, isIn: (row: number) => boolean): number {
+  const ttft = [];
+  for (let row = 0; row < samples.count; row++) {
+    if (isIn(row) && !Number.isNaN(samples.ttftSeconds[row]!)) ttft.push(samples.ttftSeconds[row]!);
+  }
+  ttft.sort((a, b) => a - b);
+  return ttft[Math.floor(ttft.length * 0.99)] ?? NaN;
+}
+
+function inTime(samples: Samples): number {
+  let count = 0;
+  for (let row = 0; row < samples.count; row++) {
+    const isAnswered = samples.endpoint[row]! >= 0;
+    const isSlow = samples.tpotSeconds[row]! > slo.tpotSeconds;
+    if (isAnswered && samples.ttftSeconds[row]! <= slo.ttftSeconds && !isSlow) count += 1;
+  }
+  return count;
+}
+
+function lastArrivalSeconds(samples: Samples): number {
+  return samples.arrivalMs[samples.count - 1]! / 1000;
+}
+
+const lines: string[] = [];
+const say = (line = ''): void => {
+  lines.push(line);
+  console.log(line);
+};
+
+say('# Who goes first, measured');
+say();
+say(
+  'Written by `npm run bench:admission`; do not edit. Conversation trace, 8 simulated endpoints, virtual time: the numbers',
+);
+say(
+  'do not depend on the machine. Capacity is the load at which 90 % of the answers are still in time (TTFT ≤ 5 s, TPOT ≤ 60 ms).',
+);
+
+say();
+say('## One request in ten has priority');
+say();
+say('| load | policy | p99 TTFT with priority, s | others, s |');
+say('|---|---|---:|---:|');
+const isHigh = (row: number): boolean => row % 10 === 0;
+const byPriority = (row: number): Caller => ({ ...anyCaller, priority: isHigh(row) ? 10 : 0 });
+for (const [load, rate] of [
+  ['unsaturated (0.8 × capacity)', 0.8 * capacityRate],
+  ['1.5 × capacity', 1.5 * capacityRate],
+] as const) {
+  for (const [name, policy] of [
+    ['ours', ours],
+    ['ours without flow control', withoutFlow('least-added-wait')],
+  ] as const) {
+    const { samples } = run(policy, rate, byPriority);
+    const [high, others] = [p99(samples, isHigh), p99(samples, (row) => !isHigh(row))];
+    say(`| ${load} | ${name} | ${high.toFixed(1)} | ${others.toFixed(1)} |`);
+  }
+}
+
+say();
+say('## Two tenants, one with ten times the demand of the other');
+say();
+say(
+  'Service (uncached input tokens + 2 × output tokens, of answers complete when the last request arrived), at a load',
+);
+say('where even the smaller one wants more than half of what there is.');
+say();
+say('| policy | the larger, Mtokens | the smaller, Mtokens | smaller / larger |');
+say('|---|---:|---:|---:|');
+const isSmall = (row: number): boolean => row % 11 === 0;
+const byTenant = (row: number): Caller => ({ ...anyCaller, fairnessId: isSmall(row) ? 'small' : 'large' });
+for (const [name, policy] of [
+  ['ours', ours],
+  ['ours without flow control', withoutFlow('least-added-wait')],
+] as const) {
+  const { samples } = run(policy, 9 * capacityRate, byTenant);
+  const until = lastArrivalSeconds(samples);
+  const served = { small: 0, large: 0 };
+  for (let row = 0; row < samples.count; row++) {
+    if (samples.arrivalMs[row]! / 1000 + samples.e2eSeconds[row]! > until || samples.endpoint[row]! < 0) continue;
+    const tokens = samples.promptTokens[row]! - samples.cachedTokens[row]! + outputWeight * samples.outputTokens[row]!;
+    served[isSmall(row) ? 'small' : 'large'] += tokens;
+  }
+  const [small, large] = [served.small / 1e6, served.large / 1e6];
+  say(`| ${name} | ${large.toFixed(2)} | ${small.toFixed(2)} | ${(small / large).toFixed(3)} |`);
+}
+
+say();
+say('## Answers in time at 1.5 × capacity, with the targets said');
+say();
+say('| policy | in time per s | of all | turned away |');
+say('|---|---:|---:|---:|');
+const withTargets = (): Caller => ({
+  ...anyCaller,
+  ttftTargetSeconds: slo.ttftSeconds,
+  tpotTargetSeconds: slo.tpotSeconds,
+});
+for (const [name, policy] of [
+  ['ours', ours],
+  ['ours without flow control', withoutFlow('least-added-wait')],
+  ['llm-d-token-aware', withoutFlow('llm-d-token-aware')],
+  ['llm-d-token-aware with our flow control', withFlow('llm-d-token-aware')],
+  ['llm-d-legacy', withoutFlow('llm-d-legacy')],
+] as const) {
+  const { samples, failures } = run(policy, 1.5 * capacityRate, withTargets);
+  const good = inTime(samples);
+  const turnedAway = [...failures.values()].reduce((sum, count) => sum + count, 0);
+  const share = (count: number): string => `${((100 * count) / samples.count).toFixed(1)} %`;
+  say(`| ${name} | ${(good / lastArrivalSeconds(samples)).toFixed(2)} | ${share(good)} | ${share(turnedAway)} |`);
+}
+
+writeFileSync(join(root, 'bench/admission.md'), `${lines.join('\n')}\n`);
