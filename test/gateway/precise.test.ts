@@ -93,8 +93,13 @@ test('what was sent straight to an engine is known to be there, and after a rese
   assert.ok(Object.values(decision.inputs).every(({ cachedTokens }) => cachedTokens === 0));
 });
 
-test('over conversations of many turns the prediction is what engines report', async (t) => {
-  const { gateway, decisionOf, prefixes } = await startPrecise(t, 2);
+for (const blockSize of [16, 32]) {
+  test(`over conversations of many turns the prediction is what engines report (blocks of ${blockSize})`, (t) =>
+    converse(t, blockSize));
+}
+
+async function converse(t: TestContext, blockSize: number): Promise<void> {
+  const { gateway, decisionOf, prefixes } = await startPrecise(t, 2, { blockSize });
   const system = { role: 'system', content: long };
   await Promise.all(
     Array.from({ length: 4 }, async (_, user) => {
@@ -117,7 +122,7 @@ test('over conversations of many turns the prediction is what engines report', a
   const { endpoints, prefixes: hot } = await prefixes();
   assert.ok(endpoints.some(({ prediction }) => prediction.reports > 0));
   assert.ok(hot.length > 0 && hot.every((prefix) => prefix.tokens > 0 && prefix.hits > 0));
-});
+}
 
 test('adapters share nothing with their model, and are known by their names', async (t) => {
   const loraModules = [{ name: 'mine', path: '/adapters/mine' }];

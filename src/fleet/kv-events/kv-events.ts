@@ -181,14 +181,18 @@ export class KvEvents {
     const changed = (): void => {
       if (this.#followed.get(slot) === followed) this.#tell(followed);
     };
-    followed.streams = sources.map(
-      (source) =>
-        new EventStream(source, clock, {
-          ...cache.rank(source.rank),
-          forgotten: () => cache.forget(source.rank),
-          changed,
-        }),
-    );
+    followed.streams = sources.map((source) => {
+      const handler = cache.rank(source.rank);
+      return new EventStream(source, clock, {
+        ...handler,
+        stored: (blocks) => {
+          handler.stored(blocks);
+          fleet.setBlockTokens(slot, cache.blockTokens);
+        },
+        forgotten: () => cache.forget(source.rank),
+        changed,
+      });
+    });
     log.info({ endpoint: name, sources: sources.map(({ endpoint }) => endpoint) }, 'following KV events');
   }
 
@@ -209,7 +213,6 @@ export class KvEvents {
     const { fleet } = this.#options;
     const { cache, slot, streams } = followed;
     if (cache === null) return;
-    fleet.setBlockTokens(slot, cache.blockTokens);
     if (!followed.isPartial || cache.blockTokens === null) return;
     const capacity = fleet.prefixes.capacityOf(slot);
     const storedTokens = (cache.counts.stored - followed.partialSinceStored) * cache.blockTokens;
