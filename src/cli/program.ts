@@ -65,6 +65,16 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./envoy-config.ts')).envoyConfigCommand(),
   },
   {
+    name: 'install',
+    summary: 'install on Kubernetes what a values file describes',
+    load: async () => (await import('./install.ts')).installCommand(),
+  },
+  {
+    name: 'uninstall',
+    summary: 'remove it again',
+    load: async () => (await import('./install.ts')).uninstallCommand(),
+  },
+  {
     name: 'controller',
     summary: 'make and keep what the ModelServices of a Kubernetes namespace ask for',
     load: async () => (await import('./controller.ts')).controllerCommand(),

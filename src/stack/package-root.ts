@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { SignalboxError } from '../base/errors.ts';
 
-/** Where `examples/` and `assets/` are, in a clone as well as in an installed package. */
-const packageRoot = join(import.meta.dirname, '..', '..');
+/** Where `examples/`, `assets/` and `deploy/` are, in a clone as well as in an installed package. */
+export const packageRoot = join(import.meta.dirname, '..', '..');
 
 interface FoundFile {
   readonly path: string;

@@ -199,7 +199,13 @@ interface ValuesFile {
   readonly notUsed: readonly string[];
 }
 
-/** Parses a values file. Throws `config_invalid` that lists every issue with file, line, column and a suggestion. */
+/** Reads a values file for Kubernetes, where everything in it has a meaning. Throws as `parseValues` does. */
+export function readValues(text: string, fileName: string): Values {
+  const file = readYaml(text, fileName);
+  return validate(file, valuesSchema, file.value ?? {});
+}
+
+/** Parses a values file for this machine. Throws `config_invalid` that lists every issue with file, line, column and a suggestion. */
 export function parseValues(text: string, fileName: string): ValuesFile {
   const file = readYaml(text, fileName);
   const given = file.value ?? {};
