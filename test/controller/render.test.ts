@@ -157,3 +157,9 @@ test('names that must be cut stay legal and apart', () => {
   );
   assert.equal(childName('llama', '-decode'), 'llama-decode');
 });
+
+test('where metrics ask for a token, the endpoint picker is told so', () => {
+  const args = (spec: object): string[] => podOf(render(spec), 'llama-epp').containers[0]?.args ?? [];
+  assert.ok(args({ metricsAuth: true }).includes('--metrics-endpoint-auth'));
+  assert.equal(args({}).includes('--metrics-endpoint-auth'), false);
+});

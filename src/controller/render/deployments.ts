@@ -32,7 +32,10 @@ function deployment(context: RenderContext, role: Role, given: GivenRole): Kuber
   const { modelService, names, preset } = context;
   const labels = podLabels(context, role);
   const filled = fill(preset[`${role}Deployment`], placeholdersOf(context)) as PlainObject;
-  const { containers, initContainers, podSpec } = given;
+  const { initContainers, podSpec } = given;
+  const authenticated = role === 'epp' && modelService.spec.metricsAuth;
+  const asks = authenticated ? [{ name: 'epp', args: ['--metrics-endpoint-auth'] }] : [];
+  const containers = layOver({ containers: asks }, { containers: given.containers }) as PlainObject;
   const fixed = {
     apiVersion: kinds.deployment.apiVersion,
     kind: kinds.deployment.kind,
@@ -42,7 +45,7 @@ function deployment(context: RenderContext, role: Role, given: GivenRole): Kuber
       selector: { matchLabels: labels },
       template: {
         metadata: { labels: { ...labels, 'llmd.ai/gather-metrics': 'true' } },
-        spec: { ...podSpec, containers, initContainers },
+        spec: { ...podSpec, ...containers, initContainers },
       },
     },
   };
