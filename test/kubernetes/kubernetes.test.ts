@@ -187,7 +187,7 @@ test('a broken ModelService says in its status what is wrong, and others are not
       : null,
   );
   await kubectl('delete', 'modelservice', 'broken');
-  assert.equal((await decodePods()).length, 2);
+  await eventually('both decode pods are there', 60_000, async () => ((await decodePods()).length === 2 ? true : null));
 });
 
 test('the API server goes away and comes back: requests go on, and changes are seen afterwards', async () => {
