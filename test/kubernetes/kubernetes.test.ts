@@ -161,6 +161,11 @@ test('what somebody changes or deletes is put right', async () => {
     const replicas = await kubectl('get', 'deployment', `${stem}-decode`, '-o', 'jsonpath={.spec.replicas}');
     return service.status === 0 && replicas === '2' ? true : null;
   });
+  const url = await gatewayUrl();
+  await eventually('requests are answered again', 60_000, async () => {
+    const response = await fetch(`${url}/v1/models`).catch(() => null);
+    return response?.ok === true && (await decodePods()).length === 2 ? true : null;
+  });
 });
 
 test('a broken ModelService says in its status what is wrong, and others are not touched by it', async () => {
