@@ -11,7 +11,7 @@ export function callerOf({ wish, model }: SchedulingRequest, objectives: readonl
     objectives.find(({ name }) => name === named) ?? objectives.find(({ models }) => models.includes(model));
   if (wish === undefined && objective === undefined) return null;
   return {
-    priority: objective?.priority ?? 0,
+    priority: objective?.priority ?? wish?.priority ?? 0,
     fairnessId: wish?.fairnessId ?? 'default-flow',
     ttftTargetSeconds: wish?.ttftTargetSeconds ?? objective?.ttftTargetSeconds ?? null,
     tpotTargetSeconds: wish?.tpotTargetSeconds ?? objective?.tpotTargetSeconds ?? null,

@@ -16,6 +16,15 @@ export function removeMembers(body: Buffer, names: ReadonlySet<string>): Buffer 
   return Buffer.concat(kept);
 }
 
+/** Gives a top-level member another value, JSON text; one of several of its name is left. */
+export function replaceMember(body: Buffer, name: string, value: string): Buffer {
+  const rest = removeMembers(body, new Set([name]));
+  const member = `{${JSON.stringify(name)}:${value}}`;
+  return rest.length === emptyObjectBytes ? Buffer.from(member) : insertMember(rest, name, value);
+}
+
+const emptyObjectBytes = 2;
+
 /** Puts a member, whose value is JSON text, before the others of an object that has some. */
 export function insertMember(body: Buffer, name: string, value: string): Buffer {
   const start = body.indexOf('{') + 1;

@@ -44,7 +44,7 @@ export function envoyConfigCommand(): Command {
     });
 }
 
-function hostAndPort(text: string, flag: string): { host: string; port: number } {
+export function hostAndPort(text: string, flag: string): { host: string; port: number } {
   const match = /^\[?([^[\]]+)\]?:(\d{1,5})$/.exec(text);
   if (match === null) throw new SignalboxError('usage', `${flag} ${text}: write it as host:port`);
   return { host: match[1]!, port: portNumber(match[2]!) };

@@ -12,6 +12,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   grpcPort: number;
   grpcHealthPort: number;
   metricsPort: number;
+  objectsFile?: string[];
   configFile?: string;
   configText?: string;
   shadow?: string[];
@@ -45,7 +46,9 @@ export function eppCommand(): Command {
     .option('--grpc-health-port <port>', 'port of the health service, without TLS', portNumber, 9003)
     .option('--metrics-port <port>', 'port of the admin API and metrics', portNumber, 9090)
     .option('--endpoint <url...>', 'engines of the pool, as http://host:port')
-    .option('--endpoints-file <file>', 'file that lists endpoints; watched');
+    .option('--endpoints-file <file>', "file that lists endpoints, ours or llm-d's; watched")
+    .option('--endpoint-dns <name...>', 'endpoints by DNS: host:port, or the name of SRV records')
+    .option('--objects-file <file...>', 'InferenceObjectives and InferenceModelRewrites; watched');
   addKubernetesFlags(command)
     .addOption(
       new Option(
@@ -132,6 +135,9 @@ function optionsOf(flags: Flags): EppOptions {
     maxBodyBytes: flags.maxBodyBytes,
     verbosity: flags.v ?? flags.verbosity,
     ...(endpoint === undefined ? {} : { endpoints: endpoint }),
+    ...(flags.endpointDns === undefined ? {} : { endpointsDns: flags.endpointDns }),
+    ...(flags.objectsFile === undefined ? {} : { objectsFiles: flags.objectsFile }),
+    ...(flags.poolName === undefined ? {} : { poolName: flags.poolName }),
     journalFolderBytes: flags.journalMaxBytes,
     ...(journal === undefined ? {} : { journalFolder: journal }),
     ...(shadow === undefined ? {} : { shadows: shadow }),

@@ -9,6 +9,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   host: string;
   port: number;
   adminPort: number;
+  objectsFile?: string[];
   configFile?: string;
   configText?: string;
   shadow?: string[];
@@ -33,7 +34,9 @@ export function gatewayCommand(): Command {
     .option('--port <port>', 'port of the OpenAI API', portNumber, 8080)
     .option('--admin-port <port>', 'port of the admin API and metrics', portNumber, 8081)
     .option('--endpoint <url...>', 'engines to place requests on, as http://host:port')
-    .option('--endpoints-file <file>', 'file that lists endpoints; watched');
+    .option('--endpoints-file <file>', "file that lists endpoints, ours or llm-d's; watched")
+    .option('--endpoint-dns <name...>', 'endpoints by DNS: host:port, or the name of SRV records')
+    .option('--objects-file <file...>', 'InferenceObjectives and InferenceModelRewrites; watched');
   return withKvEventsOptions(addKubernetesFlags(command))
     .addOption(
       new Option(
@@ -77,13 +80,27 @@ export function gatewayCommand(): Command {
 }
 
 function optionsOf(flags: Flags): GatewayOptions {
-  const { endpoint, configFile, configText, compat, shadow, verbosity, journal, journalMaxBytes, ...rest } = flags;
+  const {
+    endpoint,
+    endpointDns,
+    objectsFile,
+    configFile,
+    configText,
+    compat,
+    shadow,
+    verbosity,
+    journal,
+    journalMaxBytes,
+    ...rest
+  } = flags;
   const kubernetes = kubernetesSource(flags);
   return {
     ...rest,
     verbosity,
     ...kvEventsOf(flags),
     ...(endpoint === undefined ? {} : { endpoints: endpoint }),
+    ...(endpointDns === undefined ? {} : { endpointsDns: endpointDns }),
+    ...(objectsFile === undefined ? {} : { objectsFiles: objectsFile }),
     journalFolderBytes: journalMaxBytes,
     ...(journal === undefined ? {} : { journalFolder: journal }),
     ...(shadow === undefined ? {} : { shadows: shadow }),

@@ -7,6 +7,7 @@ import { portList } from './arguments.ts';
 export interface KubernetesFlags {
   endpoint?: string[];
   endpointsFile?: string;
+  endpointDns?: string[];
   endpointSelector?: string;
   endpointTargetPorts: number[];
   poolName?: string;
@@ -46,10 +47,10 @@ export function kubernetesSource(flags: KubernetesFlags): KubernetesSource | nul
   if (endpointSelector !== undefined) {
     return { ...namespace, labelSelector: endpointSelector, targetPorts: endpointTargetPorts };
   }
-  if (flags.endpoint !== undefined || flags.endpointsFile !== undefined) return null;
+  if ([flags.endpoint, flags.endpointsFile, flags.endpointDns].some((named) => named !== undefined)) return null;
   if (poolName !== undefined) return { ...namespace, pool: poolName };
   throw new SignalboxError(
     'usage',
-    'name the engines: --endpoint URL…, --endpoints-file FILE, or in Kubernetes --endpoint-selector LABELS or --pool-name NAME',
+    'name the engines: --endpoint URL…, --endpoints-file FILE or --endpoint-dns NAME, or in Kubernetes --endpoint-selector LABELS or --pool-name NAME',
   );
 }

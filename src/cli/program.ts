@@ -75,6 +75,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./install.ts')).uninstallCommand(),
   },
   {
+    name: 'envoy',
+    summary: 'run an Envoy for it, fetched on first use',
+    load: async () => (await import('./envoy.ts')).envoyCommand(),
+  },
+  {
     name: 'controller',
     summary: 'make and keep what the ModelServices of a Kubernetes namespace ask for',
     load: async () => (await import('./controller.ts')).controllerCommand(),

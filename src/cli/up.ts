@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
 import { announceReady, isDetached, startDetached } from '../stack/detach.ts';
 import { readUserFile } from '../stack/package-root.ts';
+import type { GatewayKind } from '../stack/components.ts';
 import { firstModel, startStack, type Stack, type StackOptions } from '../stack/stack.ts';
 import { runningState } from '../stack/state.ts';
 import { parseValues, type Values } from '../stack/values.ts';
@@ -19,6 +20,7 @@ interface Flags {
   endpoint: string[];
   detach?: true;
   engineProfile?: string;
+  gateway: GatewayKind;
   timeScale?: number;
   verbose?: true;
 }
@@ -35,6 +37,11 @@ export function upCommand(): Command {
     .option('--port <port>', "the gateway's port (0: any)", portNumber, 8080)
     .option('--admin-port <port>', 'port of the admin API, on 127.0.0.1 (0: any)', portNumber, 8081)
     .option('--endpoint <url...>', 'engines that run already, in place of simulated ones', [])
+    .addOption(
+      new Option('--gateway <kind>', 'what stands in front: our gateway, or an Envoy with the EPP beside it')
+        .choices(['signalbox', 'envoy'])
+        .default('signalbox'),
+    )
     .option('--detach', 'return when a request would be answered; "signalbox down" ends it')
     .option('--engine-profile <name>', 'hardware that the simulated engines behave like')
     .option('--time-scale <factor>', 'simulated engines run this many times faster', positiveNumber)
@@ -65,6 +72,7 @@ async function upHere(flags: Flags, values: Values, onReady: () => void): Promis
     port: flags.port,
     adminPort: flags.adminPort,
     endpoints: flags.endpoint,
+    gateway: flags.gateway,
     engine: {
       ...(flags.engineProfile === undefined ? {} : { profile: flags.engineProfile }),
       ...(flags.timeScale === undefined ? {} : { timeScale: flags.timeScale }),
@@ -82,11 +90,12 @@ async function upHere(flags: Flags, values: Values, onReady: () => void): Promis
 }
 
 async function upDetached(flags: Flags, path: string): Promise<void> {
-  const { namespace, host, port, adminPort, endpoint, engineProfile, timeScale } = flags;
+  const { namespace, host, port, adminPort, endpoint, engineProfile, timeScale, gateway } = flags;
   const end = await startDetached(
     [
       'up',
       ...['-f', path, '-n', namespace, '--host', host, '--port', String(port), '--admin-port', String(adminPort)],
+      ...['--gateway', gateway],
       ...(endpoint.length > 0 ? ['--endpoint', ...endpoint] : []),
       ...(engineProfile === undefined ? [] : ['--engine-profile', engineProfile]),
       ...(timeScale === undefined ? [] : ['--time-scale', String(timeScale)]),

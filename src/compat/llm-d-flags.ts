@@ -39,6 +39,10 @@ const withoutEffect: readonly (readonly [names: readonly string[], reason: strin
   [['metrics-client-ca-file', 'metrics-cert-dir'], 'the admin port has no TLS'],
   [['enable-pprof'], 'there is no pprof here'],
   [['allow-experimental-plugins'], 'no plugin needs it'],
+  [['grpc-max-recv-msg-size'], '--max-body-bytes bounds what is taken'],
+  [['emit-endpoint-scores'], 'the admin API has the scores of every decision'],
+  [['disable-endpoint-subset-filter'], 'a subset that the gateway names is always kept to'],
+  [['tls-min-version', 'tls-cipher-suites'], 'TLS is 1.2 or newer, with the ciphers that Node thinks safe'],
   [['grpc-max-send-msg-size'], 'messages are always within what Envoy takes'],
   [['enable-grpc-stream-metrics'], 'they are always there'],
   [

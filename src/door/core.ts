@@ -12,6 +12,7 @@ import { OwnPlugins } from '../configuration/own-plugins.ts';
 import { Dispatch } from '../dispatch/dispatch.ts';
 import { endpointFromUrl } from '../fleet/discovery/endpoint-url.ts';
 import type { Discovery, FoundEndpoint } from '../fleet/discovery/discovery.ts';
+import { discoverByDns, dnsNameOf } from '../fleet/discovery/dns.ts';
 import { discoverFromFile, watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
 import type { KubernetesSource } from '../fleet/discovery/kubernetes.ts';
 import { Fleet } from '../fleet/fleet.ts';
@@ -26,6 +27,7 @@ import { drain, listen } from '../proxy/listen.ts';
 import type { Policy } from '../scheduler/policy.ts';
 import { writeEppLog } from './epp-log.ts';
 import { configurationFamilies, type ReloadOutcome } from './configuration-metrics.ts';
+import { InferenceObjects, readInferenceObjects } from './inference-objects.ts';
 import { DoorMetrics } from './metrics.ts';
 import { loadPolicy, namedPolicy, type PolicySource } from './policy-source.ts';
 import { SessionTokens } from './session-token.ts';
@@ -41,6 +43,12 @@ export interface CoreOptions {
   readonly endpoints?: readonly string[];
   /** A file that lists endpoints and is watched. */
   readonly endpointsFile?: string;
+  /** Names that DNS knows the endpoints by: `host:port`, or those of SRV records. */
+  readonly endpointsDns?: readonly string[];
+  /** Where DNS is asked (`ip:port`) instead of where the system says. */
+  readonly dnsServers?: readonly string[];
+  /** Files of InferenceObjectives and InferenceModelRewrites, watched. */
+  readonly objectsFiles?: readonly string[];
   /** Pods of a cluster. */
   readonly kubernetes?: KubernetesSource;
   /** Ask for a token of the cluster on the admin port. */
@@ -53,6 +61,8 @@ export interface CoreOptions {
   readonly verbosity?: number;
   /** Pod and namespace names, as they stand in logs and metrics. */
   readonly name?: string;
+  /** The pool whose InferenceObjectives and InferenceModelRewrites count; all do where it has no name. */
+  readonly poolName?: string;
   readonly namespace?: string;
   readonly sessionKeyFile?: string;
   /** Where engines publish KV events that do not say so themselves. */
@@ -95,6 +105,7 @@ export class Core {
   readonly #events: CoreEvents;
   readonly kvEvents: KvEvents;
   readonly tokens: PromptTokens;
+  readonly objects: InferenceObjects;
   readonly #discoveries: readonly Discovery[];
   /** What each discovery has found; the first are the endpoints that were named. */
   readonly #found: (readonly FoundEndpoint[])[];
@@ -133,6 +144,7 @@ export class Core {
     this.dispatch = dispatch(this);
     this.#discoveries = discoveries;
     this.#found = [(options.endpoints ?? []).map((url) => ({ ...endpointFromUrl(url), ready: true }))];
+    this.objects = new InferenceObjects(seededRandom(randomInt(2 ** 32)));
   }
 
   /** Reads the policy; nothing runs yet. @throws SignalboxError when what it was told is wrong. */
@@ -150,7 +162,10 @@ export class Core {
     const sessions = new SessionTokens(await sessionKey(options.sessionKeyFile));
     const dispatch = ({ fleet, journal }: Core): Dispatch =>
       new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows });
-    return new Core(options, source, plugins, dispatch, sessions, await discoveriesOf(options, log), log, events);
+    const discoveries = await discoveriesOf(options, log);
+    const core = new Core(options, source, plugins, dispatch, sessions, discoveries, log, events);
+    await core.#reloadObjects();
+    return core;
   }
 
   /** Serves the admin API. Bound before anything is watched, so that a taken port leaves nothing behind. */
@@ -160,7 +175,12 @@ export class Core {
     const configuration = (): Family[] =>
       configurationFamilies(this.#generation, this.#reloads, this.#plugins.live.health);
     const metrics = {
-      families: () => [...this.metrics.families(), ...configuration(), ...(families?.() ?? [])],
+      families: () => [
+        ...this.metrics.families(),
+        ...configuration(),
+        ...this.objects.families(),
+        ...(families?.() ?? []),
+      ],
     };
     const reload = (): Promise<void> => this.reload();
     const admin = createAdmin({
@@ -210,6 +230,14 @@ export class Core {
         this.#replaceEndpoints();
       });
     }
+    for (const file of this.#options.objectsFiles ?? []) {
+      this.#files.push(
+        watchFile(
+          file,
+          this.#orKeep(() => this.#reloadObjects()),
+        ),
+      );
+    }
     if (this.#source.configFile !== undefined) {
       const read = this.#orKeep(() => this.#reloadPolicy());
       this.#files.push(watchFile(this.#source.configFile, read));
@@ -233,6 +261,7 @@ export class Core {
   async reload(): Promise<void> {
     try {
       await this.#reloadPolicy();
+      await this.#reloadObjects();
       for (const discovery of this.#discoveries) await discovery.reload?.();
     } catch (error) {
       this.#log.error(`${messageOf(error)} (what was there before stays)`);
@@ -240,7 +269,7 @@ export class Core {
     }
   }
 
-  /** What files and clusters say from here on is of no interest. */
+  /** What files, names and clusters say from here on is of no interest. */
   stopWatching(): void {
     for (const discovery of this.#discoveries) discovery.close();
     for (const file of [...this.#files, ...this.#pluginFiles.values()]) file.close();
@@ -294,6 +323,12 @@ export class Core {
     for (const { ready, ...endpoint } of all) fleet.add(endpoint, ready);
     this.#events.addresses?.(new Set(all.map(({ address }) => address)));
     this.#watch.refresh();
+  }
+
+  /** Objects of another pool are left out where this one has been given a name. */
+  async #reloadObjects(): Promise<void> {
+    const { objectsFiles, poolName } = this.#options;
+    if (objectsFiles !== undefined) this.objects.replace(await readInferenceObjects(objectsFiles), poolName ?? null);
   }
 
   /** One after the other: two at once would load the same plugins twice. */
@@ -354,8 +389,9 @@ export class Core {
   }
 }
 
-async function discoveriesOf({ endpointsFile, kubernetes }: CoreOptions, log: Logger): Promise<Discovery[]> {
-  const discoveries: Discovery[] = [];
+async function discoveriesOf(options: CoreOptions, log: Logger): Promise<Discovery[]> {
+  const { endpointsFile, endpointsDns = [], dnsServers, kubernetes } = options;
+  const discoveries = endpointsDns.map((name) => discoverByDns(dnsNameOf(name), log, dnsServers));
   if (endpointsFile !== undefined) discoveries.push(discoverFromFile(endpointsFile, log));
   if (kubernetes !== undefined) {
     const { discoverInKubernetes } = await import('../fleet/discovery/kubernetes.ts');

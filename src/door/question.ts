@@ -14,7 +14,8 @@ import {
   type PrefixKey,
 } from '../fleet/prefix-index/prefix-key.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
-import type { SchedulingRequest } from '../scheduler/request.ts';
+import type { SchedulingRequest, Wish } from '../scheduler/request.ts';
+import type { InferenceObjects } from './inference-objects.ts';
 import type { SessionTokens } from './session-token.ts';
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
@@ -42,11 +43,11 @@ const conversationByPath = new Map<string, PromptKind>([
 ]);
 
 /** Reads what came on this path (without its query). @throws SignalboxError in the client's terms. */
-export function readRequest(path: string, body: Buffer, headers: Headers): ParsedRequest {
+export function readRequest(path: string, body: Buffer, headers: Headers, objects: InferenceObjects): ParsedRequest {
   const kind = kindOf(path);
-  if (kind !== 'other') return parseRequest(kind, body);
+  if (kind !== 'other') return objects.rewritten(parseRequest(kind, body));
   const type = headers['content-type'];
-  return parseOther(body, typeof type === 'string' ? type : '', conversationByPath.get(path));
+  return objects.rewritten(parseOther(body, typeof type === 'string' ? type : '', conversationByPath.get(path)));
 }
 
 /** Goes on with the prompt's token ids (four bytes each): at once where they are not needed or not to be had. */
@@ -65,10 +66,11 @@ export function questionOf(
   headers: Headers,
   fleet: Fleet,
   sessions: SessionTokens,
+  objects: InferenceObjects,
   ids: Uint8Array | null,
 ): Question {
   const { prompt, model } = parsed;
-  const wish = wishOf(headers);
+  const wish = withPriority(wishOf(headers), objects);
   const token = headers['x-session-token'];
   // Of several prompts only the first one's ids are known.
   const isSeveral = parsed.promptKind === 'completions' && prompt.textBytes > prompt.bytes.length;
@@ -100,6 +102,12 @@ function keyOf({ prompt, model, cacheSalt }: ParsedRequest, fleet: Fleet, ids: U
   if (ids !== null) return tokenKeyOf(ids, fleet.adapterOf(model), cacheSalt, fleet.prefixSeed);
   if (prompt.bytes.length === 0) return noPrefix;
   return prefixKeyOf({ model, cacheSalt, bytes: prompt.bytes }, fleet.prefixSeed);
+}
+
+/** With the priority that an InferenceObjective of the name that it brings has. */
+function withPriority(wish: Wish | null, objects: InferenceObjects): Wish | null {
+  const priority = wish === null || wish.objective === null ? null : objects.priorityOf(wish.objective);
+  return wish === null || priority === null ? wish : { ...wish, priority };
 }
 
 interface Ended {

@@ -132,7 +132,25 @@ function originalDestination(): object {
     lb_policy: 'CLUSTER_PROVIDED',
     connect_timeout: '2s',
     original_dst_lb_config: { use_http_header: true, http_header_name: destinationName },
+    outlier_detection: outliers(),
     circuit_breakers: unlimited(),
+  };
+}
+
+/**
+ * Where connections fail again and again, Envoy stops trying for a while, half of the endpoints at most. An engine's own
+ * errors are the EPP's to judge.
+ */
+function outliers(): object {
+  return {
+    split_external_local_origin_errors: true,
+    consecutive_local_origin_failure: 5,
+    enforcing_consecutive_5xx: 0,
+    enforcing_success_rate: 0,
+    enforcing_local_origin_success_rate: 0,
+    base_ejection_time: '2s',
+    max_ejection_time: '30s',
+    max_ejection_percent: 50,
   };
 }
 
@@ -191,6 +209,7 @@ function knownEndpoints(endpoints: EnvoyBootstrapOptions['endpoints']): object {
     load_balancing_policy: {
       policies: [policy('override_host', 'OverrideHost', overrideHost)],
     },
+    outlier_detection: outliers(),
     circuit_breakers: unlimited(),
   };
 }

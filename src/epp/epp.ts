@@ -57,7 +57,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
   const log = options.log ?? createLogger('epp');
   const host = options.host ?? '127.0.0.1';
   const core = await Core.create(options, log);
-  const { dispatch, sessions, metrics, fleet } = core;
+  const { dispatch, sessions, objects, metrics, fleet } = core;
   let draining = false;
   const ready = (): boolean => !draining && core.ready;
 
@@ -68,6 +68,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
       dispatch,
       sessions,
       tokens: core.tokens,
+      objects,
       metrics,
       log,
       maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
@@ -97,9 +98,9 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
           return ready();
         },
         question: (kind, body, headers, answer) => {
-          const parsed = parseRequest(kind, body);
+          const parsed = objects.rewritten(parseRequest(kind, body));
           withTokens(parsed, core.tokens, (ids) =>
-            answer(questionOf(parsed, 'explain', headers, fleet, sessions, ids)),
+            answer(questionOf(parsed, 'explain', headers, fleet, sessions, objects, ids)),
           );
         },
       },

@@ -6,6 +6,7 @@ import { SignalboxError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { Flight } from '../dispatch/flight.ts';
+import type { InferenceObjects } from '../door/inference-objects.ts';
 import type { DoorMetrics } from '../door/metrics.ts';
 import { decisionHeaders, finishFlight, kindOf, questionOf, readRequest, withTokens } from '../door/question.ts';
 import type { SessionTokens } from '../door/session-token.ts';
@@ -35,6 +36,7 @@ interface ExchangeOptions {
   readonly dispatch: Dispatch;
   readonly sessions: SessionTokens;
   readonly tokens: PromptTokens;
+  readonly objects: InferenceObjects;
   readonly metrics: DoorMetrics;
   readonly log: Logger;
   readonly maxBodyBytes: number;
@@ -181,7 +183,7 @@ export class Exchange implements CallHandler {
       if (kind !== 'other' && method !== 'POST') {
         throw new SignalboxError('method_not_allowed', `${path} takes POST, not ${method}.`);
       }
-      const parsed = readRequest(path, body, headers);
+      const parsed = readRequest(path, body, headers, this.#options.objects);
       withTokens(parsed, this.#options.tokens, (ids) => this.#askPlace(parsed, ids));
     } catch (error) {
       this.#refuse(asSignalboxError(error), null);
@@ -191,10 +193,10 @@ export class Exchange implements CallHandler {
   #askPlace(parsed: ParsedRequest, ids: Uint8Array | null): void {
     // Its client may have left while its tokens were counted.
     if (this.#isClosed) return;
-    const { dispatch, sessions } = this.#options;
+    const { dispatch, sessions, objects } = this.#options;
     const headers = this.#headers;
     try {
-      const { request, key } = questionOf(parsed, this.#requestId, headers, dispatch.fleet, sessions, ids);
+      const { request, key } = questionOf(parsed, this.#requestId, headers, dispatch.fleet, sessions, objects, ids);
       const tested = this.#options.conformance ? headers[selectionHeader] : undefined;
       const excluded = excludedBy([this.#subset, tested === undefined ? null : subsetOf(tested)], dispatch.fleet);
       const handlers = {

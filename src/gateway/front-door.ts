@@ -18,6 +18,7 @@ import {
   withTokens,
   type Question,
 } from '../door/question.ts';
+import type { InferenceObjects } from '../door/inference-objects.ts';
 import type { DoorMetrics } from '../door/metrics.ts';
 import type { SessionTokens } from '../door/session-token.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
@@ -33,6 +34,7 @@ interface FrontDoorOptions {
   readonly upstream: Upstream;
   readonly sessions: SessionTokens;
   readonly tokens: PromptTokens;
+  readonly objects: InferenceObjects;
   readonly metrics: DoorMetrics;
   readonly log: Logger;
   readonly maxBodyBytes: number;
@@ -82,9 +84,11 @@ export class FrontDoor {
     headers: IncomingMessage['headers'],
     answer: (question: Question) => void,
   ): void {
-    const { dispatch, sessions, tokens } = this.#options;
-    const parsed = parseRequest(kind, body);
-    withTokens(parsed, tokens, (ids) => answer(questionOf(parsed, 'explain', headers, dispatch.fleet, sessions, ids)));
+    const { dispatch, sessions, objects, tokens } = this.#options;
+    const parsed = objects.rewritten(parseRequest(kind, body));
+    withTokens(parsed, tokens, (ids) =>
+      answer(questionOf(parsed, 'explain', headers, dispatch.fleet, sessions, objects, ids)),
+    );
   }
 
   #serve(incoming: IncomingMessage, response: ServerResponse, path: string): void {
@@ -99,7 +103,7 @@ export class FrontDoor {
       this.#options.maxBodyBytes,
       (body) => {
         try {
-          const parsed = readRequest(path, body, incoming.headers);
+          const parsed = readRequest(path, body, incoming.headers, this.#options.objects);
           withTokens(parsed, this.#options.tokens, (ids) => {
             try {
               this.#place(incoming, response, parsed, requestId, ids);
@@ -122,8 +126,8 @@ export class FrontDoor {
     requestId: string,
     ids: Uint8Array | null,
   ): void {
-    const { dispatch, sessions } = this.#options;
-    const { request, key } = questionOf(parsed, requestId, incoming.headers, dispatch.fleet, sessions, ids);
+    const { dispatch, sessions, objects } = this.#options;
+    const { request, key } = questionOf(parsed, requestId, incoming.headers, dispatch.fleet, sessions, objects, ids);
     if (response.destroyed) return;
     const ticket = dispatch.place(request, key, {
       placed: (flight) => this.#relay(incoming, response, parsed, requestId, key, flight),

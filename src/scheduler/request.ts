@@ -13,6 +13,8 @@ export interface Caller {
 export interface Wish extends Omit<Caller, 'priority'> {
   /** The name of an objective. */
   readonly objective: string | null;
+  /** What an InferenceObjective of that name says; absent where there is none. */
+  readonly priority?: number;
 }
 
 export const anyCaller: Caller = {

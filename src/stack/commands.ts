@@ -14,6 +14,8 @@ export interface GatewayContext {
   readonly host: string;
   readonly port: number;
   readonly adminPort: number;
+  /** Of ext_proc, where the EPP has a process of its own. */
+  readonly eppPort: number;
   /** The EPP pod's own log: the steps of every decision. */
   readonly eppLog: string;
   /** Where to find endpoints: the file that the supervisor writes, or the engines that the user named. */
@@ -30,6 +32,10 @@ export function containerArgs(template: ContainerTemplate, index: number, contex
       return ['sidecar', '--host', '127.0.0.1', '--port', port, '--vllm-port', String(context.ports[index + 1])];
     case 'gateway':
       return [...gatewayArgs(context), ...template.args];
+    case 'envoy':
+      return envoyArgs(context);
+    case 'epp':
+      return [...eppArgs(context), ...template.args];
     default:
       throw new Error(`${template.program} runs in another container's process`);
   }
@@ -49,10 +55,30 @@ function gatewayArgs({ podName, namespace, gateway }: PodContext): string[] {
   ];
 }
 
+function envoyArgs({ ports, gateway }: PodContext): string[] {
+  const { host, port, eppPort } = gateway;
+  const epp = ['--epp', `127.0.0.1:${eppPort}`, '--no-secure-serving'];
+  return ['envoy', '--host', host, '--port', String(port), '--admin-port', String(ports[1]), ...epp];
+}
+
+/** Its log is its container's. Envoy goes where it says and knows no other place, so it names none. */
+function eppArgs({ namespace, gateway }: PodContext): string[] {
+  const { adminPort, eppPort, endpoints } = gateway;
+  const ports = ['--grpc-port', String(eppPort), '--grpc-health-port', '0', '--metrics-port', String(adminPort)];
+  return [
+    ...['epp', '--host', '127.0.0.1', ...ports, '--secure-serving=false', '--fallbacks', '0'],
+    ...('file' in endpoints ? ['--endpoints-file', endpoints.file] : ['--endpoint', ...endpoints.urls]),
+    ...['--epp-log', '-', '-v', '4', '--namespace', namespace],
+  ];
+}
+
 /** How to find out that a container is ready. */
 export function containerProbe(template: ContainerTemplate, index: number, context: PodContext): Probe {
   const host = '127.0.0.1';
-  if (template.program === 'gateway') {
+  if (template.program === 'envoy') {
+    return { host, port: context.ports[1]!, path: '/ready', accepts: (status) => status === 200 };
+  }
+  if (template.program === 'gateway' || template.program === 'epp') {
     return { host, port: context.gateway.adminPort, path: '/healthz', accepts: (status) => status === 200 };
   }
   // The sidecar is ready when it answers at all; whether its engine is, the engine says itself.

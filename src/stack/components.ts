@@ -9,7 +9,7 @@ export type Component = 'gateway' | 'modelservice' | 'epp' | 'decode' | 'prefill
 /** A program of this package that a container runs, without what differs from pod to pod (ports, names). */
 export interface ContainerTemplate {
   readonly name: string;
-  readonly program: 'gateway' | 'modelservice' | 'epp' | 'sidecar' | 'engine';
+  readonly program: 'gateway' | 'envoy' | 'modelservice' | 'epp' | 'sidecar' | 'engine';
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
@@ -23,7 +23,12 @@ export interface Workload {
   readonly replicas: number;
   readonly labels: Readonly<Record<string, string>>;
   readonly containers: readonly ContainerTemplate[];
+  /** Its pods have no process of their own: the supervisor is the modelservice, and our gateway has the EPP in it. */
+  readonly isHosted: boolean;
 }
+
+/** What stands in front: our gateway with the EPP in its process, or an Envoy beside an EPP with a process of its own. */
+export type GatewayKind = 'signalbox' | 'envoy';
 
 export interface EngineOptions {
   /** Every engine runs this many times faster than its hardware profile says. */
@@ -32,7 +37,7 @@ export interface EngineOptions {
 }
 
 /** Everything that should run for these values. Pure: where it runs and on which ports is decided elsewhere. */
-export function workloads(values: Values, options: EngineOptions = {}): Workload[] {
+export function workloads(values: Values, options: EngineOptions = {}, kind: GatewayKind = 'signalbox'): Workload[] {
   const { model, decode, prefill } = values.sampleApplication;
   const stem = modelObjectName(model.modelName);
   const engine = (extraArgs: readonly string[]): ContainerTemplate => ({
@@ -46,18 +51,28 @@ export function workloads(values: Values, options: EngineOptions = {}): Workload
     'llm-d.ai/model': stem,
     'llm-d.ai/role': role,
   });
-  // The EPP's switches are the gateway's too: locally it lives in the gateway's process.
+  // The EPP's switches are our gateway's too: there it lives in the gateway's process.
   const env = eppEnvironment(values);
   // Scorers that the file names are obeyed; what the default policy would have done instead is worth knowing.
   const args = configFromEnvironment(env) === null ? [] : ['--shadow', defaultPolicyName];
   return [
     workload('gateway', 'llm-d-inference-gateway', 1, { app: 'llm-d-inference-gateway' }, [
-      { name: 'gateway', program: 'gateway', args, env },
+      kind === 'envoy'
+        ? { name: 'envoy', program: 'envoy', args: [], env: {} }
+        : { name: 'gateway', program: 'gateway', args, env },
     ]),
-    workload('modelservice', 'llm-d-modelservice', 1, { app: 'llm-d-modelservice' }, [
-      { name: 'modelservice', program: 'modelservice', args: [], env: {} },
-    ]),
-    workload('epp', `${stem}-epp`, 1, { 'llm-d.ai/epp': `${stem}-epp` }, [{ name: 'epp', program: 'epp', args, env }]),
+    {
+      ...workload('modelservice', 'llm-d-modelservice', 1, { app: 'llm-d-modelservice' }, [
+        { name: 'modelservice', program: 'modelservice', args: [], env: {} },
+      ]),
+      isHosted: true,
+    },
+    {
+      ...workload('epp', `${stem}-epp`, 1, { 'llm-d.ai/epp': `${stem}-epp` }, [
+        { name: 'epp', program: 'epp', args, env },
+      ]),
+      isHosted: kind === 'signalbox',
+    },
     workload('decode', `${stem}-decode`, decode.replicas, serving('decode'), [
       { name: 'routing-proxy', program: 'sidecar', args: [], env: {} },
       engine(decode.extraArgs),
@@ -84,5 +99,6 @@ function workload(
   labels: Readonly<Record<string, string>>,
   containers: readonly ContainerTemplate[],
 ): Workload {
-  return { component, name, hash: templateHash({ labels, containers }), replicas, labels, containers };
+  const hash = templateHash({ labels, containers });
+  return { component, name, hash, replicas, labels, containers, isHosted: false };
 }

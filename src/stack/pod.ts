@@ -23,8 +23,7 @@ export class Pod {
 
   /** Whether it has processes of its own that are not all ready yet. */
   get isStarting(): boolean {
-    const { component } = this.workload;
-    return component !== 'epp' && component !== 'modelservice' && !this.isTerminating && !this.isReady;
+    return !this.workload.isHosted && !this.isTerminating && !this.isReady;
   }
 
   /** Where requests reach it: the first container, which in a decode pod is the sidecar. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { workloads, type EngineOptions } from './components.ts';
+import { workloads, type EngineOptions, type GatewayKind } from './components.ts';
 import { startControlServer, type Order } from './control.ts';
 import { lockNamespace } from './namespace-lock.ts';
 import { expectFree, freePorts } from './ports.ts';
@@ -19,6 +19,7 @@ export interface StackOptions {
   /** Engines that run already, by URL; with any, no pods are simulated. */
   readonly endpoints: readonly string[];
   readonly engine: EngineOptions;
+  readonly gateway: GatewayKind;
 }
 
 export interface Stack {
@@ -45,11 +46,12 @@ export async function startStack(options: StackOptions, onStarted: (stack: Stack
   try {
     const port = await chosenPort(host, options.port, '--port');
     const adminPort = await chosenPort('127.0.0.1', options.adminPort, '--admin-port');
+    const [eppPort] = await freePorts(1);
     prepare(folder);
 
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
     const control = await startControlServer(obey);
-    const declared = workloads(options.values, options.engine).filter(
+    const declared = workloads(options.values, options.engine, options.gateway).filter(
       ({ component }) => options.endpoints.length === 0 || (component !== 'decode' && component !== 'prefill'),
     );
     const gatewayUrl = `http://${reachable(host)}:${port}`;
@@ -62,6 +64,7 @@ export async function startStack(options: StackOptions, onStarted: (stack: Stack
         host,
         port,
         adminPort,
+        eppPort: eppPort!,
         endpoints: options.endpoints.length > 0 ? { urls: options.endpoints } : { file: endpointsPath(folder) },
       },
       controlPort: control.port,

@@ -94,16 +94,18 @@ export class Supervisor {
     if (component === 'modelservice') {
       throw new SignalboxError('usage', `${name} is what keeps the other pods running; "signalbox down" ends it all`);
     }
-    if (component === 'epp') {
+    if (component === 'epp' && pod.workload.isHosted) {
       throw new SignalboxError(
         'usage',
         `${name} lives in the process of ${this.#only('gateway').name}; delete that one`,
       );
     }
     this.#log.info({ pod: name }, 'deleting');
-    if (component === 'gateway') {
-      // Its replacement needs the same port, and the EPP goes with it.
-      await Promise.all([this.#end(pod, graceMs), this.#end(this.#only('epp'), graceMs)]);
+    if (component === 'gateway' || component === 'epp') {
+      // Its replacement needs the same port, and an EPP in its process goes with it.
+      const epp = this.#only('epp');
+      const goes = epp !== pod && epp.workload.isHosted ? [pod, epp] : [pod];
+      await Promise.all(goes.map((each) => this.#end(each, graceMs)));
       await this.#reconcile();
     } else {
       const gone = this.#end(pod, graceMs);
@@ -147,12 +149,12 @@ export class Supervisor {
 
   async #launch(pod: Pod): Promise<void> {
     const { name, workload } = pod;
-    if (workload.component === 'epp' || workload.component === 'modelservice') return;
+    if (workload.isHosted) return;
     const { namespace, folder, gateway } = this.#options;
-    const ports = workload.component === 'gateway' ? [gateway.port] : await freePorts(workload.containers.length);
+    const ports = await this.#portsFor(workload);
     if (this.#stopping || pod.isTerminating) return;
     const eppLog = logPath(folder, this.#only('epp').name, 'epp');
-    if (workload.component === 'gateway') announceEpp(eppLog, name);
+    if (workload.component === 'gateway' && this.#only('epp').workload.isHosted) announceEpp(eppLog, name);
     const context: PodContext = { podName: name, namespace, ports, gateway: { ...gateway, eppLog } };
     pod.containers = workload.containers.map(
       (template, index) =>
@@ -169,6 +171,13 @@ export class Supervisor {
     );
     this.#log.info({ pod: name, ports }, 'starting');
     for (const container of pod.containers) container.start();
+  }
+
+  /** Those by which pods know each other stay the same; an Envoy has its own admin port besides. */
+  async #portsFor({ component, containers }: Workload): Promise<number[]> {
+    const { port, eppPort } = this.#options.gateway;
+    if (component === 'gateway') return [port, ...(containers[0]?.program === 'envoy' ? await freePorts(1) : [])];
+    return component === 'epp' ? [eppPort] : freePorts(containers.length);
   }
 
   /** Engine first, then the sidecar through which its last answers leave. */
@@ -199,7 +208,7 @@ export class Supervisor {
   }
 
   #stateOf(pod: Pod): PodState {
-    if (pod.workload.component === 'epp') return eppState(pod, this.#only('gateway'));
+    if (pod.workload.component === 'epp' && pod.workload.isHosted) return eppState(pod, this.#only('gateway'));
     if (pod.workload.component === 'modelservice') return modelserviceState(pod, this.#options.controlPort);
     return pod.state();
   }
