@@ -48,13 +48,15 @@ class LabelSets<Value> {
   }
 }
 
-export class Counter implements Family {
-  readonly type = 'counter';
+/** A number by label set that only grows; as a gauge it may fall as well. */
+class Sum<Type extends 'counter' | 'gauge'> implements Family {
+  readonly type: Type;
   readonly names: readonly string[];
   readonly help: string;
   readonly #sets: LabelSets<{ count: number }>;
 
-  constructor(names: readonly string[], help: string, labelNames: readonly string[]) {
+  constructor(type: Type, names: readonly string[], help: string, labelNames: readonly string[]) {
+    this.type = type;
     this.names = names;
     this.help = help;
     this.#sets = new LabelSets(labelNames, () => ({ count: 0 }));
@@ -66,6 +68,18 @@ export class Counter implements Family {
 
   *samples(): Iterable<Sample> {
     for (const { labels, value } of this.#sets.all()) yield { labels, value: value.count };
+  }
+}
+
+export class Counter extends Sum<'counter'> {
+  constructor(names: readonly string[], help: string, labelNames: readonly string[]) {
+    super('counter', names, help, labelNames);
+  }
+}
+
+export class Gauge extends Sum<'gauge'> {
+  constructor(names: readonly string[], help: string, labelNames: readonly string[]) {
+    super('gauge', names, help, labelNames);
   }
 }
 

@@ -25,6 +25,7 @@ import { JournalFiles } from '../journal/journal-files.ts';
 import { Journal } from '../journal/journal.ts';
 import { drain, listen } from '../proxy/listen.ts';
 import type { Policy } from '../scheduler/policy.ts';
+import { dispatchFamilies } from './dispatch-metrics.ts';
 import { writeEppLog } from './epp-log.ts';
 import { configurationFamilies, type ReloadOutcome } from './configuration-metrics.ts';
 import { InferenceObjects, readInferenceObjects } from './inference-objects.ts';
@@ -174,11 +175,13 @@ export class Core {
     const { createAdmin } = await import('../admin/admin.ts');
     const configuration = (): Family[] =>
       configurationFamilies(this.#generation, this.#reloads, this.#plugins.live.health);
+    const poolName = this.#options.name ?? 'default';
     const metrics = {
       families: () => [
         ...this.metrics.families(),
         ...configuration(),
         ...this.objects.families(),
+        ...dispatchFamilies(this.dispatch, poolName),
         ...(families?.() ?? []),
       ],
     };

@@ -1,17 +1,15 @@
-import { Counter, Histogram, readAtScrape, type Family, type Sample } from '../base/metrics.ts';
+import { Counter, Gauge, Histogram, readAtScrape, type Family, type Sample } from '../base/metrics.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Decision } from '../scheduler/decision.ts';
+import { endpointFamilies, poolFamilies } from './fleet-metrics.ts';
+import { epp } from './metric-names.ts';
 
 const secondsBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
 const schedulerBounds = [0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.1];
+const tokenSecondsBounds = [0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.5, 1];
 const tokensBounds = [1, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072];
 const modelLabels = ['model_name', 'target_model_name'];
-
-/** `llm_d_epp_NAME`, and what it was called when the EPP was the extension's own. */
-function epp(name: string, older?: string): readonly string[] {
-  return [`llm_d_epp_${name}`, ...(older === undefined ? [] : [older])];
-}
 
 /** A door's metrics: the field's names where ours mean the same, `signalbox_` for the rest. */
 export class DoorMetrics {
@@ -50,6 +48,37 @@ export class DoorMetrics {
     'Prompt tokens that the engine found in its cache.',
     modelLabels,
     tokensBounds,
+  );
+  readonly #running = new Gauge(epp('request_running'), 'Requests placed and not ended.', modelLabels);
+  readonly #perOutputToken = new Histogram(
+    epp('request_ntpot_seconds', 'inference_model_ntpot_seconds'),
+    'Seconds from the decision to the end of the answer, for each completion token.',
+    modelLabels,
+    tokenSecondsBounds,
+  );
+  readonly #tpot = new Histogram(
+    epp('request_streaming_tpot_seconds'),
+    'Mean seconds from one completion token of a streamed answer to the next.',
+    modelLabels,
+    tokenSecondsBounds,
+  );
+  readonly #predictedTtft = new Histogram(
+    epp('request_predicted_ttft_seconds'),
+    'The TTFT that was predicted at the decision.',
+    modelLabels,
+    secondsBounds,
+  );
+  readonly #hitRatio = new Histogram(
+    epp('prefix_indexer_hit_ratio', 'inference_extension_prefix_indexer_hit_ratio'),
+    'Share of the prompt thought to be cached at the endpoint picked.',
+    [],
+    [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1],
+  );
+  readonly #queued = new Histogram(
+    epp('flow_control_request_queue_duration_seconds'),
+    'Seconds that placed requests were held first.',
+    ['outcome'],
+    secondsBounds,
   );
   readonly #scheduler = new Histogram(
     epp('scheduler_e2e_duration_seconds', 'inference_extension_scheduler_e2e_duration_seconds'),
@@ -95,109 +124,51 @@ export class DoorMetrics {
       this.#inputTokens,
       this.#outputTokens,
       this.#cachedTokens,
+      this.#running,
+      this.#perOutputToken,
+      this.#tpot,
+      this.#predictedTtft,
+      this.#hitRatio,
+      this.#queued,
       this.#scheduler,
       this.#attempts,
       this.#refused,
-      ...this.#poolFamilies(),
-      ...this.#endpointFamilies(),
+      ...poolFamilies(this.#fleet, this.#poolName),
+      ...endpointFamilies(this.#fleet),
       ...this.#ownFamilies(),
     ];
   }
 
-  #decided(decision: Decision): void {
-    this.#requests.add([decision.model, decision.model]);
-    this.#scheduler.observe([], decision.schedulerSeconds);
+  #decided({ model, picked, admission, predicted, promptTokens, schedulerSeconds }: Decision): void {
+    const labels = [model, model];
+    this.#requests.add(labels);
+    this.#scheduler.observe([], schedulerSeconds);
+    if (picked < 0) return;
+    this.#running.add(labels, 1);
+    this.#queued.observe(['Dispatched'], admission.queuedSeconds);
+    if (!Number.isNaN(predicted.ttftSeconds)) this.#predictedTtft.observe(labels, predicted.ttftSeconds);
+    if (promptTokens > 0) this.#hitRatio.observe([], predicted.cachedTokens / promptTokens);
   }
 
-  #ended({ model, streaming, attempts, outcome }: Decision): void {
+  #ended({ model, picked, streaming, attempts, outcome }: Decision): void {
     if (outcome === null) return;
     const labels = [model, model];
+    const { promptTokens = null, completionTokens, cachedTokens, ttftSeconds, e2eSeconds } = outcome;
+    if (picked >= 0) this.#running.add(labels, -1);
     for (const { endpoint, status } of attempts) {
       this.#attempts.add([status !== null && status < 400 ? 'success' : 'failure', model, endpoint]);
     }
     if (outcome.status >= 400) this.#errors.add([...labels, String(outcome.status)]);
-    if (outcome.e2eSeconds !== null) this.#duration.observe(labels, outcome.e2eSeconds);
-    if (outcome.ttftSeconds !== null) this.#ttft.observe([...labels, String(streaming)], outcome.ttftSeconds);
-    if (outcome.completionTokens !== null) this.#outputTokens.observe(labels, outcome.completionTokens);
-    if (outcome.cachedTokens !== null) this.#cachedTokens.observe(labels, outcome.cachedTokens);
-    if (outcome.promptTokens !== null && outcome.promptTokens !== undefined)
-      this.#inputTokens.observe(labels, outcome.promptTokens);
-  }
-
-  #poolFamilies(): Family[] {
-    const name = { name: this.#poolName };
-    const ready = (): number[] => this.#fleet.slots.filter((slot) => this.#fleet.isReady(slot));
-    const average = (column: 'waiting' | 'running' | 'kvUsage') =>
-      function* (this: void): Iterable<Sample> {
-        const known = ready()
-          .map((slot) => columns[column][slot]!)
-          .filter((value) => !Number.isNaN(value));
-        if (known.length > 0)
-          yield { labels: name, value: known.reduce((sum, value) => sum + value, 0) / known.length };
-      };
-    const columns = this.#fleet.gauges;
-    return [
-      readAtScrape(epp('ready_endpoints', 'inference_pool_ready_pods'), 'Endpoints that may be given requests.', () => [
-        { labels: name, value: ready().length },
-      ]),
-      readAtScrape(
-        epp('average_kv_cache_utilization', 'inference_pool_average_kv_cache_utilization'),
-        'Mean KV-cache use of the ready endpoints, 0..1.',
-        average('kvUsage'),
-      ),
-      readAtScrape(
-        epp('average_queue_size', 'inference_pool_average_queue_size'),
-        'Mean number of requests waiting at the ready endpoints.',
-        average('waiting'),
-      ),
-      readAtScrape(epp('average_running_requests'), 'Mean number of requests running.', average('running')),
-    ];
-  }
-
-  #endpointFamilies(): Family[] {
-    const fleet = this.#fleet;
-    const each = (value: (slot: number) => number) => (): Sample[] =>
-      fleet.slots.map((slot) => ({ labels: { endpoint: fleet.endpointAt(slot)!.name }, value: value(slot) }));
-    const gauge = (name: string, help: string, value: (slot: number) => number): Family =>
-      readAtScrape([`signalbox_endpoint_${name}`], help, each(value));
-    const { ledger, gauges, speed, prediction } = fleet;
-    return [
-      gauge('ready', '1 when the endpoint may be given requests.', (slot) => (fleet.isReady(slot) ? 1 : 0)),
-      gauge('inflight_requests', 'Requests sent to it and not ended.', (slot) => ledger.inFlight[slot]!),
-      gauge('queued_prefill_tokens', 'Uncached prompt tokens sent to it and not yet computed.', (slot) =>
-        Math.round(ledger.queuedPrefillTokens[slot]!),
-      ),
-      gauge('waiting_requests', 'Requests waiting there, as it says.', (slot) => gauges.waiting[slot]!),
-      gauge('running_requests', 'Requests running there, as it says.', (slot) => gauges.running[slot]!),
-      gauge('kv_cache_usage', 'KV-cache use there, 0..1, as it says.', (slot) => gauges.kvUsage[slot]!),
-      gauge('cached_blocks', 'Blocks thought to be in its cache.', (slot) => fleet.prefixes.blocksAt(slot)),
-      gauge('cache_known_by_events', '1 when its KV events tell all of its cache, 0.5 a part, 0 nothing.', (slot) =>
-        fleet.eventKnowledge(slot) === 'complete' ? 1 : fleet.eventKnowledge(slot) === 'partial' ? 0.5 : 0,
-      ),
-      gauge(
-        'prediction_error',
-        'Predicted less reported cached tokens as a share of the prompt, without its sign: the mean of late.',
-        (slot) => prediction.error[slot]!,
-      ),
-      gauge(
-        'prediction_bias',
-        'The same with its sign: above 0 too much was expected.',
-        (slot) => prediction.bias[slot]!,
-      ),
-      readAtScrape(
-        ['signalbox_endpoint_predicted_cached_tokens_total'],
-        'Cached tokens that were predicted, of answers that reported theirs.',
-        each((slot) => prediction.predictedTokens[slot]!),
-        'counter',
-      ),
-      readAtScrape(
-        ['signalbox_endpoint_reported_cached_tokens_total'],
-        'Cached tokens that engines reported.',
-        each((slot) => prediction.reportedTokens[slot]!),
-        'counter',
-      ),
-      gauge('speed', 'Learned prefill speed relative to the reference.', (slot) => speed.relative[slot]!),
-    ];
+    if (e2eSeconds !== null) this.#duration.observe(labels, e2eSeconds);
+    if (ttftSeconds !== null) this.#ttft.observe([...labels, String(streaming)], ttftSeconds);
+    if (promptTokens !== null) this.#inputTokens.observe(labels, promptTokens);
+    if (cachedTokens !== null) this.#cachedTokens.observe(labels, cachedTokens);
+    if (completionTokens === null) return;
+    this.#outputTokens.observe(labels, completionTokens);
+    if (e2eSeconds === null || completionTokens === 0) return;
+    this.#perOutputToken.observe(labels, e2eSeconds / completionTokens);
+    if (ttftSeconds === null || completionTokens < 2) return;
+    this.#tpot.observe(labels, (e2eSeconds - ttftSeconds) / (completionTokens - 1));
   }
 
   #ownFamilies(): Family[] {
