@@ -40,8 +40,8 @@ interface PlaceHandlers {
 
 /** A request that may still be waiting for its place. */
 interface Ticket {
-  /** Gives the place up; nothing is called after it. Without effect once placed. */
-  cancel(): void;
+  /** Gives the place up; nothing is called after it. False, and without effect, once placed or refused. */
+  cancel(): boolean;
 }
 
 /** A request with what to do when its place is known. */
@@ -171,7 +171,7 @@ export class Dispatch {
     const unknown = this.#unknownModel(request.model);
     if (unknown !== null) {
       this.#refuse(handlers, unknown, null);
-      return { cancel: () => undefined };
+      return { cancel: () => false };
     }
     const { hold } = this.#policy;
     const caller = request.caller ?? (hold === null ? null : callerOf(request, hold.objectives));
@@ -185,7 +185,7 @@ export class Dispatch {
     // While others are held, nobody is placed out of turn.
     const isFirst = this.#holding.size === 0;
     if ((isFirst || this.#policy.hold === null) && this.#tryToPlace(asked, null, noneReserved) === null) {
-      return { cancel: () => undefined };
+      return { cancel: () => false };
     }
     const asking = this.#askingOf(asked);
     const { requests, seconds } = this.#holding.aheadOf(asking, this.fleet.slots.length);
@@ -194,13 +194,15 @@ export class Dispatch {
     const held = late === null ? this.#holding.hold(asked, asking) : null;
     if (held === null) {
       this.#turnAway(asked, 0, late ?? queueIsFull(this.#holding.size));
-      return { cancel: () => undefined };
+      return { cancel: () => false };
     }
     this.arrivals.held += 1;
     this.#holding.placeHeld();
     return {
       cancel: () => {
-        if (held.cancel()) this.arrivals.left += 1;
+        const wasHeld = held.cancel();
+        if (wasHeld) this.arrivals.left += 1;
+        return wasHeld;
       },
     };
   }

@@ -32,6 +32,7 @@ import { InferenceObjects, readInferenceObjects } from './inference-objects.ts';
 import { DoorMetrics } from './metrics.ts';
 import { loadPolicy, namedPolicy, type PolicySource } from './policy-source.ts';
 import { SessionTokens } from './session-token.ts';
+import { createTraces, type Traces } from './traces.ts';
 
 /** Above this share of its time at work, the process has none left for shadows. */
 const busyShare = 0.8;
@@ -98,6 +99,8 @@ export class Core {
   readonly dispatch: Dispatch;
   readonly metrics: DoorMetrics;
   readonly sessions: SessionTokens;
+  /** Null where nobody asks for traces. */
+  readonly traces: Traces | null;
   readonly #options: CoreOptions;
   readonly #source: PolicySource;
   readonly #plugins: Plugins;
@@ -127,6 +130,7 @@ export class Core {
     dispatch: (core: Core) => Dispatch,
     sessions: SessionTokens,
     discoveries: readonly Discovery[],
+    traces: Traces | null,
     log: Logger,
     events: CoreEvents,
   ) {
@@ -136,6 +140,8 @@ export class Core {
     this.#log = log;
     this.#events = events;
     this.sessions = sessions;
+    this.traces = traces;
+    if (traces !== null) this.#closing.push(() => traces.close());
     const { fleet } = this;
     this.tokens = new PromptTokens({ fleet, clock: wallClock, http: this.#http, log });
     this.kvEvents = new KvEvents({ fleet, clock: wallClock, http: this.#http, log, configured: options.kvEvents });
@@ -164,7 +170,8 @@ export class Core {
     const dispatch = ({ fleet, journal }: Core): Dispatch =>
       new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows });
     const discoveries = await discoveriesOf(options, log);
-    const core = new Core(options, source, plugins, dispatch, sessions, discoveries, log, events);
+    const traces = await createTraces(process.env);
+    const core = new Core(options, source, plugins, dispatch, sessions, discoveries, traces, log, events);
     await core.#reloadObjects();
     return core;
   }

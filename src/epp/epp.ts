@@ -57,7 +57,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
   const log = options.log ?? createLogger('epp');
   const host = options.host ?? '127.0.0.1';
   const core = await Core.create(options, log);
-  const { dispatch, sessions, objects, metrics, fleet } = core;
+  const { dispatch, sessions, objects, metrics, traces, fleet } = core;
   let draining = false;
   const ready = (): boolean => !draining && core.ready;
 
@@ -70,6 +70,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
       tokens: core.tokens,
       objects,
       metrics,
+      traces,
       log,
       maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
       fallbacks: options.fallbacks ?? defaultFallbacks,

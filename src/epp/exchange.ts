@@ -9,6 +9,7 @@ import type { Flight } from '../dispatch/flight.ts';
 import type { InferenceObjects } from '../door/inference-objects.ts';
 import type { DoorMetrics } from '../door/metrics.ts';
 import { decisionHeaders, finishFlight, kindOf, questionOf, readRequest, withTokens } from '../door/question.ts';
+import type { RequestTrace, Traces } from '../door/traces.ts';
 import type { SessionTokens } from '../door/session-token.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
@@ -38,6 +39,7 @@ interface ExchangeOptions {
   readonly tokens: PromptTokens;
   readonly objects: InferenceObjects;
   readonly metrics: DoorMetrics;
+  readonly traces: Traces | null;
   readonly log: Logger;
   readonly maxBodyBytes: number;
   /** How many addresses are named after the one picked. */
@@ -90,6 +92,7 @@ export class Exchange implements CallHandler {
   #seesBody = true;
   #finished = false;
   #isClosed = false;
+  #trace: RequestTrace | null = null;
 
   constructor(call: Call, options: ExchangeOptions) {
     this.#call = call;
@@ -135,6 +138,7 @@ export class Exchange implements CallHandler {
     this.#cancel?.();
     if (this.#answer !== null && !this.#seesBody) this.#answerEnds();
     else this.#finish(499, false, 'the client or its endpoint left before the end');
+    this.#trace?.ended(499, null);
   }
 
   #checkModes({ request, response }: { readonly request: number; readonly response: number }): void {
@@ -149,6 +153,8 @@ export class Exchange implements CallHandler {
     this.#headers = headers;
     this.#requestId = saneRequestId(headers) ?? randomUUID();
     this.#subset = subsetOf(request.metadata(subsetNamespace, subsetName));
+    const path = (headers[':path'] ?? '/').replace(/\?.*$/s, '');
+    this.#trace = this.#options.traces?.begin(this.#requestId, path, headers) ?? null;
   }
 
   #requestBody(body: Buffer, ends: boolean): void {
@@ -217,7 +223,7 @@ export class Exchange implements CallHandler {
     this.#placed = placed;
     const { flight, parsed } = placed;
     const { body } = parsed;
-    const set: Record<string, string> = {};
+    const set: Record<string, string> = { ...this.#trace?.placed(flight.decision) };
     if (this.#headers['x-request-id'] !== this.#requestId) set['x-request-id'] = this.#requestId;
     if (this.#shape !== 'headers') set['content-length'] = String(body.length);
     const remove = Object.keys(this.#headers).filter(
@@ -233,6 +239,7 @@ export class Exchange implements CallHandler {
 
   #refuse(error: SignalboxError, decision: Decision | null): void {
     this.#options.metrics.refused(error.code);
+    this.#trace?.ended(error.status, decision);
     if (error.code === 'internal') this.#options.log.error({ err: error.cause }, error.message);
     const { status, headers, body } = errorResponse(error);
     const own = { ...headers };
@@ -304,6 +311,7 @@ export class Exchange implements CallHandler {
     const report = this.#answer?.report() ?? AnswerWatch.nothing;
     const ending = { status, complete, ...report, ...(reason === undefined ? {} : { reason }) };
     finishFlight(placed.flight, placed.parsed, placed.key, this.#options.dispatch.fleet, ending);
+    this.#trace?.ended(status, placed.flight.decision);
   }
 
   /** Who answered in the end, after the data plane's own retries. */

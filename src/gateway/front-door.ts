@@ -21,6 +21,7 @@ import {
 import type { InferenceObjects } from '../door/inference-objects.ts';
 import type { DoorMetrics } from '../door/metrics.ts';
 import type { SessionTokens } from '../door/session-token.ts';
+import type { RequestTrace, Traces } from '../door/traces.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import { readBody } from '../api/read-body.ts';
@@ -36,6 +37,7 @@ interface FrontDoorOptions {
   readonly tokens: PromptTokens;
   readonly objects: InferenceObjects;
   readonly metrics: DoorMetrics;
+  readonly traces: Traces | null;
   readonly log: Logger;
   readonly maxBodyBytes: number;
   /** Whether requests would be placed. */
@@ -98,6 +100,11 @@ export class FrontDoor {
     if (kind !== 'other' && incoming.method !== 'POST') {
       throw new SignalboxError('method_not_allowed', `${path} takes POST, not ${incoming.method}.`);
     }
+    const trace = this.#options.traces?.begin(requestId, path, incoming.headers) ?? null;
+    const refuse = (error: unknown): void => {
+      this.#fail(response, error, extra);
+      trace?.ended(asSignalboxError(error).status, null);
+    };
     readBody(
       incoming,
       this.#options.maxBodyBytes,
@@ -106,16 +113,16 @@ export class FrontDoor {
           const parsed = readRequest(path, body, incoming.headers, this.#options.objects);
           withTokens(parsed, this.#options.tokens, (ids) => {
             try {
-              this.#place(incoming, response, parsed, requestId, ids);
+              this.#place(incoming, response, parsed, requestId, ids, trace);
             } catch (error) {
-              this.#fail(response, error, extra);
+              refuse(error);
             }
           });
         } catch (error) {
-          this.#fail(response, error, extra);
+          refuse(error);
         }
       },
-      (error) => this.#fail(response, error, extra),
+      refuse,
     );
   }
 
@@ -125,18 +132,23 @@ export class FrontDoor {
     parsed: ParsedRequest,
     requestId: string,
     ids: Uint8Array | null,
+    trace: RequestTrace | null,
   ): void {
     const { dispatch, sessions, objects } = this.#options;
     const { request, key } = questionOf(parsed, requestId, incoming.headers, dispatch.fleet, sessions, objects, ids);
-    if (response.destroyed) return;
+    const left = (): void => trace?.ended(499, null);
+    if (response.destroyed) return left();
     const ticket = dispatch.place(request, key, {
-      placed: (flight) => this.#relay(incoming, response, parsed, requestId, key, flight),
+      placed: (flight) => this.#relay(incoming, response, parsed, requestId, key, flight, trace),
       refused: (error, decision) => {
         const id = decision === null ? {} : { 'x-signalbox-decision': decision.id };
         this.#fail(response, error, { 'x-request-id': requestId, ...id });
+        trace?.ended(error.status, decision);
       },
     });
-    response.once('close', () => ticket.cancel());
+    response.once('close', () => {
+      if (ticket.cancel()) left();
+    });
   }
 
   #relay(
@@ -146,6 +158,7 @@ export class FrontDoor {
     requestId: string,
     key: PrefixKey,
     flight: Flight,
+    trace: RequestTrace | null,
   ): void {
     const { upstream, dispatch, sessions } = this.#options;
     const usesSessions = dispatch.policy.usesSessions;
@@ -161,10 +174,14 @@ export class FrontDoor {
       request: {
         method: incoming.method ?? 'GET',
         path: incoming.url ?? '/',
-        headers: { ...requestHeaders(incoming.headers), 'x-request-id': requestId },
+        headers: {
+          ...requestHeaders(incoming.headers),
+          'x-request-id': requestId,
+          ...trace?.placed(flight.decision),
+        },
         body: body.length > 0 || incoming.method === 'POST' ? body : null,
       },
-      route: this.#learning(flight, parsed, key),
+      route: this.#learning(flight, parsed, key, trace),
       unanswered: (last, failure, reason) => {
         const error = unansweredError(last.name, failure, reason);
         this.#options.metrics.refused(error.code);
@@ -186,7 +203,7 @@ export class FrontDoor {
   }
 
   /** The flight, with what its answer teaches. */
-  #learning(flight: Flight, parsed: ParsedRequest, key: PrefixKey): Route {
+  #learning(flight: Flight, parsed: ParsedRequest, key: PrefixKey, trace: RequestTrace | null): Route {
     const { fleet } = this.#options.dispatch;
     return {
       get endpoint() {
@@ -200,6 +217,7 @@ export class FrontDoor {
       looked: (heardAtMs, silentMs) => flight.looked(heardAtMs, silentMs),
       finish: (ending) => {
         finishFlight(flight, parsed, key, fleet, ending);
+        trace?.ended(ending.status, flight.decision);
         if (ending.status < 500) return;
         const { status, reason } = ending;
         this.#options.log.warn({ decision: flight.decision.id, status, reason }, 'request failed');

@@ -30,13 +30,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const log = options.log ?? createLogger('gateway');
   const upstream = new Upstream();
   const core = await Core.create(options, log, { addresses: (addresses) => upstream.retain(addresses) });
-  const { dispatch, metrics, sessions, objects } = core;
+  const { dispatch, metrics, sessions, traces, objects } = core;
   const maxBodyBytes = options.maxBodyBytes ?? defaultMaxBodyBytes;
   const { tokens } = core;
   const continuation = options.continuation ?? true;
   const ready = (): boolean => core.ready;
   const door = new FrontDoor({
-    ...{ dispatch, upstream, sessions, objects, tokens, metrics, log },
+    ...{ dispatch, upstream, sessions, objects, tokens, metrics, traces, log },
     ...{ maxBodyBytes, continuation, ready },
   });
 

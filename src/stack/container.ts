@@ -144,7 +144,7 @@ const mainModule = join(import.meta.dirname, '..', 'cli', `main${extname(import.
 
 /** As in a pod, the caller's shell does not leak in: a switch that is set there must not change the scheduler. */
 function inheritedEnvironment(): Record<string, string> {
-  const kept = /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|NODE_.*|XDG_.*|SSL_CERT_.*|SIGNALBOX_.*)$/;
+  const kept = /^(PATH|HOME|TMPDIR|TZ|LANG|LC_.*|NODE_.*|XDG_.*|SSL_CERT_.*|OTEL_.*|SIGNALBOX_.*)$/;
   return Object.fromEntries(
     Object.entries(process.env).filter(
       (entry): entry is [string, string] => entry[1] !== undefined && kept.test(entry[0]),
