@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
+import { StepLines } from './step-lines.ts';
 import { LogReader } from '../stack/log-reader.ts';
 import { selectPods } from '../stack/pod-names.ts';
 import { expectRunning, logPath, runningState, stackFolder, type PodState } from '../stack/state.ts';
@@ -11,6 +12,7 @@ interface Flags {
   follow?: true;
   tail?: number;
   prefix?: true;
+  steps?: true;
 }
 
 export function logsCommand(): Command {
@@ -23,6 +25,7 @@ export function logsCommand(): Command {
     .option('-f, --follow', 'go on as the log grows, until the pod is gone')
     .option('--tail <lines>', 'only the last lines', lineCount)
     .option('--prefix', 'begin each line with the pod and container it comes from')
+    .option('--steps', "of the EPP's log, show each request's steps for reading")
     .action(logs);
 }
 
@@ -32,20 +35,28 @@ async function logs(pod: string | undefined, flags: Flags): Promise<void> {
     throw new SignalboxError('usage', 'say which pod: its name, or a selector with -l');
   }
   const pods = selectPods(expectRunning(namespace), pod, selector);
+  if (flags.steps && flags.prefix) {
+    throw new SignalboxError('usage', '--prefix stands before lines as they were written; leave it out with --steps');
+  }
   if (pods.length === 0) process.stderr.write(`No resources found in ${namespace} namespace.\n`);
   const readers = pods.map((state) => {
     const container = containerOf(state, flags.container);
     const path = logPath(stackFolder(namespace), state.name, container);
     const prefix = flags.prefix ? `[pod/${state.name}/${container}] ` : '';
-    return { name: state.name, reader: new LogReader(path, prefix, flags.tail) };
+    const steps = flags.steps ? new StepLines() : null;
+    const shown = (text: string): string => steps?.push(text) ?? text;
+    return { name: state.name, reader: new LogReader(path, prefix, flags.tail), shown, steps };
   });
-  for (const { reader } of readers) process.stdout.write(reader.readAll());
-  if (!flags.follow) return;
+  for (const { reader, shown } of readers) process.stdout.write(shown(reader.readAll()));
+  if (!flags.follow) {
+    for (const { steps } of readers) process.stdout.write(steps?.end() ?? '');
+    return;
+  }
   const isThere = (name: string): boolean =>
     runningState(namespace)?.pods.some((state) => state.name === name) ?? false;
   await Promise.all(
-    readers.map(async ({ name, reader }) => {
-      for await (const text of reader.follow(() => isThere(name))) process.stdout.write(text);
+    readers.map(async ({ name, reader, shown }) => {
+      for await (const text of reader.follow(() => isThere(name))) process.stdout.write(shown(text));
     }),
   );
 }
