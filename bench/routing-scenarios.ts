@@ -51,6 +51,7 @@ function bench(title: string, trace: string, endpoints: number, options: Options
       trace,
       part: null,
       profiles: Array.from({ length: endpoints }, () => profile),
+      roles: [],
       events: events.map((event) => parseFleetEvent(event, endpoints)),
       rate,
       seed: 1,

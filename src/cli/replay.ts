@@ -24,6 +24,7 @@ interface ReplayFlags {
   readonly model?: string;
   readonly endpoints: number;
   readonly profile: string;
+  readonly roles?: readonly string[];
   readonly kvTokens?: number;
   readonly policy: string;
   readonly rate: number;
@@ -56,6 +57,7 @@ export function replayCommand(): Command {
     .option('--model <name>', 'of a journal of Decisions, those for this model')
     .option('--endpoints <n>', 'endpoints in the fleet', wholeNumber(1, 256), 8)
     .option('--profile <names>', 'hardware profile or profile file; several, by commas, take turns', 'qwen3-32b-2xh100')
+    .option('--roles <names>', 'prefill, decode or both; several, by commas, take turns (default: none)', roles)
     .option('--kv-tokens <n>', "tokens an endpoint's KV cache holds (default: as the profile says)", tokenCount)
     .option('--policy <names>', 'presets or EndpointPickerConfig files, by commas, or "all"', 'all')
     .option('--rate <x>', 'arrivals this many times as dense as recorded', positive, 1)
@@ -123,6 +125,7 @@ function scenarioOf(flags: ReplayFlags): Scenario {
     trace: flags.trace,
     part: partOf(flags),
     profiles: Array.from({ length: flags.endpoints }, (_, number) => kinds[number % kinds.length]!),
+    roles: Array.from({ length: flags.endpoints }, (_, number) => flags.roles?.[number % flags.roles.length] ?? null),
     events: events.map((text) => parseFleetEvent(text, flags.endpoints)),
     rate: flags.rate,
     seed: flags.seed,
@@ -180,6 +183,12 @@ function tokenCount(text: string): number {
   const value = parts === null ? 0 : Number(parts[1]) * (parts[2] === 'M' ? 1e6 : parts[2] === 'k' ? 1000 : 1);
   if (value >= 1) return Math.floor(value);
   throw new InvalidArgumentError('Expected tokens, as in 275000, 275k or 1.5M.');
+}
+
+function roles(text: string): string[] {
+  const names = text.split(',').map((name) => name.trim());
+  if (names.every((name) => ['prefill', 'decode', 'both'].includes(name))) return names;
+  throw new InvalidArgumentError('Expected prefill, decode or both, as in prefill,decode,decode.');
 }
 
 function duration(text: string): number {

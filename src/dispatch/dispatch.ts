@@ -15,6 +15,7 @@ import { recordDecision } from '../scheduler/record.ts';
 import { schedule, type Schedule } from '../scheduler/schedule.ts';
 import type { FleetView } from '../scheduler/view.ts';
 import { Arrivals } from './arrivals.ts';
+import { choiceOf, computingSlot, type Choice } from './choice.ts';
 import { Flight } from './flight.ts';
 import { Shadows, type ShadowOptions } from './shadows.ts';
 import { RetryBudget } from './retry-budget.ts';
@@ -70,7 +71,7 @@ interface Look {
   readonly seed: number;
   readonly view: FleetView;
   readonly result: Schedule;
-  readonly picked: number | null;
+  readonly choice: Choice | null;
 }
 
 const noneReserved: Reserved = new Map();
@@ -229,7 +230,7 @@ export class Dispatch {
     const policy = this.#policy;
     const states = this.#states;
     const look = this.#look(request, key, excluded, reserved);
-    const { picked } = look;
+    const { choice } = look;
     const wait = this.#waitFor(look, request, heldSinceMs);
     if (wait !== null) return wait;
     const decision = this.#record(look, request, heldSinceMs, ahead);
@@ -238,7 +239,7 @@ export class Dispatch {
     const ttftSeconds = (slot: number): number => this.#predict(request, view, slot, queuedSeconds).ttftSeconds;
     this.shadows.compare({ request, view, decision, ttftSeconds });
     this.journal.record(decision);
-    if (picked === null) {
+    if (choice === null) {
       const error = this.#refusal(request.model, decision);
       decision.outcome = endedUnplaced(error.status);
       this.journal.ended(decision);
@@ -251,7 +252,7 @@ export class Dispatch {
     for (const [index, plugin] of policy.stateful.entries()) plugin.commit?.(states[index], decision);
     this.retries.placed(this.fleet.ledger.total);
     handlers.placed(
-      new Flight(decision, request, key, picked, {
+      new Flight(decision, request, key, choice, {
         fleet: this.fleet,
         journal: this.journal,
         clock: this.clock,
@@ -269,11 +270,11 @@ export class Dispatch {
   }
 
   /** What the request has to wait for before it goes where the scheduler would send it now; null when for nothing. */
-  #waitFor({ view, picked }: Look, request: SchedulingRequest, heldSinceMs: number | null): Wait | null {
+  #waitFor({ view, choice }: Look, request: SchedulingRequest, heldSinceMs: number | null): Wait | null {
     const { hold } = this.#policy;
     if (hold === null) return null;
-    if (picked !== null) {
-      const shortage = shortageOf(view, picked, request, hold, this.fleet);
+    if (choice !== null) {
+      const shortage = shortageOf(view, computingSlot(choice), request, hold, this.fleet);
       return shortage && { ...shortage, prefillSeconds: view.prefillSeconds()[shortage.slot]! };
     }
     const waitedMs = heldSinceMs === null ? 0 : view.nowMs - heldSinceMs;
@@ -337,11 +338,11 @@ export class Dispatch {
     const startMs = this.clock.nowMs();
     const seed = this.#random.below(2 ** 32);
     const { view, result } = this.#run(this.#policy, this.#states, request, key, seed, excluded, reserved);
-    return { startMs, seed, view, result, picked: result.picked[0] ?? null };
+    return { startMs, seed, view, result, choice: choiceOf(view, result) };
   }
 
   #record(
-    { startMs, seed, view, result, picked }: Look,
+    { startMs, seed, view, result, choice }: Look,
     request: SchedulingRequest,
     heldSinceMs: number | null,
     ahead: Decision['admission']['ahead'] = null,
@@ -358,7 +359,9 @@ export class Dispatch {
       rejection,
       schedulerSeconds: (this.clock.nowMs() - startMs) / 1000,
       predicted:
-        picked === null ? { ttftSeconds: NaN, e2eSeconds: NaN } : this.#predict(request, view, picked, queuedSeconds),
+        choice === null
+          ? { ttftSeconds: NaN, e2eSeconds: NaN }
+          : this.#predict(request, view, choice.slot, queuedSeconds, computingSlot(choice)),
     });
   }
 
@@ -368,10 +371,9 @@ export class Dispatch {
     request: SchedulingRequest,
     key: PrefixKey,
     tried: ReadonlySet<number>,
-  ): { slot: number; cachedTokens: number } | null {
+  ): Choice | null {
     const { view, result } = this.#run(policy, states, request, key, this.#random.below(2 ** 32), tried);
-    const slot = result.picked[0];
-    return slot === undefined ? null : { slot, cachedTokens: view.cachedTokens()[slot]! };
+    return choiceOf(view, result);
   }
 
   #run(
@@ -393,10 +395,11 @@ export class Dispatch {
     view: FleetView,
     slot: number,
     queuedSeconds: number,
+    computesAt = slot,
   ): { ttftSeconds: number; e2eSeconds: number } {
     const { speed } = this.fleet;
-    if (Number.isNaN(speed.relative[slot])) return { ttftSeconds: NaN, e2eSeconds: NaN };
-    const ttftSeconds = queuedSeconds + view.queuedPrefillSeconds[slot]! + view.prefillSeconds()[slot]!;
+    if (Number.isNaN(speed.relative[computesAt])) return { ttftSeconds: NaN, e2eSeconds: NaN };
+    const ttftSeconds = queuedSeconds + view.queuedPrefillSeconds[computesAt]! + view.prefillSeconds()[computesAt]!;
     const e2eSeconds = ttftSeconds + (request.maxOutputTokens ?? NaN) * speed.secondsPerOutputToken[slot]!;
     return { ttftSeconds, e2eSeconds };
   }

@@ -1,5 +1,7 @@
 import type { BlockHashes } from '../base/block-hash.ts';
 import type { Clock } from '../base/clock.ts';
+import type { Choice } from './choice.ts';
+import { PrefillFlight } from './prefill-flight.ts';
 import type { Fleet, Placement } from '../fleet/fleet.ts';
 import type { Failure } from '../fleet/health.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
@@ -32,7 +34,7 @@ interface FlightContext {
   readonly fleet: Fleet;
   readonly journal: Journal;
   readonly clock: Clock;
-  pickAnother(tried: ReadonlySet<number>): { slot: number; cachedTokens: number } | null;
+  pickAnother(tried: ReadonlySet<number>): Choice | null;
   /** Whether the pool bears one more try that reaches an engine. */
   mayRetry(): boolean;
   finished(outcome: Outcome): void;
@@ -62,6 +64,7 @@ export class Flight {
   #saidTokens = 0;
   #endpoint: Endpoint;
   #placement: Placement;
+  #prefill: PrefillFlight | null = null;
   #firstTokenAtMs: number | null = null;
   /** Whether the current attempt has begun to answer. */
   #answering = false;
@@ -69,14 +72,14 @@ export class Flight {
   #answeredStatus: number | null = null;
   #finished = false;
 
-  constructor(decision: Decision, request: SchedulingRequest, key: PrefixKey, slot: number, context: FlightContext) {
+  constructor(decision: Decision, request: SchedulingRequest, key: PrefixKey, choice: Choice, context: FlightContext) {
     this.decision = decision;
     this.#request = request;
     this.#key = key;
     this.#context = context;
     this.#startedAtMs = context.clock.nowMs() - decision.admission.queuedSeconds * 1000;
-    this.#endpoint = context.fleet.endpointAt(slot)!;
-    this.#placement = this.#attempt(slot, decision.predicted.cachedTokens, 'picked');
+    this.#endpoint = context.fleet.endpointAt(choice.slot)!;
+    this.#placement = this.#attempt(choice, 'picked');
   }
 
   /** Where the current attempt goes. */
@@ -89,6 +92,11 @@ export class Flight {
     return this.#context.fleet.continuesChats(this.#placement.slot);
   }
 
+  /** Where the current attempt's prompt is computed apart; null where it is not split. */
+  get prefill(): PrefillFlight | null {
+    return this.#prefill;
+  }
+
   /**
    * The current attempt came to nothing, or broke after `saidTokens` of its answer had reached the client. Gives another
    * endpoint, counted, or null when none is left. Each is tried once, and again when more has reached the client since;
@@ -98,6 +106,7 @@ export class Flight {
     const { fleet, clock } = this.#context;
     const { slot } = this.#placement;
     this.#mark(status ?? (this.#answering ? 502 : null), reason);
+    this.#prefill?.abandon('decode failed');
     if (this.#answering && this.#request.streaming) fleet.ledger.close(this.#placement.entry, clock.nowMs());
     else fleet.withdraw(this.#placement, clock.nowMs());
     this.#answering = false;
@@ -119,7 +128,7 @@ export class Flight {
     // A connection that never was cost no engine anything.
     if (next === null || (failure !== 'connect' && !this.#context.mayRetry())) return null;
     this.#endpoint = fleet.endpointAt(next.slot)!;
-    this.#placement = this.#attempt(next.slot, next.cachedTokens, saidTokens > 0 ? 'went on' : 'retried');
+    this.#placement = this.#attempt(next, saidTokens > 0 ? 'went on' : 'retried');
     return this.#endpoint;
   }
 
@@ -149,7 +158,8 @@ export class Flight {
     fleet.withdraw(left, clock.nowMs());
     fleet.suspect(left.slot);
     this.#endpoint = endpoint;
-    this.#placement = this.#attempt(slot, 0, 'tried instead');
+    this.#prefill?.abandon('decoded elsewhere');
+    this.#placement = this.#attempt({ slot, cachedTokens: 0, prefill: [] }, 'tried instead');
     this.#context.freed();
   }
 
@@ -165,6 +175,8 @@ export class Flight {
     if (status >= 400) return;
     journal.answering(this.decision);
     fleet.succeeded(this.#placement.slot);
+    // Nobody told of its end, which must have come before.
+    this.#prefill?.answered(status, null);
     if (!this.#request.streaming) return;
     fleet.prefilled(this.#placement, nowMs);
     this.#context.freed();
@@ -186,6 +198,7 @@ export class Flight {
     const { fleet, clock, journal } = this.#context;
     const nowMs = clock.nowMs();
     const placement = this.#placement;
+    this.#prefill?.abandon(ending.reason ?? 'the request ended');
     const answered = this.#answeredStatus !== null && this.#answeredStatus < 400;
     const complete = ending.complete && ending.status < 400;
     if (complete) fleet.answered(placement, ending.completionTokens, ending.answer ?? null, nowMs);
@@ -218,13 +231,23 @@ export class Flight {
     this.#context.freed();
   }
 
-  #attempt(slot: number, cachedTokens: number, reason: string): Placement {
+  #attempt({ slot, cachedTokens, prefill }: Choice, reason: string): Placement {
     this.#tried.add(slot);
     this.decision.attempts.push({ endpoint: this.#endpoint.name, status: null, reason });
-    const { fleet, clock } = this.#context;
+    const { fleet, clock, freed } = this.#context;
     const { model, streaming, promptTokens } = this.#request;
     const request = { model, streaming, promptTokens: promptTokens + this.#saidTokens };
-    return fleet.place(request, this.#key, slot, cachedTokens, clock.nowMs());
+    const whole = (): Placement => fleet.place(request, this.#key, slot, cachedTokens, clock.nowMs());
+    this.#prefill = null;
+    // The rest of an answer that broke is short of what is known of its prompt elsewhere: it is asked for in one place.
+    if (prefill.length === 0 || this.#saidTokens > 0) return whole();
+    const toDecode = (): void => {
+      fleet.withdraw(this.#placement, clock.nowMs());
+      this.#placement = whole();
+    };
+    const context = { fleet, clock, toDecode, freed };
+    this.#prefill = new PrefillFlight(this.decision, this.#request, this.#key, prefill, context);
+    return fleet.placeDecode(request, this.#key, slot, cachedTokens, clock.nowMs());
   }
 
   #patienceMs(): number {

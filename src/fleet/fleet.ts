@@ -39,7 +39,7 @@ export interface Placement {
   readonly slot: number;
   readonly entry: Entry;
   readonly key: PrefixKey;
-  /** Prefill ahead of its first token at reference speed, its own included. */
+  /** Prefill ahead of its first token at reference speed, its own included; 0 when its prompt is computed elsewhere. */
   readonly prefillCost: number;
   readonly placedAtMs: number;
   /** The prompt's blocks, of the slot's own size where it is known. */
@@ -541,11 +541,30 @@ export class Fleet {
     const ahead = this.ledger.queuedCost(slot);
     const work = { promptTokens, uncachedTokens: uncached, prefillCost: own, streaming };
     const entry = this.ledger.open(slot, work, nowMs);
+    return this.#placement(request, entry, key, cachedTokens, ahead + own, nowMs);
+  }
+
+  /** Counts a pick for the answer alone: the prompt is computed elsewhere, and what is not cached there comes over. */
+  placeDecode(request: PlacedRequest, key: PrefixKey, slot: number, cachedTokens: number, nowMs: number): Placement {
+    const { promptTokens, streaming } = request;
+    const work = { promptTokens, uncachedTokens: 0, prefillCost: 0, streaming };
+    return this.#placement(request, this.ledger.open(slot, work, nowMs), key, cachedTokens, 0, nowMs);
+  }
+
+  #placement(
+    { model, promptTokens }: PlacedRequest,
+    entry: Entry,
+    key: PrefixKey,
+    cachedTokens: number,
+    prefillCost: number,
+    nowMs: number,
+  ): Placement {
+    const { slot } = entry;
     const hashes = this.#hashesAt(key, slot);
     const tokensPerBlock = this.#tokensPerBlockAt(key, slot, promptTokens);
     this.prefixes.addPending(hashes, slot, tokensPerBlock);
     const hit = Math.min(hashes.low.length, Math.round(cachedTokens / tokensPerBlock)) - 1;
-    if (hit >= 0) this.hotPrefixes.hit(hashes.low[hit]!, hashes.high[hit]!, request.model, cachedTokens, nowMs);
+    if (hit >= 0) this.hotPrefixes.hit(hashes.low[hit]!, hashes.high[hit]!, model, cachedTokens, nowMs);
     return {
       slot,
       entry,
@@ -553,7 +572,7 @@ export class Fleet {
       hashes,
       cachedTokens,
       byEvents: key.tokens !== undefined && this.eventKnowledge(slot) === 'complete',
-      prefillCost: ahead + own,
+      prefillCost,
       placedAtMs: nowMs,
       member: this.#members[slot]!,
     };
@@ -580,13 +599,19 @@ export class Fleet {
    */
   answered(placement: Placement, completionTokens: number | null, answer: BlockHashes | null, nowMs: number): void {
     const { slot, entry } = placement;
-    if (!entry.streaming && completionTokens !== null) {
+    if (!entry.streaming && completionTokens !== null && placement.prefillCost > 0) {
       const cost = placement.prefillCost + decodeCost(completionTokens, this.ledger.contextTokens[slot]!);
       this.speed.observeAnswer(slot, cost, (nowMs - placement.placedAtMs) / 1000, nowMs);
     }
     this.ledger.close(entry, nowMs);
     this.#confirm(placement, placement.hashes, nowMs);
     if (answer !== null) this.#confirm(placement, answer, nowMs);
+  }
+
+  /** The endpoint has done its part: what it computed stays cached there. */
+  ended(placement: Placement, nowMs: number): void {
+    this.ledger.close(placement.entry, nowMs);
+    this.#confirm(placement, placement.hashes, nowMs);
   }
 
   #confirm(placement: Placement, hashes: BlockHashes, nowMs: number): void {

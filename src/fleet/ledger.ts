@@ -2,7 +2,7 @@
 interface Work {
   readonly promptTokens: number;
   readonly uncachedTokens: number;
-  /** Its own prefill at reference speed. */
+  /** Its own prefill at reference speed; 0 when its prompt is computed elsewhere. */
   readonly prefillCost: number;
   /** False when its first token will not be seen, so that only elapsed time tells that its prompt was computed. */
   readonly streaming: boolean;
@@ -46,14 +46,16 @@ export class Ledger {
   }
 
   open(slot: number, work: Work, nowMs: number): Entry {
-    const entry: Entry = { slot, ...work, prefilling: true, open: true };
-    const queue = (this.#queues[slot] ??= { entries: [], cost: 0, headSinceMs: nowMs });
-    if (queue.entries.length === 0) queue.headSinceMs = nowMs;
-    queue.entries.push(entry);
-    queue.cost += entry.prefillCost;
+    const entry: Entry = { slot, ...work, prefilling: work.prefillCost > 0, open: true };
+    if (entry.prefilling) {
+      const queue = (this.#queues[slot] ??= { entries: [], cost: 0, headSinceMs: nowMs });
+      if (queue.entries.length === 0) queue.headSinceMs = nowMs;
+      queue.entries.push(entry);
+      queue.cost += entry.prefillCost;
+      this.queuedPrefillTokens[slot]! += entry.uncachedTokens;
+    }
     this.inFlight[slot]! += 1;
     this.total += 1;
-    this.queuedPrefillTokens[slot]! += entry.uncachedTokens;
     this.contextTokens[slot]! += entry.promptTokens;
     return entry;
   }

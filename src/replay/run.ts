@@ -24,6 +24,8 @@ interface RunOptions {
   readonly policy: Policy;
   /** One per endpoint. */
   readonly profiles: readonly HardwareProfile[];
+  /** One per endpoint; null for none. */
+  readonly roles: readonly (string | null)[];
   readonly events: readonly FleetEvent[];
   /** Time between two scrapes of an engine's gauges. */
   readonly stalenessMs: number;
@@ -42,6 +44,12 @@ export interface RunOutcome {
   readonly preemptions: number;
   /** Virtual time from the first request to the last answer. */
   readonly spanSeconds: number;
+}
+
+/** A cache that one engine keeps for another. */
+interface Handover {
+  readonly cachedTokens: number;
+  letGo(): void;
 }
 
 const model = 'model';
@@ -79,7 +87,32 @@ export function runPolicy(options: RunOptions): RunOutcome {
       if (done % reportEvery === 0) options.onProgress?.(done);
       answered();
     };
+    const request = { promptTokens: turn.promptTokens, blockHashes: hashes };
+    let attempts = 0;
+    /** The prompt first, where it is computed apart; then all of it, or the answer alone. */
     const attempt = (flight: Flight): void => {
+      const { prefill } = flight;
+      const helper = prefill?.endpoint;
+      if (prefill === null || helper === null || helper === undefined) return decode(flight, null);
+      const engine = fleet.engineOf(helper);
+      const id = `${row}-${++attempts}`;
+      let cachedTokens = 0;
+      engine.send(
+        { ...request, id, maxOutputTokens: 1, isKept: true },
+        {
+          firstToken: (cached) => (cachedTokens = cached),
+          finished() {
+            prefill.answered(200);
+            decode(flight, { cachedTokens, letGo: () => engine.letGo(id) });
+          },
+          failed(status, reason) {
+            prefill.failed(status, reason === 'connection refused' ? 'connect' : 'reset', reason);
+            attempt(flight);
+          },
+        },
+      );
+    };
+    const decode = (flight: Flight, handover: Handover | null): void => {
       const engine = fleet.engineOf(flight.endpoint);
       let seen = false;
       let cached = 0;
@@ -89,9 +122,10 @@ export function runPolicy(options: RunOptions): RunOutcome {
       };
       const answer: Answer = {
         firstToken(cachedTokens) {
+          handover?.letGo();
           seen = true;
-          cached = cachedTokens;
-          samples.firstToken(row, clock.nowMs(), cachedTokens);
+          cached = handover?.cachedTokens ?? cachedTokens;
+          samples.firstToken(row, clock.nowMs(), cached);
           if (options.streaming) flight.firstToken(200);
         },
         finished() {
@@ -108,6 +142,7 @@ export function runPolicy(options: RunOptions): RunOutcome {
           end(null);
         },
         failed(status, reason) {
+          handover?.letGo();
           if (status !== null) {
             flight.firstToken(status);
             giveUp(status, reason);
@@ -117,10 +152,7 @@ export function runPolicy(options: RunOptions): RunOutcome {
           } else attempt(flight);
         },
       };
-      engine.send(
-        { id: `${row}`, promptTokens: turn.promptTokens, blockHashes: hashes, maxOutputTokens: outputTokens },
-        answer,
-      );
+      engine.send({ ...request, id: `${row}`, maxOutputTokens: outputTokens, isReceived: handover !== null }, answer);
     };
     dispatch.place(
       {

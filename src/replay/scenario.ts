@@ -18,6 +18,8 @@ export interface Scenario {
   readonly part: JournalPart | null;
   /** One per endpoint. */
   readonly profiles: readonly HardwareProfile[];
+  /** One per endpoint, as `llm-d.ai/role` has them; null for none. */
+  readonly roles: readonly (string | null)[];
   readonly events: readonly FleetEvent[];
   readonly rate: number;
   readonly seed: number;

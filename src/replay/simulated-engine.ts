@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import { EngineModel } from '../engine/model/engine-model.ts';
+import { transferMs } from '../engine/model/profiles.ts';
 import type { HardwareProfile } from '../engine/model/profiles.ts';
 import type { EngineRequest, Sequence } from '../engine/model/sequence.ts';
 import { commonBlocks, isPrefilling, prefillMs } from './prefill-left.ts';
@@ -39,13 +40,20 @@ export class SimulatedEngine {
   #alive = true;
   #step: Timer | null = null;
   #stepEndMs = 0;
+  #linkFreeAtMs = 0;
 
   constructor(clock: Clock, profile: HardwareProfile, blockTokens: number, network: NetworkDelays) {
     this.#clock = clock;
     this.#profile = profile;
     this.#blockTokens = blockTokens;
     this.#network = network;
-    this.#model = new EngineModel(profile, { blockSize: blockTokens });
+    this.#model = this.#newModel();
+  }
+
+  #newModel(): EngineModel {
+    const model = new EngineModel(this.#profile, { blockSize: this.#blockTokens });
+    model.onReceiving = (sequence) => this.#receive(model, sequence);
+    return model;
   }
 
   /** Null while it is down. */
@@ -111,6 +119,23 @@ export class SimulatedEngine {
     });
   }
 
+  /** Frees the cache kept of a request that was sent with `isKept`. */
+  letGo(id: string): void {
+    this.#model.letGo(id);
+    if (this.#alive && this.#step === null) this.#startStep();
+  }
+
+  /** Caches come in one after another. */
+  #receive(model: EngineModel, { id, receivedTokens }: Sequence): void {
+    const nowMs = this.#clock.nowMs();
+    this.#linkFreeAtMs = Math.max(nowMs, this.#linkFreeAtMs) + transferMs(this.#profile, receivedTokens);
+    this.#clock.after(this.#linkFreeAtMs - nowMs, () => {
+      if (model !== this.#model || !this.#alive) return;
+      model.received(id);
+      if (this.#step === null) this.#startStep();
+    });
+  }
+
   /** `factor` 1 is the profile's speed. Takes effect with the next step. */
   setSpeed(factor: number): void {
     this.#model.speed = factor;
@@ -129,7 +154,7 @@ export class SimulatedEngine {
   return(): void {
     if (this.#alive) return;
     const { speed } = this.#model;
-    this.#model = new EngineModel(this.#profile, { blockSize: this.#blockTokens });
+    this.#model = this.#newModel();
     this.#model.speed = speed;
     this.#alive = true;
   }

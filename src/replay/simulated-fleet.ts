@@ -1,7 +1,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { HardwareProfile } from '../engine/model/profiles.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import type { Endpoint } from '../scheduler/endpoint.ts';
+import { roleLabel, type Endpoint } from '../scheduler/endpoint.ts';
 import type { FleetEvent } from './fleet-events.ts';
 import { fleetOf } from './informed-fleet.ts';
 import type { Knowledge } from './informed-fleet.ts';
@@ -12,6 +12,8 @@ interface SimulatedFleetOptions {
   readonly clock: Clock;
   /** One per endpoint. */
   readonly profiles: readonly HardwareProfile[];
+  /** One per endpoint; null for none. */
+  readonly roles: readonly (string | null)[];
   readonly model: string;
   readonly blockTokens: number;
   readonly network: NetworkDelays;
@@ -40,7 +42,9 @@ export class SimulatedFleet {
     const slots = options.profiles.length;
     this.known = fleetOf(knowledge, { slots, engineAt: (slot) => engines[slot]!, blockTokens });
     options.profiles.forEach((profile, number) => {
-      const endpoint = { name: `endpoint-${number}`, address: `endpoint-${number}:8000`, labels: {} };
+      const role = options.roles[number] ?? null;
+      const labels = role === null ? {} : { [roleLabel]: role };
+      const endpoint = { name: `endpoint-${number}`, address: `endpoint-${number}:8000`, labels };
       const slot = this.known.add(endpoint);
       this.known.setModels(slot, [{ id: options.model }]);
       const engine = new SimulatedEngine(clock, profile, blockTokens, network);

@@ -7,6 +7,8 @@ import type { Policy } from './policy.ts';
 /** Policies that come with Signalbox: `assets/policies/NAME.yaml`, each of ordinary plugins. Ours first. */
 export const presetNames = [
   'least-added-wait',
+  'disaggregated',
+  'always-split',
   'random',
   'round-robin',
   'least-requests',

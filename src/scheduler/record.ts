@@ -51,6 +51,8 @@ export function recordDecision(
   const candidates = candidatesOf(view);
   const winner = result.picked[0];
   const picked = winner === undefined ? -1 : slots.indexOf(winner);
+  const [helper] = result.prefillPicked;
+  const prefill = helper === undefined ? -1 : slots.indexOf(helper);
   return {
     id: context.id,
     requestId: request.requestId,
@@ -83,11 +85,11 @@ export function recordDecision(
     disaggregation: result.verdict && {
       ...result.verdict,
       profile: result.prefill,
-      prefill: result.prefillPicked.length === 0 ? -1 : slots.indexOf(result.prefillPicked[0]!),
+      prefill,
       attempts: [],
     },
     reason: context.rejection ?? reasonOf(result.profiles[result.primary], picked, candidates.length),
-    predicted: { cachedTokens: picked < 0 ? NaN : inputs.cachedTokens[picked]!, ...context.predicted },
+    predicted: { cachedTokens: inputs.cachedTokens[prefill < 0 ? picked : prefill] ?? NaN, ...context.predicted },
     schedulerSeconds: context.schedulerSeconds,
     attempts: [],
     shadow: [],

@@ -45,6 +45,22 @@ test('every request is accounted for, and hits are those of second turns', () =>
   assert.ok(result.cachedShare > 0.9 * possible && result.cachedShare <= possible, `${result.cachedShare}`);
 });
 
+test('prefill and decode apart: every request is answered, by those that decode, losing engines or not', () => {
+  const roles = ['prefill', 'decode', 'prefill', 'decode'];
+  const events: FleetEvent[] = [
+    { atMs: 20_000, endpoint: 0, action: { kind: 'fail' } },
+    { atMs: 40_000, endpoint: 0, action: { kind: 'return' } },
+    { atMs: 50_000, endpoint: 2, action: { kind: 'fail' } },
+  ];
+  for (const policy of ['always-split', 'disaggregated']) {
+    for (const happens of [[], events]) {
+      const { result } = run({ roles, events: happens }, policy);
+      assert.equal(result.completed, requests, `${policy}: ${JSON.stringify(result.failures)}`);
+      assert.deepEqual([result.perEndpoint[0]!.requests, result.perEndpoint[2]!.requests], [0, 0]);
+    }
+  }
+});
+
 test('no answer is faster than the hardware', () => {
   const { drawing } = run();
   // 4,000 tokens at 40 µs each, behind 10 ms there and 5 ms back; hits take one block less than 500 more

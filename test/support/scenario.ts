@@ -7,6 +7,7 @@ export function scenarioOf(trace: string, endpoints: number): Scenario {
     trace,
     part: null,
     profiles: Array.from({ length: endpoints }, () => hardwareProfile('qwen3-32b-2xh100')),
+    roles: [],
     events: [],
     rate: 1,
     seed: 1,

@@ -131,7 +131,7 @@ export class EngineModel {
     this.#waiting.unshift(sequence);
   }
 
-  /** Frees the blocks kept of a request that has ended. */
+  /** Frees the blocks kept of a request that has ended: others may have waited for the room. */
   letGo(id: string): void {
     const blocks = this.#kept.get(id);
     this.#kept.delete(id);

@@ -123,7 +123,10 @@ export async function createEngine(options: EngineServerOptions, port: () => num
             host: options.kvTransfer.host ?? options.host ?? '127.0.0.1',
             port,
             leaseSeconds: options.kvTransfer.leaseSeconds ?? defaultLeaseSeconds,
-            letGo: (id) => model.letGo(id),
+            letGo: (id) => {
+              model.letGo(id);
+              generator.run.wake(); // others may have waited for the room
+            },
           }),
     loras: new LoraAdapters(options.enableLora ?? false, options.loraModules ?? []),
     kvPublisher,

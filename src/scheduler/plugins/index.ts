@@ -24,6 +24,7 @@ import { aibrixPrefixScorer } from './scorers/aibrix-prefix-scorer.ts';
 import { cacheAwareScorer } from './scorers/cache-aware-scorer.ts';
 import { chwblScorer } from './scorers/chwbl-scorer.ts';
 import { contextLengthAware } from './scorers/context-length-aware.ts';
+import { decodeCost } from './scorers/decode-cost.ts';
 import { delayToOthersCost } from './scorers/delay-to-others-cost.ts';
 import { drainTimeCost } from './scorers/drain-time-cost.ts';
 import { dualmapScorer } from './scorers/dualmap-scorer.ts';
@@ -70,6 +71,7 @@ export const plugins: readonly PluginDefinition[] = [
   cacheAwareScorer,
   chwblScorer,
   contextLengthAware,
+  decodeCost,
   delayToOthersCost,
   drainTimeCost,
   dualmapScorer,
