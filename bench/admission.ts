@@ -44,6 +44,7 @@ function run(policy: Policy, rate: number, callerOf: (row: number) => Caller, se
     policy,
     profiles: Array.from({ length: endpoints }, () => profile),
     events: [],
+    roles: [],
     stalenessMs: 50,
     knowledge: 'router',
     streaming: true,

@@ -7,6 +7,8 @@ const controlNames = new Set([
   'x-went-into-resp-headers',
   'x-envoy-original-dst-host',
   'x-data-parallel-host-port',
+  'x-data-parallel-rank',
+  'x-kv-cache-source-host-port',
   'x-encoder-hosts-ports',
 ]);
 const controlPrefixes = ['x-gateway-', 'x-llm-d-', 'x-prefiller', 'x-signalbox-'];

@@ -1,7 +1,7 @@
 import { SignalboxError, messageOf } from '../base/errors.ts';
 import { chatPrompt, completionPrompt, emptyPrompt, isObject, type Prompt } from './prompt.ts';
 import { conversationOfMessages, conversationOfResponses, type Conversation } from './conversation.ts';
-import { removeMembers } from './splice.ts';
+import { withoutTransferMembers } from './transfer-members.ts';
 
 /** Routes that bring a prompt as text or as a conversation. */
 export type PromptKind = 'completions' | 'chat' | 'responses' | 'messages';
@@ -22,20 +22,13 @@ export interface ParsedRequest {
   readonly maxOutputTokens: number | null;
   /** Whether its next turn is its prompt, its answer and more: one text prompt, one answer that does not repeat it. */
   readonly continuable: boolean;
+  /** Whether its prompt may be computed elsewhere: one prompt, one answer, nothing asked about the prompt's own tokens. */
+  readonly splittable: boolean;
   /** Part of an engine's cache key: prompts with different salts share nothing. */
   readonly cacheSalt: string | null;
   /** What goes to the engine: the client's bytes, without members that only routers may set. */
   readonly body: Buffer;
 }
-
-/** Members by which engines hand caches to each other; from a client they can hang or kill an engine. */
-const transferMembers: ReadonlySet<string> = new Set([
-  'kv_transfer_params',
-  'ec_transfer_params',
-  'bootstrap_host',
-  'bootstrap_port',
-  'bootstrap_room',
-]);
 
 function parseBody(body: Buffer): Record<string, unknown> {
   let parsed: unknown;
@@ -78,6 +71,13 @@ function isContinuable(kind: RequestKind, fields: Record<string, unknown>): bool
   return kind === 'completions' && typeof fields['prompt'] === 'string' && fields['echo'] !== true;
 }
 
+function isSplittable(kind: RequestKind, fields: Record<string, unknown>): boolean {
+  if (kind === 'embeddings' || (fields['n'] ?? 1) !== 1 || (fields['best_of'] ?? 1) !== 1) return false;
+  const { echo = false, prompt_logprobs: promptLogprobs = null, use_beam_search: beams = false, prompt } = fields;
+  if (echo !== false || promptLogprobs !== null || beams !== false) return false;
+  return kind === 'chat' || typeof prompt === 'string' || (Array.isArray(prompt) && typeof prompt[0] === 'number');
+}
+
 function promptOf(kind: RequestKind, fields: Record<string, unknown>): Prompt {
   if (kind === 'chat') return chatPrompt(fields['messages'], fields['tools']);
   return completionPrompt(kind === 'embeddings' ? fields['input'] : fields['prompt']);
@@ -90,13 +90,6 @@ function promptOf(kind: RequestKind, fields: Record<string, unknown>): Prompt {
 export function parseRequest(kind: Exclude<RequestKind, 'other'>, body: Buffer): ParsedRequest {
   const fields = parseBody(body);
   const salt = fields['cache_salt'];
-  let clean = body;
-  for (const name of transferMembers) {
-    if (name in fields) {
-      clean = removeMembers(body, transferMembers);
-      break;
-    }
-  }
   const prompt = promptOf(kind, fields);
   return {
     kind,
@@ -107,8 +100,9 @@ export function parseRequest(kind: Exclude<RequestKind, 'other'>, body: Buffer):
     promptKind: kind === 'embeddings' || prompt.tokens !== null ? null : kind,
     maxOutputTokens: outputBound(fields),
     continuable: isContinuable(kind, fields),
+    splittable: isSplittable(kind, fields),
     cacheSalt: typeof salt === 'string' ? salt : null,
-    body: clean,
+    body: withoutTransferMembers(body, fields),
   };
 }
 
@@ -123,7 +117,7 @@ export function parseOther(body: Buffer, contentType: string, promptKind: Prompt
   let salt: unknown;
   let maxOutputTokens: number | null = null;
   let clean = body;
-  if (body.length > 0 && contentType.includes('json')) {
+  if (body.length > 0 && contentType.toLowerCase().includes('json')) {
     try {
       const fields = parseBody(body);
       if (typeof fields['model'] === 'string') model = fields['model'];
@@ -132,7 +126,7 @@ export function parseOther(body: Buffer, contentType: string, promptKind: Prompt
       maxOutputTokens = promptKind === null ? null : outputBound(fields);
       if (promptKind === 'responses') conversation = conversationOfResponses(fields);
       if (promptKind === 'messages') conversation = conversationOfMessages(fields);
-      if ([...transferMembers].some((name) => name in fields)) clean = removeMembers(body, transferMembers);
+      clean = withoutTransferMembers(body, fields);
     } catch {
       // Not for us to judge: the engine answers for its own routes.
     }
@@ -146,6 +140,7 @@ export function parseOther(body: Buffer, contentType: string, promptKind: Prompt
     promptKind: conversation === null ? null : promptKind,
     maxOutputTokens,
     continuable: false,
+    splittable: false,
     cacheSalt: typeof salt === 'string' ? salt : null,
     body: clean,
   };

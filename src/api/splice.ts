@@ -32,6 +32,40 @@ export function insertMember(body: Buffer, name: string, value: string): Buffer 
   return Buffer.concat([body.subarray(0, start), member, body.subarray(start)]);
 }
 
+/**
+ * Removes top-level members and puts others in their place: values in `set`, and in `texts` such that are JSON text
+ * already. Every other byte stays as it came. The body must be JSON with an object at its top.
+ */
+export function editMembers(
+  body: Buffer,
+  remove: readonly string[],
+  set: Readonly<Record<string, unknown>>,
+  texts: Readonly<Record<string, string>> = {},
+): Buffer {
+  const gone = new Set([...remove, ...Object.keys(set), ...Object.keys(texts)]);
+  const parts: Buffer[] = [];
+  const add = (name: string, text: string): number => parts.push(Buffer.from(`${JSON.stringify(name)}:${text}`));
+  for (const [name, value] of Object.entries(set)) add(name, JSON.stringify(value));
+  for (const [name, text] of Object.entries(texts)) add(name, text);
+  for (const { name, start, end } of topLevelMembers(body)) if (!gone.has(name)) parts.push(body.subarray(start, end));
+  const comma = Buffer.from(',');
+  const joined = parts.flatMap((part, index) => (index === 0 ? [part] : [comma, part]));
+  return Buffer.concat([Buffer.from('{'), ...joined, Buffer.from('}')]);
+}
+
+/** The JSON text of a top-level member, byte for byte; null when there is none, or the body is not a JSON object. */
+export function memberOf(body: Buffer, name: string): string | null {
+  try {
+    const member = topLevelMembers(body).findLast((each) => each.name === name);
+    if (member === undefined) return null;
+    const text = body.toString('utf8', body.indexOf(colon, stringEnd(body, member.start)) + 1, member.end).trim();
+    JSON.parse(text);
+    return text;
+  } catch {
+    return null; // cut short
+  }
+}
+
 interface Member {
   readonly name: string;
   readonly start: number;

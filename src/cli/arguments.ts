@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from 'commander';
-import { goDurationMs } from '../compat/llm-d-flags.ts';
+import { goBoolean, goDurationMs } from '../compat/llm-d-flags.ts';
 
 export function wholeNumber(text: string): number {
   if (/^\d{1,15}$/.test(text)) return Number(text);
@@ -35,4 +35,11 @@ export function duration(text: string): number {
   const ms = goDurationMs(text);
   if (ms !== null) return ms;
   throw new InvalidArgumentError('expected a duration, e.g. 30s or 1m30s.');
+}
+
+/** A switch as Go's flags have it: alone, or with `=true` or `=false`. */
+export function goSwitch(text: string): boolean {
+  const value = goBoolean(text);
+  if (value !== null) return value;
+  throw new InvalidArgumentError('expected true or false.');
 }

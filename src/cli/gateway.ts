@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import { connectorNamed, connectorNames, type ConnectorName } from '../disaggregation/connectors/index.ts';
 import type { GatewayOptions } from '../gateway/gateway.ts';
 import { duration, portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
 import { addKubernetesFlags, kubernetesSource, type KubernetesFlags } from './kubernetes-source.ts';
@@ -10,6 +11,8 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   port: number;
   adminPort: number;
   objectsFile?: string[];
+  prefillEndpoint?: string[];
+  connector?: ConnectorName;
   configFile?: string;
   configText?: string;
   shadow?: string[];
@@ -34,6 +37,16 @@ export function gatewayCommand(): Command {
     .option('--port <port>', 'port of the OpenAI API', portNumber, 8080)
     .option('--admin-port <port>', 'port of the admin API and metrics', portNumber, 8081)
     .option('--endpoint <url...>', 'engines to place requests on, as http://host:port')
+    .option(
+      '--prefill-endpoint <url...>',
+      'engines that compute prompts for those of --endpoint, which then only decode',
+    )
+    .addOption(
+      new Option(
+        '--connector <name>',
+        'how the gateway has caches handed over from prefill to decode (default: nixlv2 with --prefill-endpoint; else sidecars do)',
+      ).choices(connectorNames),
+    )
     .option('--endpoints-file <file>', "file that lists endpoints, ours or llm-d's; watched")
     .option('--endpoint-dns <name...>', 'endpoints by DNS: host:port, or the name of SRV records')
     .option('--objects-file <file...>', 'InferenceObjectives and InferenceModelRewrites; watched');
@@ -84,6 +97,8 @@ function optionsOf(flags: Flags): GatewayOptions {
     endpoint,
     endpointDns,
     objectsFile,
+    prefillEndpoint,
+    connector,
     configFile,
     configText,
     compat,
@@ -94,6 +109,8 @@ function optionsOf(flags: Flags): GatewayOptions {
     ...rest
   } = flags;
   const kubernetes = kubernetesSource(flags);
+  const splits = prefillEndpoint !== undefined;
+  const handsOver = connector ?? (splits ? 'nixlv2' : undefined);
   return {
     ...rest,
     verbosity,
@@ -103,11 +120,14 @@ function optionsOf(flags: Flags): GatewayOptions {
     ...(objectsFile === undefined ? {} : { objectsFiles: objectsFile }),
     journalFolderBytes: journalMaxBytes,
     ...(journal === undefined ? {} : { journalFolder: journal }),
+    ...(splits ? { prefillEndpoints: prefillEndpoint } : {}),
+    ...(handsOver === undefined ? {} : { connector: connectorNamed(handsOver) }),
     ...(shadow === undefined ? {} : { shadows: shadow }),
     ...(kubernetes === null ? {} : { kubernetes }),
     metricsAuth: flags.metricsEndpointAuth,
     policy: {
       environment: process.env,
+      ...(splits ? { fallback: 'disaggregated' as const } : {}),
       ...(configFile === undefined ? {} : { configFile }),
       ...(configText === undefined ? {} : { configText }),
       ...(compat === undefined ? {} : { compat }),

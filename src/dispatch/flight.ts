@@ -144,8 +144,11 @@ export class Flight {
     if (silentMs < suspiciousMs) return null;
     if (isListed && fleet.isGone(slot)) return 'it does not answer';
     if (isListed) fleet.suspect(slot);
+    if (silentMs - (this.#prefill?.explainsSilenceMs ?? 0) < suspiciousMs) return null;
     const limitMs = isListed ? this.#patienceMs() : unlistedPatienceMs;
-    return silentMs < limitMs ? null : `silent for ${Math.round(silentMs / 1000)} s`;
+    return silentMs - (this.#prefill?.explainsSilenceMs ?? 0) < limitMs
+      ? null
+      : `silent for ${Math.round(silentMs / 1000)} s`;
   }
 
   /** The endpoint in `slot` answers, not the one picked: whoever sends the request tried elsewhere on its own. */
@@ -176,7 +179,7 @@ export class Flight {
     journal.answering(this.decision);
     fleet.succeeded(this.#placement.slot);
     // Nobody told of its end, which must have come before.
-    this.#prefill?.answered(status, null);
+    this.#prefill?.answered(status, null, null);
     if (!this.#request.streaming) return;
     fleet.prefilled(this.#placement, nowMs);
     this.#context.freed();
@@ -220,7 +223,7 @@ export class Flight {
       status: ending.status,
       endpoint: this.#answeredStatus === null ? null : this.#endpoint.name,
       promptTokens: ending.promptTokens,
-      cachedTokens: ending.cachedTokens,
+      cachedTokens: this.#prefill?.cachedTokens ?? ending.cachedTokens,
       ttftSeconds: streamed ? (this.#firstTokenAtMs! - this.#startedAtMs) / 1000 : null,
       e2eSeconds: complete ? (nowMs - this.#startedAtMs) / 1000 : null,
       completionTokens: ending.completionTokens,

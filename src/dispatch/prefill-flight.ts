@@ -33,8 +33,11 @@ export class PrefillFlight {
   readonly #key: PrefixKey;
   readonly #context: PrefillContext;
   readonly #places: Place[];
+  readonly #startedAtMs: number;
+  #endedAtMs: number | null = null;
   #placement: Placement | null = null;
   #endpoint: Endpoint | null = null;
+  #cachedTokens: number | null = null;
 
   constructor(
     decision: Decision,
@@ -48,6 +51,7 @@ export class PrefillFlight {
     this.#key = key;
     this.#places = [...places];
     this.#context = context;
+    this.#startedAtMs = context.clock.nowMs();
     this.#next('picked');
   }
 
@@ -61,6 +65,22 @@ export class PrefillFlight {
     return this.#places.flatMap(({ slot }) => this.#context.fleet.endpointAt(slot) ?? []);
   }
 
+  /** Prompt tokens that were cached where it was computed; null when not said. */
+  get cachedTokens(): number | null {
+    return this.#cachedTokens;
+  }
+
+  /** How long decode had to wait for it so far, as far as that explains a silence. */
+  get explainsSilenceMs(): number {
+    const nowMs = this.#context.clock.nowMs();
+    return Math.min((this.#endedAtMs ?? nowMs) - this.#startedAtMs, 2 * this.patienceMs);
+  }
+
+  /** Whether nobody is there any more who could answer. */
+  get isGone(): boolean {
+    return this.#placement !== null && this.#context.fleet.isGone(this.#placement.slot);
+  }
+
   get patienceMs(): number {
     const placement = this.#placement;
     if (placement === null) return leastPatienceMs;
@@ -69,12 +89,14 @@ export class PrefillFlight {
     return Math.max(leastPatienceMs, patience * 1000 * expectedSeconds);
   }
 
-  /** The prompt was computed, `agoMs` before now; null where nobody saw when. */
-  answered(status: number, agoMs: number | null = 0): void {
+  /** The prompt was computed, `agoMs` before now (null where nobody saw when), with `cachedTokens` of it there already. */
+  answered(status: number, cachedTokens: number | null = null, agoMs: number | null = 0): void {
     const placement = this.#placement;
     if (placement === null) return;
     const { fleet, clock } = this.#context;
     this.#mark(status, 'answered');
+    this.#cachedTokens = cachedTokens;
+    this.#endedAtMs = clock.nowMs();
     if (agoMs !== null) fleet.succeeded(placement.slot);
     if (agoMs !== null && placement.entry.streaming) fleet.prefilled(placement, clock.nowMs() - agoMs);
     fleet.ended(placement, clock.nowMs());
@@ -90,9 +112,10 @@ export class PrefillFlight {
     const { fleet, clock } = this.#context;
     this.#mark(status, reason);
     this.#withdraw();
-    if (failure === 'busy') fleet.suspect(placement.slot);
+    if (failure === 'busy') fleet.busy(placement.slot, clock.nowMs());
     else if (failure !== 'refused') fleet.failed(placement.slot, failure, clock.nowMs());
     if (failure !== 'refused' && this.#next('retried')) return this.#endpoint;
+    this.#endedAtMs = clock.nowMs();
     this.#context.toDecode();
     this.#context.freed();
     return null;

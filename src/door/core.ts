@@ -24,6 +24,7 @@ import { FleetWatch } from '../fleet/watch.ts';
 import { JournalFiles } from '../journal/journal-files.ts';
 import { Journal } from '../journal/journal.ts';
 import { drain, listen } from '../proxy/listen.ts';
+import { roleLabel, type Endpoint } from '../scheduler/endpoint.ts';
 import type { Policy } from '../scheduler/policy.ts';
 import { dispatchFamilies } from './dispatch-metrics.ts';
 import { writeEppLog } from './epp-log.ts';
@@ -43,6 +44,8 @@ export interface CoreOptions {
   readonly host?: string;
   /** Engines' URLs (`http://host:port`). */
   readonly endpoints?: readonly string[];
+  /** URLs of engines that compute prompts for those, which then only decode. */
+  readonly prefillEndpoints?: readonly string[];
   /** A file that lists endpoints and is watched. */
   readonly endpointsFile?: string;
   /** Names that DNS knows the endpoints by: `host:port`, or those of SRV records. */
@@ -150,7 +153,7 @@ export class Core {
     this.metrics = new DoorMetrics(this.fleet, this.journal, options.name ?? 'default');
     this.dispatch = dispatch(this);
     this.#discoveries = discoveries;
-    this.#found = [(options.endpoints ?? []).map((url) => ({ ...endpointFromUrl(url), ready: true }))];
+    this.#found = [namedEndpoints(options).map((endpoint) => ({ ...endpoint, ready: true }))];
     this.objects = new InferenceObjects(seededRandom(randomInt(2 ** 32)));
   }
 
@@ -428,6 +431,13 @@ async function shadowsOf({ shadows = [] }: CoreOptions, plugins: Plugins): Promi
     return (await namedPolicy(name, own)).policy;
   });
   return Promise.all(read);
+}
+
+function namedEndpoints({ endpoints = [], prefillEndpoints = [] }: CoreOptions): Endpoint[] {
+  if (prefillEndpoints.length === 0) return endpoints.map(endpointFromUrl);
+  const withRole = (urls: readonly string[], role: string): Endpoint[] =>
+    urls.map((url) => ({ ...endpointFromUrl(url), labels: { [roleLabel]: role } }));
+  return [...withRole(endpoints, 'decode'), ...withRole(prefillEndpoints, 'prefill')];
 }
 
 async function sessionKey(file: string | undefined): Promise<Buffer> {

@@ -5,12 +5,14 @@ import { readConfig, readConfigFile, type ReadConfig } from '../configuration/re
 import { policyFromConfig } from '../scheduler/config.ts';
 import { defaultPolicyName } from '../scheduler/default-policy.ts';
 import { defaultHoldRule } from '../scheduler/flow-control.ts';
-import { isPreset, presetPolicy } from '../scheduler/presets.ts';
+import { isPreset, presetPolicy, type PresetName } from '../scheduler/presets.ts';
 
 export interface PolicySource {
   /** An EndpointPickerConfig's file, or its text; with neither llm-d's environment switches, or the default. */
   readonly configFile?: string;
   readonly configText?: string;
+  /** What decides when nothing else is said; the default policy when absent. */
+  readonly fallback?: PresetName;
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Whose defaults count where nothing is configured. */
   readonly compat?: 'llm-d';
@@ -36,7 +38,10 @@ async function readSource(source: PolicySource, plugins: OwnPlugins): Promise<Re
   if (translated !== null) {
     return { policy: policyFromConfig(translated.config, 'environment'), warnings: translated.warnings };
   }
-  const policy = source.compat === 'llm-d' ? policyFromConfig(llmDDefault, 'llm-d') : presetPolicy(defaultPolicyName);
+  const policy =
+    source.compat === 'llm-d'
+      ? policyFromConfig(llmDDefault, 'llm-d')
+      : presetPolicy(source.fallback ?? defaultPolicyName);
   return { policy, warnings: [] };
 }
 

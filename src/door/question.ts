@@ -84,6 +84,7 @@ export function questionOf(
       streaming: parsed.streaming,
       promptTokens: prompt.tokens ?? Math.max(idCount(ids), estimate),
       promptCharacters: prompt.characters,
+      splittable: parsed.splittable,
       maxOutputTokens: parsed.maxOutputTokens,
       sessionEndpoint: typeof token === 'string' ? sessions.endpointOf(token) : null,
       bytes: parsed.body.length,

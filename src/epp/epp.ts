@@ -8,7 +8,7 @@ import { Core, type CoreOptions } from '../door/core.ts';
 import { questionOf, withTokens } from '../door/question.ts';
 import { watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
 import { portOf } from '../proxy/listen.ts';
-import { selfSignedCertificate } from './certificate.ts';
+import { selfSignedCertificate } from '../proxy/certificate.ts';
 import { Exchange } from './exchange.ts';
 import { GrpcServer, type Method } from './grpc-server.ts';
 import { healthMethods } from './health.ts';

@@ -5,6 +5,7 @@ import type { ParsedRequest } from '../api/request.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
+import { noteReport, prefillHeaders } from '../disaggregation/prefill-headers.ts';
 import type { Flight } from '../dispatch/flight.ts';
 import type { InferenceObjects } from '../door/inference-objects.ts';
 import type { DoorMetrics } from '../door/metrics.ts';
@@ -223,12 +224,12 @@ export class Exchange implements CallHandler {
     this.#placed = placed;
     const { flight, parsed } = placed;
     const { body } = parsed;
-    const set: Record<string, string> = { ...this.#trace?.placed(flight.decision) };
+    const set: Record<string, string> = { ...this.#trace?.placed(flight.decision), ...prefillHeaders(flight.prefill) };
     if (this.#headers['x-request-id'] !== this.#requestId) set['x-request-id'] = this.#requestId;
     if (this.#shape !== 'headers') set['content-length'] = String(body.length);
     const remove = Object.keys(this.#headers).filter(
       // Answers must be readable on their way, for usage and errors.
-      (name) => isControl(name) || name === 'accept-encoding' || name === selectionHeader,
+      (name) => (isControl(name) && !(name in set)) || name === 'accept-encoding' || name === selectionHeader,
     );
     const destination = destinationOf(flight.decision, flight.endpoint.address, this.#options.fallbacks);
     const pieces = [...requestHeadersResponse({ set, remove }, destination, !placed.observed)];
@@ -260,6 +261,7 @@ export class Exchange implements CallHandler {
     }
     const { flight, parsed, observed } = placed;
     const { dispatch, sessions } = this.#options;
+    noteReport(flight.prefill, headers);
     const served = request.metadata(destinationNamespace, servedName);
     if (typeof served === 'string') this.#servedBy(served, flight);
     const status = Number(headers[':status'] ?? 0);

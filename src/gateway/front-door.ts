@@ -8,7 +8,11 @@ import { bodyAskingForUsage } from '../api/stream-usage.ts';
 import type { Logger } from '../base/log.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
+import type { Connector } from '../disaggregation/connector.ts';
+import { bothLegs } from '../disaggregation/legs.ts';
+import { throughSidecar } from '../disaggregation/prefill-headers.ts';
 import type { Flight } from '../dispatch/flight.ts';
+import type { PrefillFlight } from '../dispatch/prefill-flight.ts';
 import {
   decisionHeaders,
   finishFlight,
@@ -33,6 +37,8 @@ import type { Upstream } from '../proxy/upstream.ts';
 interface FrontDoorOptions {
   readonly dispatch: Dispatch;
   readonly upstream: Upstream;
+  /** How the gateway itself has a prompt's cache handed over; null where sidecars do that. */
+  readonly connector: Connector | null;
   readonly sessions: SessionTokens;
   readonly tokens: PromptTokens;
   readonly objects: InferenceObjects;
@@ -164,8 +170,13 @@ export class FrontDoor {
     const usesSessions = dispatch.policy.usesSessions;
     const asking = bodyAskingForUsage(parsed);
     const body = asking ?? parsed.body;
+    const { connector } = this.#options;
+    const leg = (): PrefillFlight | null => flight.prefill;
     relay({
-      upstream,
+      upstream:
+        connector === null
+          ? throughSidecar(upstream, leg)
+          : bothLegs({ connector, prefill: upstream, decode: upstream, leg }),
       client: clientResponse(response),
       hideUsage: asking !== null,
       keepText: parsed.continuable,

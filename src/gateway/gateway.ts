@@ -1,4 +1,5 @@
 import { createLogger, type Logger } from '../base/log.ts';
+import type { Connector } from '../disaggregation/connector.ts';
 import { Core, type CoreOptions } from '../door/core.ts';
 import { drain, listen, portOf } from '../proxy/listen.ts';
 import { Upstream } from '../proxy/upstream.ts';
@@ -10,6 +11,8 @@ export interface GatewayOptions extends CoreOptions {
   readonly maxBodyBytes?: number;
   /** False: streams that break end there, with an error event. */
   readonly continuation?: boolean;
+  /** How the gateway itself has a prompt's cache handed over from prefill to decode; sidecars do by default. */
+  readonly connector?: Connector;
   readonly log?: Logger;
 }
 
@@ -38,6 +41,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const door = new FrontDoor({
     ...{ dispatch, upstream, sessions, objects, tokens, metrics, traces, log },
     ...{ maxBodyBytes, continuation, ready },
+    connector: options.connector ?? null,
   });
 
   const server = await listen((request, response) => door.handle(request, response), {

@@ -1,7 +1,7 @@
 import { responseHeaders } from '../api/control-headers.ts';
 import { JsonAnswerReader, noReport, StreamAnswerReader, type AnswerReader, type Report } from './answer-reader.ts';
 import type { StreamSoFar } from './stream-so-far.ts';
-import type { TransportFailure, Upstream, UpstreamCall, UpstreamRequest } from './upstream.ts';
+import type { TransportFailure, Sender, UpstreamCall, UpstreamRequest } from './upstream.ts';
 import { watchdog } from './watchdog.ts';
 
 export interface Target {
@@ -40,7 +40,7 @@ interface AttemptHandlers {
 }
 
 interface AttemptOptions {
-  readonly upstream: Upstream;
+  readonly upstream: Sender;
   readonly request: UpstreamRequest;
   /** Whether the text of an answer that does not stream is kept. */
   readonly keepText: boolean;

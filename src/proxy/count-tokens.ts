@@ -1,6 +1,6 @@
 import { isObject } from '../api/prompt.ts';
 import type { Tokens } from './continuation.ts';
-import type { Upstream } from './upstream.ts';
+import type { Sender } from './upstream.ts';
 
 const limitMs = 1000;
 const largestAnswerBytes = 8 * 1024 * 1024;
@@ -10,7 +10,7 @@ const largestAnswerBytes = 8 * 1024 * 1024;
  * `counted` is called once, with null when it does not say.
  */
 export function countTokens(
-  upstream: Upstream,
+  upstream: Sender,
   address: string,
   headers: Readonly<Record<string, string | string[]>>,
   model: unknown,

@@ -1,12 +1,21 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { SignalboxError } from '../base/errors.ts';
+
+/** In PEM. */
+export interface Certificate {
+  readonly key: string;
+  readonly cert: string;
+}
 
 interface ListenOptions {
   readonly host: string;
   readonly port: number;
   /** The flag that sets the port, for the message when it is taken. */
   readonly portFlag: string;
+  /** Serves TLS with it; plain without. */
+  readonly certificate?: Certificate;
 }
 
 const headersLimitMs = 20_000;
@@ -16,16 +25,16 @@ const maxHeaderBytes = 32 * 1024;
 
 /** Starts an HTTP server with limits on slow and oversized senders. A taken port is an error that says so. */
 export async function listen(handler: RequestListener, options: ListenOptions): Promise<Server> {
-  const server = createServer(
-    {
-      headersTimeout: headersLimitMs,
-      requestTimeout: requestLimitMs,
-      keepAliveTimeout: idleConnectionMs,
-      maxHeaderSize: maxHeaderBytes,
-      connectionsCheckingInterval: 5000,
-    },
-    handler,
-  );
+  const limits = {
+    headersTimeout: headersLimitMs,
+    requestTimeout: requestLimitMs,
+    keepAliveTimeout: idleConnectionMs,
+    maxHeaderSize: maxHeaderBytes,
+    connectionsCheckingInterval: 5000,
+  };
+  const { certificate } = options;
+  const server =
+    certificate === undefined ? createServer(limits, handler) : createTlsServer({ ...limits, ...certificate }, handler);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, options)));
     server.listen(options.port, options.host, resolve);

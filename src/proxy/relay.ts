@@ -9,7 +9,7 @@ import { countTokens } from './count-tokens.ts';
 import { EventFilter } from './event-filter.ts';
 import { Seam } from './seam.ts';
 import { StreamSoFar } from './stream-so-far.ts';
-import type { TransportFailure, Upstream, UpstreamRequest } from './upstream.ts';
+import type { TransportFailure, Sender, UpstreamRequest } from './upstream.ts';
 
 /** Where a request goes, and who hears how it went. `Flight` of dispatch is one. */
 export interface Route {
@@ -30,7 +30,7 @@ export interface Route {
 }
 
 export interface RelayOptions {
-  readonly upstream: Upstream;
+  readonly upstream: Sender;
   readonly request: UpstreamRequest;
   readonly client: ClientResponse;
   readonly route: Route;

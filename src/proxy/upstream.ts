@@ -16,7 +16,7 @@ export interface UpstreamRequest {
 export type TransportFailure = 'connect' | 'reset' | 'timeout';
 
 /** Hears of one request, in this order: its head, its data, and one of end and failure. */
-interface UpstreamHandler {
+export interface UpstreamHandler {
   head(status: number, headers: Readonly<Record<string, string | string[] | undefined>>): void;
   data(chunk: Buffer): void;
   end(): void;
@@ -32,6 +32,18 @@ export interface UpstreamCall {
   resume(): void;
 }
 
+/** What sends requests to endpoints. */
+export interface Sender {
+  /** Sends to `address` (`host:port`); the handler hears what becomes of it, never before this returns. */
+  send(address: string, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall;
+}
+
+/** TLS to the endpoints. */
+export interface Security {
+  /** Whether their certificates must be signed by somebody known; self-signed ones are not. */
+  readonly verifies: boolean;
+}
+
 interface UpstreamLimits {
   readonly connectMs: number;
   /** Longest silence before the head and between pieces of the body. */
@@ -43,15 +55,17 @@ const defaultLimits: UpstreamLimits = { connectMs: 2000, silenceMs: 600_000 };
 const keepAliveMs = 4000;
 
 /** Kept-alive connections to engines, one pool per address. */
-export class Upstream {
+export class Upstream implements Sender {
   readonly #pools = new Map<string, UndiciPool>();
   readonly #limits: UpstreamLimits;
+  readonly #security: Security | null;
 
-  constructor(limits: Partial<UpstreamLimits> = {}) {
+  /** Without `security` requests go unencrypted. */
+  constructor(limits: Partial<UpstreamLimits> = {}, security: Security | null = null) {
     this.#limits = { ...defaultLimits, ...limits };
+    this.#security = security;
   }
 
-  /** Sends a request to `address` (`host:port`); the handler hears what becomes of it, never before this returns. */
   send(address: string, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
     const call = new Call(handler);
     const { method, path, headers, body } = request;
@@ -78,8 +92,9 @@ export class Upstream {
     let pool = this.#pools.get(address);
     if (pool === undefined) {
       const { connectMs, silenceMs } = this.#limits;
-      pool = new Pool(`http://${address}`, {
-        connect: { timeout: connectMs },
+      const security = this.#security;
+      pool = new Pool(`${security === null ? 'http' : 'https'}://${address}`, {
+        connect: { timeout: connectMs, ...(security === null ? {} : { rejectUnauthorized: security.verifies }) },
         headersTimeout: silenceMs,
         bodyTimeout: silenceMs,
         keepAliveTimeout: keepAliveMs,

@@ -1,23 +1,39 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { requestHeaders, saneRequestId } from '../api/control-headers.ts';
-import { createLogger, type Logger } from '../base/log.ts';
-import { SignalboxError } from '../base/errors.ts';
-import { drain, listen, portOf } from '../proxy/listen.ts';
+import { isObject } from '../api/prompt.ts';
 import { readBody } from '../api/read-body.ts';
-import { clientResponse } from '../proxy/client-response.ts';
-import { relay, type Route } from '../proxy/relay.ts';
 import { sendError } from '../api/respond.ts';
-import { Upstream } from '../proxy/upstream.ts';
+import { withoutTransferMembers } from '../api/transfer-members.ts';
+import { SignalboxError } from '../base/errors.ts';
+import { createLogger, type Logger } from '../base/log.ts';
+import type { Connector } from '../disaggregation/connector.ts';
+import { bothLegs } from '../disaggregation/legs.ts';
+import { reportHeader } from '../disaggregation/prefill-headers.ts';
+import { clientResponse } from '../proxy/client-response.ts';
+import { drain, listen, portOf, type Certificate } from '../proxy/listen.ts';
+import { relay, type Route } from '../proxy/relay.ts';
+import { Upstream, type Security, type UpstreamRequest } from '../proxy/upstream.ts';
 import { InFlight } from './in-flight.ts';
+import { watchPool, type PoolOptions } from './pool.ts';
+import { RequestedPrefill } from './requested-prefill.ts';
 
 interface SidecarOptions {
   readonly host?: string;
   readonly port: number;
   /** The engine's port, on this machine. */
   readonly enginePort: number;
-  /** How caches are handed over from prefill; accepted, without effect yet. */
-  readonly connector: string | null;
+  /** How caches are handed over from prefill; null leaves prompts to the engine here. */
+  readonly connector: Connector | null;
+  readonly pool?: PoolOptions;
+  /** Data-parallel ranks of the engine: rank r is listened for on port + r, and listens on enginePort + r. */
+  readonly ranks?: number;
+  /** Serves TLS. */
+  readonly certificate?: Certificate;
+  readonly prefillSecurity?: Security;
+  readonly decodeSecurity?: Security;
+  /** How long a prefill may take before another is tried. */
+  readonly prefillPatienceMs?: number;
   readonly log?: Logger;
 }
 
@@ -28,49 +44,48 @@ interface Sidecar {
 
 const maxBodyBytes = 64 * 1024 * 1024;
 const defaultGraceMs = 30_000;
+const defaultPrefillPatienceMs = 120_000;
 
 /**
- * The routing proxy in front of one engine: everything passes through. While the engine is not there, answers are
- * 503 with a reason, and the log says so once. `GET /drained` is answered when nothing is under way.
+ * The routing proxy in front of one engine. A request that names prefill endpoints has its prompt computed by one of them
+ * and handed to the engine here; everything else passes through. While the engine is not there, answers are 503 with a
+ * reason, and the log says so once. `GET /drained` is answered when nothing is under way.
  */
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const log = options.log ?? createLogger('routing-proxy');
-  const engine = { name: 'engine', address: `127.0.0.1:${options.enginePort}` };
-  const upstream = new Upstream();
-  let engineIsUp: boolean | null = null;
-  const seen = (up: boolean): void => {
-    if (engineIsUp === up) return;
-    engineIsUp = up;
-    log.info({ engine: engine.address }, up ? 'engine answers' : 'engine not ready');
-  };
-  if (options.connector !== null) {
-    log.warn(
-      `--connector ${options.connector}: prefill and decode apart are not built yet; requests go to this engine only`,
-    );
-  }
+  const { connector, certificate, port, ranks = 1, prefillPatienceMs = defaultPrefillPatienceMs } = options;
+  const upstream = new Upstream({}, options.decodeSecurity ?? null);
+  const prefillUpstream = new Upstream({}, options.prefillSecurity ?? null);
+  const pool = await watchPool(options.pool ?? {}, log);
+  const refused = (asked: string): void =>
+    log.warn({ asked }, 'asked to have a prompt computed outside the pool; it is computed here');
 
   const inFlight = new InFlight();
-  const handle = (incoming: IncomingMessage, response: ServerResponse): void => {
-    // Asked before a pod ends, by its preStop hook.
-    if (incoming.url === '/drained') return inFlight.answerWhenQuiet(response);
-    if (incoming.method === 'POST') inFlight.add(response);
-    readBody(
-      incoming,
-      maxBodyBytes,
-      (body) => {
+  const handler = (rank: number): ((incoming: IncomingMessage, response: ServerResponse) => void) => {
+    const engine = { name: 'engine', address: `127.0.0.1:${options.enginePort + rank}` };
+    const seen = engineWatch(engine.address, log);
+    return (incoming, response) => {
+      // Asked before a pod ends, by its preStop hook.
+      if (incoming.url === '/drained') return inFlight.answerWhenQuiet(response);
+      if (incoming.method === 'POST') inFlight.add(response);
+      const send = (body: Buffer): void => {
         if (response.destroyed) return;
-        const requestId = saneRequestId(incoming.headers) ?? randomUUID();
+        const prefill = RequestedPrefill.of(incoming.headers, {
+          allows: pool.allows,
+          patienceMs: prefillPatienceMs,
+          refused,
+        });
+        const legs =
+          connector && bothLegs({ connector, prefill: prefillUpstream, decode: upstream, leg: () => prefill.leg() });
         relay({
-          upstream,
+          upstream: legs ?? upstream,
           client: clientResponse(response),
-          request: {
-            method: incoming.method ?? 'GET',
-            path: incoming.url ?? '/',
-            headers: { ...requestHeaders(incoming.headers), 'x-request-id': requestId },
-            body: body.length > 0 || incoming.method === 'POST' ? body : null,
-          },
+          request: requestOf(incoming, body),
           route: onlyRoute(engine, seen),
-          headers: () => ({}),
+          headers: () => {
+            const report = prefill.report();
+            return report === null ? {} : { [reportHeader]: JSON.stringify(report) };
+          },
           hideUsage: false,
           keepText: false,
           // The gateway in front can go on elsewhere, if it sees the break as it was.
@@ -81,22 +96,73 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
               ? new SignalboxError('no_endpoint', 'engine not ready', { retryAfterSeconds: 1 })
               : new SignalboxError('endpoint_failed', `The engine gave no answer: ${reason}.`),
         });
-      },
-      (error) => sendError(response, error),
-    );
+      };
+      readBody(incoming, maxBodyBytes, send, (error) => sendError(response, error));
+    };
   };
-  const server = await listen(handle, {
-    host: options.host ?? '127.0.0.1',
-    port: options.port,
-    portFlag: '--port',
-  });
-  log.info({ port: portOf(server), engine: engine.address }, 'listening');
+
+  const servers: Server[] = [];
+  const closeServers = (graceMs: number): Promise<void[]> =>
+    Promise.all(servers.map((server) => drain(server, graceMs)));
+  try {
+    for (let rank = 0; rank < ranks; rank++) {
+      servers.push(
+        await listen(handler(rank), {
+          host: options.host ?? '127.0.0.1',
+          port: port === 0 ? 0 : port + rank,
+          portFlag: '--port',
+          ...(certificate === undefined ? {} : { certificate }),
+        }),
+      );
+    }
+  } catch (error) {
+    pool.close();
+    await closeServers(0);
+    throw error;
+  }
+  const firstPort = portOf(servers[0]!);
+  log.info({ port: firstPort, engine: `127.0.0.1:${options.enginePort}` }, 'listening');
   return {
-    port: portOf(server),
+    port: firstPort,
     async close(graceMs = defaultGraceMs) {
-      await drain(server, graceMs);
+      pool.close();
+      await closeServers(graceMs);
       await upstream.destroy();
+      await prefillUpstream.destroy();
     },
+  };
+}
+
+/** What goes to the engine, and to prefill: without anything by which a client could meddle with the transfer. */
+function requestOf(incoming: IncomingMessage, body: Buffer): UpstreamRequest {
+  return {
+    method: incoming.method ?? 'GET',
+    path: incoming.url ?? '/',
+    // The same on both legs, so that their logs can be read together.
+    headers: {
+      ...requestHeaders(incoming.headers),
+      'x-request-id': saneRequestId(incoming.headers) ?? randomUUID(),
+    },
+    body: body.length > 0 || incoming.method === 'POST' ? clean(body) : null,
+  };
+}
+
+function clean(body: Buffer): Buffer {
+  try {
+    const fields: unknown = JSON.parse(body.toString());
+    return isObject(fields) ? withoutTransferMembers(body, fields) : body;
+  } catch {
+    return body; // not JSON: the engine's to judge
+  }
+}
+
+/** Says in one line when the engine comes or goes. */
+function engineWatch(engine: string, log: Logger): (up: boolean) => void {
+  let isUp: boolean | null = null;
+  return (up) => {
+    if (isUp === up) return;
+    isUp = up;
+    log.info({ engine }, up ? 'engine answers' : 'engine not ready');
   };
 }
 

@@ -29,7 +29,7 @@ export function containerArgs(template: ContainerTemplate, index: number, contex
     case 'engine':
       return ['engine', '--host', '127.0.0.1', '--port', port, ...kvEventsOn, ...template.args];
     case 'sidecar':
-      return ['sidecar', '--host', '127.0.0.1', '--port', port, '--vllm-port', String(context.ports[index + 1])];
+      return sidecarArgs(template, index, context);
     case 'gateway':
       return [...gatewayArgs(context), ...template.args];
     case 'envoy':
@@ -44,6 +44,16 @@ export function containerArgs(template: ContainerTemplate, index: number, contex
 /** Routers here know exactly what their engines have cached; any port will do, since engines tell which it is. */
 const kvEvents = { enable_kv_cache_events: true, endpoint: 'tcp://127.0.0.1:0', replay_endpoint: 'tcp://127.0.0.1:0' };
 const kvEventsOn = ['--kv-events-config', JSON.stringify(kvEvents)];
+
+function sidecarArgs({ args }: ContainerTemplate, index: number, { ports, gateway }: PodContext): string[] {
+  const { endpoints } = gateway;
+  return [
+    'sidecar',
+    ...['--host', '127.0.0.1', '--port', String(ports[index]), '--vllm-port', String(ports[index + 1])],
+    ...('file' in endpoints ? ['--endpoints-file', endpoints.file] : []),
+    ...args,
+  ];
+}
 
 function gatewayArgs({ podName, namespace, gateway }: PodContext): string[] {
   const { host, port, adminPort, eppLog, endpoints } = gateway;

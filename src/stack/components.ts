@@ -74,11 +74,16 @@ export function workloads(values: Values, options: EngineOptions = {}, kind: Gat
       isHosted: kind === 'signalbox',
     },
     workload('decode', `${stem}-decode`, decode.replicas, serving('decode'), [
-      { name: 'routing-proxy', program: 'sidecar', args: [], env: {} },
+      { name: 'routing-proxy', program: 'sidecar', args: handsOver(values) ? ['--connector', 'nixlv2'] : [], env: {} },
       engine(decode.extraArgs),
     ]),
     workload('prefill', `${stem}-prefill`, prefill.replicas, serving('prefill'), [engine(prefill.extraArgs)]),
   ];
+}
+
+/** Whether engines hand caches to each other, so that prefill and decode can be apart. */
+function handsOver({ sampleApplication }: Values): boolean {
+  return sampleApplication.baseConfigMapRefName.includes('nixl');
 }
 
 function engineArgs(values: Values, { timeScale, profile }: EngineOptions): string[] {
@@ -89,6 +94,7 @@ function engineArgs(values: Values, { timeScale, profile }: EngineOptions): stri
     ...(servedModelNames.length > 0 ? ['--served-model-name', ...servedModelNames] : []),
     ...(profile === undefined ? [] : ['--profile', profile]),
     ...(timeScale === undefined ? [] : ['--time-scale', String(timeScale)]),
+    ...(handsOver(values) ? ['--kv-transfer-config', '{"kv_connector":"NixlConnector","kv_role":"kv_both"}'] : []),
   ];
 }
 

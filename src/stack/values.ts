@@ -3,7 +3,7 @@ import { messageOf } from '../base/errors.ts';
 import { fileError, readYaml, validate, type FileIssue } from '../base/yaml.ts';
 import { configFromEnvironment } from '../compat/llm-d-environment.ts';
 
-/** Pod shapes: assets/presets/ has those that Kubernetes can run. On this machine they differ in nothing. */
+/** Pod shapes: assets/presets/ has those that Kubernetes can run. In the one with nixl, engines hand caches to each other. */
 const presets = ['basic-gpu-preset', 'basic-gpu-with-nixl-preset', 'basic-sim-preset'] as const;
 
 /** Content that only means something to Kubernetes or Helm; its inside is not ours to check. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseOther, parseRequest } from '../../src/api/request.ts';
-import { removeMembers } from '../../src/api/splice.ts';
+import { editMembers, memberOf, removeMembers } from '../../src/api/splice.ts';
 
 const parse = (kind: 'completions' | 'chat' | 'embeddings', body: unknown) =>
   parseRequest(kind, Buffer.from(typeof body === 'string' ? body : JSON.stringify(body)));
@@ -87,7 +87,40 @@ test('never lets a client set what only routers may', () => {
   assert.deepEqual(JSON.parse(request.body.toString()), { model: 'm', prompt: 'say "kv_transfer_params":1' });
   const escaped = '{"model":"m","kv_transfer_par\\u0061ms":{"a":1}}';
   assert.deepEqual(JSON.parse(parse('completions', escaped).body.toString()), { model: 'm' });
-  assert.deepEqual(JSON.parse(parseOther(Buffer.from(escaped), 'application/json').body.toString()), { model: 'm' });
+  assert.deepEqual(JSON.parse(parseOther(Buffer.from(escaped), 'application/JSON').body.toString()), { model: 'm' });
+  const below = '{"model":"m","prompt":"x","vllm_xargs":{"kv_transfer_params":"x","mine":1},"bootstrap_room":1}';
+  assert.deepEqual(JSON.parse(parse('completions', below).body.toString()), {
+    model: 'm',
+    prompt: 'x',
+    vllm_xargs: { mine: 1 },
+  });
+});
+
+test('a prompt may be computed elsewhere when it is one, and its answer too', () => {
+  const splittable = (body: object): boolean => parse('completions', { model: 'm', prompt: 'x', ...body }).splittable;
+  assert.ok(splittable({}) && splittable({ prompt: [1, 2] }) && splittable({ n: 1, echo: false }));
+  for (const body of [{ n: 2 }, { best_of: 3 }, { prompt: ['a', 'b'] }, { prompt: [[1], [2]] }, { echo: true }]) {
+    assert.ok(!splittable(body), JSON.stringify(body));
+  }
+  assert.ok(!splittable({ prompt_logprobs: 0 }) && !splittable({ use_beam_search: true }));
+});
+
+test('a member is read byte for byte, and edited without touching the others', () => {
+  const value = fc.jsonValue();
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), value), value, value, (others, wanted, other) => {
+      const body = Buffer.from(JSON.stringify({ ...others, wanted }, null, 1));
+      assert.deepEqual(JSON.parse(memberOf(body, 'wanted')!), JSON.parse(JSON.stringify(wanted)));
+      const edited = editMembers(body, ['wanted'], { new: other }, { raw: '18446744073709551615' });
+      const { raw, ...rest } = JSON.parse(edited.toString()) as Record<string, unknown>;
+      assert.equal(typeof raw, 'number');
+      const kept = Object.entries(others).filter(([name]) => name !== 'wanted' && name !== 'raw');
+      assert.deepEqual(rest, JSON.parse(JSON.stringify({ ...Object.fromEntries(kept), new: other })));
+      assert.equal(memberOf(edited, 'raw'), '18446744073709551615', 'more than a double holds');
+    }),
+  );
+  assert.equal(memberOf(Buffer.from('{"wanted":[1,2'), 'wanted'), null);
+  assert.equal(memberOf(Buffer.from('not json'), 'wanted'), null);
 });
 
 test('removing members keeps every other member byte for byte', () => {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { loadSync } from '@grpc/proto-loader';
 import { join } from 'node:path';
-import { selfSignedCertificate } from '../../src/epp/certificate.ts';
+import { selfSignedCertificate } from '../../src/proxy/certificate.ts';
 import { bodyResponse, immediateResponse, readProcessingRequest } from '../../src/epp/wire/ext-proc.ts';
 import { framePrefixBytes, FrameReader, GrpcError, writeFramePrefix } from '../../src/epp/wire/grpc-frames.ts';
 import { MalformedMessage } from '../../src/epp/wire/protobuf.ts';

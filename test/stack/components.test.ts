@@ -41,7 +41,7 @@ test('a hash changes with its own template only', () => {
 
 test('names, extra arguments and speed reach the engine', () => {
   const { values } = parseValues(
-    'sampleApplication: {model: {modelName: a/b, servedModelNames: [x, y]}, decode: {extraArgs: [--max-num-seqs, 8]}}',
+    'sampleApplication: {baseConfigMapRefName: basic-gpu-preset, model: {modelName: a/b, servedModelNames: [x, y]}, decode: {extraArgs: [--max-num-seqs, 8]}}',
     'my.yaml',
   );
   const decode = workloads(values, { timeScale: 10 }).find(({ component }) => component === 'decode')!;
@@ -49,6 +49,13 @@ test('names, extra arguments and speed reach the engine', () => {
     decode.containers[1]!.args.join(' '),
     '--model a/b --served-model-name x y --time-scale 10 --max-num-seqs 8',
   );
+});
+
+test('with nixl in the preset, engines and the sidecar hand caches over', () => {
+  const { values } = parseValues('sampleApplication: {baseConfigMapRefName: basic-gpu-with-nixl-preset}', 'my.yaml');
+  const [sidecar, engine] = workloads(values).find(({ component }) => component === 'decode')!.containers;
+  assert.deepEqual(sidecar!.args, ['--connector', 'nixlv2']);
+  assert.match(engine!.args.join(' '), /--kv-transfer-config {"kv_connector":"NixlConnector"/);
 });
 
 test('a model becomes a legal object name, different names different ones when cut', () => {

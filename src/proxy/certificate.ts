@@ -10,7 +10,7 @@ export function selfSignedCertificate(nowMs: number): { key: string; cert: strin
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
     publicKeyEncoding: { type: 'spki', format: 'der' },
   });
-  const name = sequence(set(sequence(objectId(commonName), der(utf8String, Buffer.from('signalbox-epp')))));
+  const name = sequence(set(sequence(objectId(commonName), der(utf8String, Buffer.from('signalbox')))));
   const version3 = der(0xa0, der(integer, Buffer.from([2])));
   const serial = Buffer.concat([Buffer.from([0x01]), randomBytes(15)]);
   const validity = sequence(time(nowMs - dayMs), time(nowMs + validDays * dayMs));

@@ -1,0 +1,28 @@
+/**
+ * Flags of llm-d's routing sidecar that mean something there and nothing here. They are taken, so that a pod's arguments
+ * need no change, and what is lost is said. Those not listed ask for what is not there, and are refused.
+ */
+interface ForeignSidecarFlag {
+  readonly name: string;
+  /** Why it has no effect; null for what only concerns how it logs. */
+  readonly reason: string | null;
+}
+
+const logging = [
+  'zap-devel',
+  'zap-encoder',
+  'zap-log-level',
+  'zap-stacktrace-level',
+  'zap-time-encoding',
+  'v',
+  'logtostderr',
+];
+
+export const foreignSidecarFlags: readonly ForeignSidecarFlag[] = [
+  ...logging.map((name) => ({ name, reason: null })),
+  { name: 'pool-group', reason: 'the pool is told by --endpoints-file or --prefill-endpoint' },
+  { name: 'prefill-max-retries', reason: 'another endpoint is tried once, then the engine here computes the prompt' },
+  { name: 'prefill-retry-backoff', reason: 'another endpoint is tried at once' },
+  { name: 'max-idle-conns-per-host', reason: 'connections are kept for as long as they are of use' },
+  { name: 'tracing', reason: 'there are no traces yet' },
+];
