@@ -14,6 +14,13 @@ const scorers = [
   { name: 'LOAD', type: 'load-aware-scorer' },
 ] as const;
 
+/** Scorers of the Gateway API Inference Extension that 0.1.0 takes as well: `ENABLE_GIE_<name>`, weight 1. */
+const gieScorers = [
+  { name: 'KVCACHE_UTILIZATION_SCORER', type: 'kv-cache-utilization-scorer' },
+  { name: 'QUEUE_SCORER', type: 'queue-scorer' },
+  { name: 'PREFIX_SCORER', type: 'prefix-cache-scorer' },
+] as const;
+
 const stages = [
   { profile: 'decode', prefix: '', filter: 'decode-filter' },
   { profile: 'prefill', prefix: 'PREFILL_', filter: 'prefill-filter' },
@@ -52,19 +59,20 @@ const withoutEffect: readonly { switches: readonly string[]; values: readonly st
         'LORA_AFFINITY_FILTER',
         'LOW_QUEUE_FILTER',
         'SHEDDABLE_CAPACITY_FILTER',
-        'KVCACHE_UTILIZATION_SCORER',
-        'QUEUE_SCORER',
-        'PREFIX_SCORER',
       ].map((name) => `${stage}ENABLE_GIE_${name}`),
     ),
     values: [],
-    message: 'this plugin is not there yet',
+    message: 'there is no such filter here: scorers see the same, and drop nobody',
   },
 ];
 
 const perScorer = (name: (stage: string, scorer: string) => string): string[] =>
   stages.flatMap(({ prefix }) => scorers.map((scorer) => name(prefix, scorer.name)));
-const ownSwitches = [pdEnabled, ...perScorer((prefix, name) => `${prefix}ENABLE_${name}_AWARE_SCORER`)];
+const ownSwitches = [
+  pdEnabled,
+  ...perScorer((prefix, name) => `${prefix}ENABLE_${name}_AWARE_SCORER`),
+  ...stages.flatMap(({ prefix }) => gieScorers.map(({ name }) => `${prefix}ENABLE_GIE_${name}`)),
+];
 const weights = perScorer((prefix, name) => `${prefix}${name}_AWARE_SCORER_WEIGHT`);
 const numbers = [...weights, loadThreshold, pdThreshold];
 const switches = new Set([...ownSwitches, ...withoutEffect.flatMap((row) => row.switches)]);
@@ -108,9 +116,14 @@ function configOf(given: ReadonlyMap<string, string>): EndpointPickerConfig {
   const profiles = (isSplit ? stages : stages.slice(0, 1)).map(({ profile, prefix, filter }) => ({
     profile,
     filter,
-    enabled: scorers
-      .filter(({ name }) => given.get(`${prefix}ENABLE_${name}_AWARE_SCORER`) === 'true')
-      .map(({ name, type }) => ({ type, weight: Number(given.get(`${prefix}${name}_AWARE_SCORER_WEIGHT`) ?? 1) })),
+    enabled: [
+      ...scorers
+        .filter(({ name }) => given.get(`${prefix}ENABLE_${name}_AWARE_SCORER`) === 'true')
+        .map(({ name, type }) => ({ type, weight: Number(given.get(`${prefix}${name}_AWARE_SCORER_WEIGHT`) ?? 1) })),
+      ...gieScorers
+        .filter(({ name }) => given.get(`${prefix}ENABLE_GIE_${name}`) === 'true')
+        .map(({ type }) => ({ type, weight: 1 })),
+    ],
   }));
   const types = new Set(profiles.flatMap(({ filter, enabled }) => [filter, ...enabled.map(({ type }) => type)]));
   const threshold = given.get(loadThreshold);

@@ -116,3 +116,16 @@ test('misspelt names and wrong values are all named, with suggestions', () => {
     },
   );
 });
+
+test('the scorers of the Gateway API Inference Extension are switched on by their names', () => {
+  const { config, warnings } = configFromEnvironment({
+    ENABLE_GIE_QUEUE_SCORER: 'true',
+    ENABLE_GIE_PREFIX_SCORER: 'true',
+  })!;
+  assert.deepEqual(warnings, []);
+  assert.deepEqual(
+    config.schedulingProfiles[0]!.plugins.map(({ pluginRef }) => pluginRef),
+    ['decode-filter', 'queue-scorer', 'prefix-cache-scorer', 'max-score-picker'],
+  );
+  assert.doesNotThrow(() => policyFromConfig(config, 'environment'));
+});
