@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { PoliciesJson } from '../../src/admin/json.ts';
 import { startGateway } from '../../src/gateway/gateway.ts';
 import { temporaryFolder } from '../support/command.ts';
 import {
@@ -180,14 +181,17 @@ schedulingProfiles:
   writeFileSync(file, policy(1));
   const gateway = await startTestGateway(t, [engine.url], { policy: { environment: {}, configFile: file } });
   const reload = (): Promise<Response> => fetch(`${gateway.adminUrl}/api/reload`, { method: 'POST' });
-  const now = async (): Promise<{ generation: number; hash: string }> =>
-    (await (await fetch(`${gateway.adminUrl}/api/policies`)).json()) as { generation: number; hash: string };
+  const now = async (): Promise<PoliciesJson> =>
+    (await (await fetch(`${gateway.adminUrl}/api/policies`)).json()) as PoliciesJson;
   const first = await now();
+  assert.equal(first.lastReload, null);
   writeFileSync(file, policy(1, 'load-awaer-scorer'));
   const refused = await reload();
   assert.equal(refused.status, 400);
   assert.match(((await refused.json()) as ErrorJson).error.message, /policy\.yaml:4:\d+.*load-aware-scorer/s);
-  assert.deepEqual(await now(), first);
+  const kept = await now();
+  assert.deepEqual({ ...kept, lastReload: null }, first);
+  assert.equal(kept.lastReload?.outcome, 'rejected');
   writeFileSync(file, policy(3));
   assert.equal((await reload()).status, 200);
   assert.notEqual((await now()).hash, first.hash);
