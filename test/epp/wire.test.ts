@@ -131,7 +131,7 @@ test('the certificate of our own is one: signed with its key, valid now, for loc
   const { cert } = selfSignedCertificate(nowMs);
   const read = new X509Certificate(cert);
   assert.ok(read.verify(read.publicKey));
-  assert.equal(read.subject, 'CN=signalbox-epp');
+  assert.equal(read.subject, 'CN=signalbox');
   assert.equal(read.checkHost('localhost'), 'localhost');
   assert.ok(Date.parse(read.validFrom) < nowMs && Date.parse(read.validTo) > nowMs);
 });
