@@ -1,8 +1,5 @@
-/**
- * Flags of llm-d's endpoint picker and of the lightweight one that Gateway API's conformance tests run, that mean
- * something there and nothing here. They are taken, so that a pod's arguments need no change, and what is lost is said.
- */
-interface ForeignFlag {
+/** A flag of theirs that means nothing here. It is taken, so that a pod's arguments need no change, and what is lost is said. */
+export interface ForeignFlag {
   readonly name: string;
   /** Why it has no effect; null for what only concerns how they log. */
   readonly reason: string | null;
@@ -57,6 +54,7 @@ const withoutEffect: readonly (readonly [names: readonly string[], reason: strin
   ],
 ];
 
+/** Those of llm-d's endpoint picker, and of the lightweight one that Gateway API's conformance tests run. */
 export const foreignFlags: readonly ForeignFlag[] = [
   ...logging.map((name) => ({ name, reason: null })),
   ...withoutEffect.flatMap(([names, reason]) => names.map((name) => ({ name, reason }))),

@@ -1,12 +1,4 @@
-/**
- * Flags of llm-d's routing sidecar that mean something there and nothing here. They are taken, so that a pod's arguments
- * need no change, and what is lost is said. Those not listed ask for what is not there, and are refused.
- */
-interface ForeignSidecarFlag {
-  readonly name: string;
-  /** Why it has no effect; null for what only concerns how it logs. */
-  readonly reason: string | null;
-}
+import type { ForeignFlag } from './llm-d-flags.ts';
 
 const logging = [
   'zap-devel',
@@ -18,7 +10,11 @@ const logging = [
   'logtostderr',
 ];
 
-export const foreignSidecarFlags: readonly ForeignSidecarFlag[] = [
+/**
+ * Flags of llm-d's routing sidecar that mean something there and nothing here. Those not listed ask for what is not
+ * there, and are refused.
+ */
+export const foreignSidecarFlags: readonly ForeignFlag[] = [
   ...logging.map((name) => ({ name, reason: null })),
   { name: 'pool-group', reason: 'the pool is told by --endpoints-file or --prefill-endpoint' },
   { name: 'prefill-max-retries', reason: 'another endpoint is tried once, then the engine here computes the prompt' },

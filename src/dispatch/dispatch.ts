@@ -185,7 +185,7 @@ export class Dispatch {
     };
     // While others are held, nobody is placed out of turn.
     const isFirst = this.#holding.size === 0;
-    if ((isFirst || this.#policy.hold === null) && this.#tryToPlace(asked, null, noneReserved) === null) {
+    if ((isFirst || hold === null) && this.#tryToPlace(asked, null, noneReserved) === null) {
       return { cancel: () => false };
     }
     const asking = this.#askingOf(asked);
@@ -240,10 +240,7 @@ export class Dispatch {
     this.shadows.compare({ request, view, decision, ttftSeconds });
     this.journal.record(decision);
     if (choice === null) {
-      const error = this.#refusal(request.model, decision);
-      decision.outcome = endedUnplaced(error.status);
-      this.journal.ended(decision);
-      this.#refuse(handlers, error, decision);
+      this.#endUnplaced(decision, handlers, this.#refusal(request.model, decision));
       return null;
     }
     this.arrivals.placed += 1;
@@ -319,6 +316,10 @@ export class Dispatch {
   #reject(look: Look, { request, handlers, ahead }: Asked, heldSinceMs: number, error: SignalboxError): void {
     const decision = this.#record(look, request, heldSinceMs, ahead, error.message);
     this.journal.record(decision);
+    this.#endUnplaced(decision, handlers, error);
+  }
+
+  #endUnplaced(decision: Decision, handlers: PlaceHandlers, error: SignalboxError): void {
     decision.outcome = endedUnplaced(error.status);
     this.journal.ended(decision);
     this.#refuse(handlers, error, decision);
