@@ -182,9 +182,16 @@ function eppCluster({ host, port, tls }: EnvoyBootstrapOptions['epp']): object {
     load_assignment: assignment('epp', [{ host, port }]),
     typed_extension_protocol_options: http2Options(),
     // Where the EPP is known to be gone, ext_proc fails before it has taken the body: then a request can go on without.
+    // One check that gets lost, as an EPP is replaced by another, does not count.
     health_checks: [
       {
-        ...{ timeout: '1s', interval: '1s', no_traffic_interval: '1s', unhealthy_threshold: 1, healthy_threshold: 1 },
+        ...{
+          timeout: '1s',
+          interval: '0.25s',
+          no_traffic_interval: '0.25s',
+          unhealthy_threshold: 2,
+          healthy_threshold: 1,
+        },
         grpc_health_check: { service_name: 'liveness' },
       },
     ],
