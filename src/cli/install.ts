@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
-import { install, uninstall, type InstallOptions } from '../stack/install/install.ts';
+import { install, type InstallOptions } from '../stack/install/install.ts';
+import { uninstall } from '../stack/install/uninstall.ts';
 import { positiveWholeNumber } from './arguments.ts';
 import { print } from './print.ts';
 

@@ -4,6 +4,9 @@ import { pathOf, type Kind } from '../kubernetes/kinds.ts';
 import type { KubernetesObject } from '../kubernetes/object.ts';
 import { watchCollection, type Watch } from '../kubernetes/watch.ts';
 
+/** Kinds whose status is told on. */
+const told = new Set(['Deployment', 'HTTPRoute', 'InferencePool']);
+
 /** What is kept of an object that we made: enough to see that it is there, whose it is, and how it fares. */
 interface Kept {
   readonly kind: Kind;
@@ -85,7 +88,7 @@ export function keep(kind: Kind, { metadata, status }: KubernetesObject): Kept |
   if (owner?.kind !== 'ModelService') return null;
   const { name, generation, resourceVersion, labels } = metadata;
   const revision = generation === undefined ? (resourceVersion ?? '') : `${generation} ${JSON.stringify(labels)}`;
-  return { kind, name, owner: owner.uid, revision, status: kind.kind === 'Deployment' ? status : null };
+  return { kind, name, owner: owner.uid, revision, status: told.has(kind.kind) ? status : null };
 }
 
 function keyOf(kind: Kind, name: string): string {

@@ -24,7 +24,7 @@ const spec = z.object({
   routing: z.object({
     modelName: z.string(),
     servedModelNames: z.array(z.string()).default([]),
-    gatewayRefs: z.array(z.looseObject({ name: z.string() })).default([]),
+    gatewayRefs: z.array(z.looseObject({ name: z.string(), namespace: z.string().optional() })).default([]),
   }),
   modelArtifacts: z.object({ uri: z.string(), authSecretName: z.string().optional() }).optional(),
   decoupleScaling: z.boolean().default(false),

@@ -19,7 +19,7 @@ interface ReconcileOptions {
   readonly client: KubernetesClient;
   readonly inventory: Inventory;
   readonly events: EventRecorder;
-  readonly render: () => RenderOptions;
+  readonly render: RenderOptions;
 }
 
 /** Makes the cluster as one ModelService says, and says in its status how that went. */
@@ -56,7 +56,7 @@ export class Reconciler {
     let trouble: Trouble | null = null;
     let again = false;
     try {
-      objects = renderObjects(modelService, await this.#preset(modelService), render());
+      objects = renderObjects(modelService, await this.#preset(modelService), render);
     } catch (error) {
       if (!(error instanceof SignalboxError)) throw error;
       trouble = { reason: 'InvalidConfiguration', message: error.message };
@@ -75,8 +75,7 @@ export class Reconciler {
       else trouble = { reason: 'ApplyFailed', message: problems.join('; ') };
     }
     if (trouble !== null) events.record(object, 'Warning', trouble.reason, trouble.message);
-    const notes = missingFeatures(modelService, render());
-    const status = statusOf(modelService, inventory, objects, notes, trouble, new Date().toISOString());
+    const status = statusOf(modelService, inventory, render.features, objects, trouble, new Date().toISOString());
     await this.#writeStatus(object, status);
     if (again) throw new Error(trouble?.message ?? 'not applied');
   }
@@ -154,17 +153,6 @@ export class Reconciler {
 function isFinal(error: unknown): boolean {
   if (error instanceof SignalboxError) return false;
   return error instanceof KubernetesError && error.status === 422;
-}
-
-function missingFeatures({ spec }: ModelService, { features }: RenderOptions): string[] {
-  if (spec.routing.gatewayRefs.length === 0) return [];
-  const missing = [
-    ...(features.inferencePool ? [] : ['InferencePool (inference.networking.k8s.io/v1)']),
-    ...(features.httpRoute ? [] : ['HTTPRoute (gateway.networking.k8s.io/v1)']),
-  ];
-  return missing.length === 0
-    ? []
-    : [`This cluster has no ${missing.join(' and no ')}: no gateway leads to this model.`];
 }
 
 function invalid(object: KubernetesObject, message: string): unknown[] {

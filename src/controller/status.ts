@@ -3,6 +3,8 @@ import { kinds } from '../kubernetes/kinds.ts';
 import type { KubernetesObject } from '../kubernetes/object.ts';
 import type { ModelService } from './model-service.ts';
 import { namesOf } from './names.ts';
+import type { ClusterFeatures } from './render/render.ts';
+import { routedCondition } from './routed.ts';
 
 interface Condition {
   readonly type: string;
@@ -13,7 +15,7 @@ interface Condition {
   readonly observedGeneration: number;
 }
 
-type NewCondition = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+export type NewCondition = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
 interface DeploymentStatus {
   readonly replicas?: number;
@@ -32,8 +34,8 @@ export interface Trouble {
 export function statusOf(
   modelService: ModelService,
   inventory: Pick<Inventory, 'find'>,
+  features: ClusterFeatures,
   made: readonly KubernetesObject[],
-  notes: readonly string[],
   trouble: Trouble | null,
   now: string,
 ): Record<string, unknown> {
@@ -60,11 +62,12 @@ export function statusOf(
           type: 'Applied',
           status: 'True',
           reason: 'Applied',
-          message: ['Every object is as it should be.', ...notes].join(' '),
+          message: 'Every object is as it should be.',
         }
       : { type: 'Applied', status: 'False', ...trouble };
   const available = roles.map(({ label, wanted, ready, status }) => availability(label, wanted, ready, status));
-  const conditions = [applied, ...available];
+  const routed = routedCondition(modelService, inventory, features);
+  const conditions = [applied, ...available, ...(routed === null ? [] : [routed])];
   const firstBad = conditions.find(({ status }) => status !== 'True');
   const ready: NewCondition =
     firstBad === undefined

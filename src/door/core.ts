@@ -26,10 +26,11 @@ import { Journal } from '../journal/journal.ts';
 import { drain, listen } from '../proxy/listen.ts';
 import { roleLabel, type Endpoint } from '../scheduler/endpoint.ts';
 import type { Policy } from '../scheduler/policy.ts';
+import type { ClusterObjects } from './cluster-objects.ts';
 import { dispatchFamilies } from './dispatch-metrics.ts';
 import { writeEppLog } from './epp-log.ts';
 import { configurationFamilies, type ReloadOutcome } from './configuration-metrics.ts';
-import { InferenceObjects, readInferenceObjects } from './inference-objects.ts';
+import { InferenceObjects, readInferenceObjects, type InferenceObject } from './inference-objects.ts';
 import { DoorMetrics } from './metrics.ts';
 import { loadPolicy, namedPolicy, type PolicySource } from './policy-source.ts';
 import { SessionTokens } from './session-token.ts';
@@ -54,7 +55,7 @@ export interface CoreOptions {
   readonly dnsServers?: readonly string[];
   /** Files of InferenceObjectives and InferenceModelRewrites, watched. */
   readonly objectsFiles?: readonly string[];
-  /** Pods of a cluster. */
+  /** Pods of a cluster, and the InferenceObjectives and InferenceModelRewrites beside them. */
   readonly kubernetes?: KubernetesSource;
   /** Ask for a token of the cluster on the admin port. */
   readonly metricsAuth?: boolean;
@@ -113,6 +114,9 @@ export class Core {
   readonly kvEvents: KvEvents;
   readonly tokens: PromptTokens;
   readonly objects: InferenceObjects;
+  /** InferenceObjectives and InferenceModelRewrites by where they are from. */
+  readonly #foundObjects: Record<'files' | 'cluster', readonly InferenceObject[]> = { files: [], cluster: [] };
+  readonly #clusterObjects: ClusterObjects | null;
   readonly #discoveries: readonly Discovery[];
   /** What each discovery has found; the first are the endpoints that were named. */
   readonly #found: (readonly FoundEndpoint[])[];
@@ -133,6 +137,7 @@ export class Core {
     dispatch: (core: Core) => Dispatch,
     sessions: SessionTokens,
     discoveries: readonly Discovery[],
+    objects: ClusterObjects | null,
     traces: Traces | null,
     log: Logger,
     events: CoreEvents,
@@ -153,6 +158,7 @@ export class Core {
     this.metrics = new DoorMetrics(this.fleet, this.journal, options.name ?? 'default');
     this.dispatch = dispatch(this);
     this.#discoveries = discoveries;
+    this.#clusterObjects = objects;
     this.#found = [namedEndpoints(options).map((endpoint) => ({ ...endpoint, ready: true }))];
     this.objects = new InferenceObjects(seededRandom(randomInt(2 ** 32)));
   }
@@ -173,8 +179,9 @@ export class Core {
     const dispatch = ({ fleet, journal }: Core): Dispatch =>
       new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows });
     const discoveries = await discoveriesOf(options, log);
+    const objects = await clusterObjectsOf(options, log);
     const traces = await createTraces(process.env);
-    const core = new Core(options, source, plugins, dispatch, sessions, discoveries, traces, log, events);
+    const core = new Core(options, source, plugins, dispatch, sessions, discoveries, objects, traces, log, events);
     await core.#reloadObjects();
     return core;
   }
@@ -257,6 +264,7 @@ export class Core {
     }
     this.#isWatching = true;
     this.#watchPlugins();
+    this.#clusterObjects?.start((objects) => this.#replaceObjects('cluster', objects));
     this.#watch.start();
     this.kvEvents.start();
     this.#appendJournal();
@@ -285,6 +293,7 @@ export class Core {
   /** What files, names and clusters say from here on is of no interest. */
   stopWatching(): void {
     for (const discovery of this.#discoveries) discovery.close();
+    this.#clusterObjects?.close();
     for (const file of [...this.#files, ...this.#pluginFiles.values()]) file.close();
     this.#pluginFiles.clear();
     this.#isWatching = false;
@@ -338,10 +347,16 @@ export class Core {
     this.#watch.refresh();
   }
 
-  /** Objects of another pool are left out where this one has been given a name. */
   async #reloadObjects(): Promise<void> {
-    const { objectsFiles, poolName } = this.#options;
-    if (objectsFiles !== undefined) this.objects.replace(await readInferenceObjects(objectsFiles), poolName ?? null);
+    const { objectsFiles } = this.#options;
+    if (objectsFiles !== undefined) this.#replaceObjects('files', await readInferenceObjects(objectsFiles));
+  }
+
+  /** Objects of another pool are left out where this one has been given a name. */
+  #replaceObjects(from: 'files' | 'cluster', objects: readonly InferenceObject[]): void {
+    this.#foundObjects[from] = objects;
+    const { files, cluster } = this.#foundObjects;
+    this.objects.replace([...files, ...cluster], this.#options.poolName ?? null);
   }
 
   /** One after the other: two at once would load the same plugins twice. */
@@ -411,6 +426,12 @@ async function discoveriesOf(options: CoreOptions, log: Logger): Promise<Discove
     discoveries.push(await discoverInKubernetes(kubernetes, log));
   }
   return discoveries;
+}
+
+async function clusterObjectsOf({ kubernetes }: CoreOptions, log: Logger): Promise<ClusterObjects | null> {
+  if (kubernetes === undefined) return null;
+  const { clusterObjects } = await import('./cluster-objects.ts');
+  return clusterObjects(kubernetes, log);
 }
 
 /** Each policy's own plugins: a shadow's do not share health with those that decide. */

@@ -7,6 +7,7 @@ import { Counter, type Family } from '../base/metrics.ts';
 import type { Random } from '../base/random.ts';
 import { parseYaml } from '../base/yaml.ts';
 import { inferenceObjectVersions } from '../compat/inference-object-versions.ts';
+import type { KubernetesObject } from '../kubernetes/object.ts';
 
 const metadata = z.looseObject({
   name: z.string().min(1),
@@ -53,7 +54,7 @@ const rewrite = z.strictObject({
 });
 
 const schema = z.discriminatedUnion('kind', [objective, rewrite]);
-type InferenceObject = z.infer<typeof schema>;
+export type InferenceObject = z.infer<typeof schema>;
 type Rewrite = z.infer<typeof rewrite>;
 type Rule = Rewrite['spec']['rules'][number];
 
@@ -66,6 +67,16 @@ export async function readInferenceObjects(files: readonly string[]): Promise<In
     return documents(text).map((document) => parseYaml(document, file, schema));
   });
   return (await Promise.all(read)).flat();
+}
+
+/** An object as a cluster has it. @throws SignalboxError that names it and what of it cannot be read */
+export function readInferenceObject(object: KubernetesObject): InferenceObject {
+  const parsed = schema.safeParse(object);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const where = (issue?.path ?? []).join('.');
+  const what = `${object.kind} ${object.metadata.name}`;
+  throw new SignalboxError('config_invalid', `${what}: ${where}: ${issue?.message ?? ''}`, { param: where });
 }
 
 /** The documents of a YAML file, each below as many empty lines as keep its places right. */

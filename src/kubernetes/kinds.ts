@@ -22,6 +22,7 @@ export const kinds = {
   modelService: kind('llm-d.ai/v1alpha1', 'ModelService', 'modelservices'),
   inferencePool: kind('inference.networking.k8s.io/v1', 'InferencePool', 'inferencepools'),
   httpRoute: kind('gateway.networking.k8s.io/v1', 'HTTPRoute', 'httproutes'),
+  destinationRule: kind('networking.istio.io/v1', 'DestinationRule', 'destinationrules'),
   serviceMonitor: kind('monitoring.coreos.com/v1', 'ServiceMonitor', 'servicemonitors'),
 } as const;
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { KubernetesError, type KubernetesClient } from './client.ts';
+import { isNotFound, KubernetesError, type KubernetesClient } from './client.ts';
 import type { KubernetesObject } from './object.ts';
 
 interface WatchOptions {
@@ -17,6 +17,8 @@ interface Watcher {
   replaced(objects: readonly KubernetesObject[]): void;
   changed(object: KubernetesObject): void;
   removed(object: KubernetesObject): void;
+  /** The cluster does not serve this kind: whoever cares says so. It is asked again, for kinds can be installed. */
+  absent?(): void;
 }
 
 export interface Watch {
@@ -33,6 +35,7 @@ const watchSeconds = 240;
 const silenceMs = 300_000;
 const firstDelayMs = 100;
 const longestDelayMs = 5000;
+const absentDelayMs = 30_000;
 
 /**
  * Lists a collection and follows it for as long as it takes, through restarts of the API server, ended and expired
@@ -78,6 +81,12 @@ async function follow(
       }
     } catch (error) {
       if (signal.aborted) return;
+      if (watcher.absent !== undefined && isNotFound(error)) {
+        version = null;
+        watcher.absent();
+        await sleep(absentDelayMs, undefined, { signal }).catch(() => undefined);
+        continue;
+      }
       // A refusal, `Expired` (410) among them, means that the version seen last is of no use any more.
       const refused = error instanceof KubernetesError && error.status > 0;
       if (refused) version = null;

@@ -8,7 +8,7 @@ import { renderObjects, type RenderOptions } from '../../src/controller/render/r
 import { SignalboxError } from '../../src/base/errors.ts';
 
 const options: RenderOptions = {
-  features: { inferencePool: true, httpRoute: true, serviceMonitor: true },
+  features: { inferencePool: true, httpRoute: true, destinationRule: false, serviceMonitor: true },
   image: 'example/signalbox:1',
   imagePullPolicy: 'IfNotPresent',
   imagePullSecrets: [],
@@ -70,12 +70,12 @@ test('a ModelService becomes its objects, all of them its own', () => {
 });
 
 test('what the cluster does not have is not asked of it', () => {
-  const features = { inferencePool: false, httpRoute: true, serviceMonitor: false };
+  const features = { inferencePool: false, httpRoute: true, destinationRule: true, serviceMonitor: false };
   const kinds = [
     ...render({ routing: { modelName: 'm', gatewayRefs: [{ name: 'g' }] } }, undefined, { features }).keys(),
   ];
   assert.equal(
-    kinds.some((key) => /InferencePool|HTTPRoute|ServiceMonitor/.test(key)),
+    kinds.some((key) => /InferencePool|HTTPRoute|DestinationRule|ServiceMonitor/.test(key)),
     false,
   );
   assert.ok(render({ routing: { modelName: 'm', gatewayRefs: [{ name: 'g' }] } }).has('HTTPRoute/llama-route'));

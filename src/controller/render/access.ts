@@ -12,7 +12,7 @@ export function serviceAccount({ names }: RenderContext): KubernetesObject {
   };
 }
 
-/** The endpoint picker's identity: it may see pods and its pool, in its own namespace. */
+/** The endpoint picker's identity: it may see pods, its pool, objectives and model rewrites, in its own namespace. */
 export function eppAccess({ names, modelService }: RenderContext): KubernetesObject[] {
   if (!modelService.spec.endpointPicker.enabled) return [];
   const name = names.eppServiceAccount;
@@ -26,6 +26,11 @@ export function eppAccess({ names, modelService }: RenderContext): KubernetesObj
       rules: [
         { apiGroups: [''], resources: ['pods'], ...read },
         { apiGroups: ['inference.networking.k8s.io'], resources: ['inferencepools'], ...read },
+        {
+          apiGroups: ['llm-d.ai', 'inference.networking.x-k8s.io'],
+          resources: ['inferenceobjectives', 'inferencemodelrewrites'],
+          ...read,
+        },
       ],
     },
     {

@@ -49,6 +49,7 @@ export function routing(context: RenderContext): KubernetesObject[] {
     },
   };
   if (!features.httpRoute || wanted.gatewayRefs.length === 0) return [pool];
+  const rules = features.destinationRule ? [pickerTls(context)] : [];
   const backend = { group: 'inference.networking.k8s.io', kind: 'InferencePool', name: names.inferencePool };
   const route: KubernetesObject = {
     apiVersion: kinds.httpRoute.apiVersion,
@@ -66,5 +67,18 @@ export function routing(context: RenderContext): KubernetesObject[] {
       ],
     },
   };
-  return [pool, route];
+  return [pool, route, ...rules];
+}
+
+/** Istio speaks to the endpoint picker in the clear unless told otherwise, and the picker's certificate is its own. */
+function pickerTls({ names, modelService }: RenderContext): KubernetesObject {
+  return {
+    apiVersion: kinds.destinationRule.apiVersion,
+    kind: kinds.destinationRule.kind,
+    metadata: { name: names.eppService },
+    spec: {
+      host: `${names.eppService}.${modelService.namespace}.svc.cluster.local`,
+      trafficPolicy: { tls: { mode: 'SIMPLE', insecureSkipVerify: true } },
+    },
+  };
 }

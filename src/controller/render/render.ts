@@ -12,6 +12,8 @@ import { disruptionBudgets, serviceMonitors } from './upkeep.ts';
 export interface ClusterFeatures {
   readonly inferencePool: boolean;
   readonly httpRoute: boolean;
+  /** Istio is there. */
+  readonly destinationRule: boolean;
   readonly serviceMonitor: boolean;
 }
 

@@ -21,7 +21,8 @@ export function discoverPool(
 ): Discovery {
   let watch: Watch | null = null;
   let pods: Discovery | null = null;
-  let current = '';
+  let current: string | null = null;
+  let isAbsent = false;
   return {
     start(found) {
       const follow = (pool: KubernetesObject | null): void => {
@@ -32,12 +33,15 @@ export function discoverPool(
         const data = spec?.success === true ? spec.data : null;
         const wanted = data === null ? '' : JSON.stringify(data);
         if (wanted === current) return;
+        const isFirst = current === null;
         current = wanted;
         pods?.close();
         pods = null;
         if (data === null) {
-          log.warn({ pool: name, namespace }, 'there is no such InferencePool');
-          return found([]);
+          if (!isAbsent) log.warn({ pool: name, namespace }, 'there is no such InferencePool');
+          // Whoever has not seen its pool yet is not ready; one whose pool goes has no endpoints any more.
+          if (!isFirst) found([]);
+          return;
         }
         const labelSelector = Object.entries(data.selector.matchLabels)
           .map(([key, value]) => `${key}=${value}`)
@@ -53,6 +57,14 @@ export function discoverPool(
           replaced: ([pool]) => follow(pool ?? null),
           changed: follow,
           removed: () => follow(null),
+          absent() {
+            if (isAbsent) return;
+            isAbsent = true;
+            log.error(
+              'this cluster has no InferencePool (inference.networking.k8s.io/v1): name the pods by labels instead',
+            );
+            follow(null);
+          },
         },
       );
     },

@@ -4,7 +4,9 @@ import { SignalboxError } from '../../base/errors.ts';
 import { packageRoot } from '../package-root.ts';
 import { readValues, type Values } from '../values.ts';
 import { firstAnswer } from './first-answer.ts';
-import { ClusterTools } from './tools.ts';
+import { giveToken, mustHaveToken } from './model-token.ts';
+import { ours, release } from './names.ts';
+import { clusterTools, type ClusterTools } from './tools.ts';
 
 export interface InstallOptions {
   readonly namespace: string;
@@ -21,28 +23,26 @@ export interface InstallOptions {
 
 type Say = (text: string) => void;
 
-const release = 'llm-d';
 const chart = join(packageRoot, 'deploy/chart');
-const ours = 'app.kubernetes.io/managed-by=signalbox-install';
 
 /** @throws SignalboxError `usage` or `environment`, saying what to do */
 export async function install(options: InstallOptions, say: Say): Promise<void> {
   const { namespace } = options;
   const { path, values } = findValues(options.valuesFile);
   const tools = await clusterTools(options.context, `./signalbox up -f ${options.valuesFile}`);
+  // What --dry-run prints is for kubectl too: everything else is a comment there.
+  const note: Say = options.dryRun ? (text) => say(text.replace(/^/gm, '# ')) : say;
   const sets = [...options.set];
   if (options.gateway !== undefined) sets.push(`gateway.gatewayClassName=${options.gateway}`);
-  const simulated = await isSimulated(tools, options, values, say);
+  const simulated = await isSimulated(tools, options, values, note);
   if (simulated) sets.push('sampleApplication.baseConfigMapRefName=basic-sim-preset');
   const helm = ['-n', namespace, '-f', path, ...sets.flatMap((value) => ['--set', value])];
-  if (options.dryRun) {
-    const { gitVersion } = JSON.parse(await tools.run('kubectl', ['get', '--raw', '/version'])) as {
-      gitVersion: string;
-    };
-    const rendered = await tools.run('helm', ['template', release, chart, '--kube-version', gitVersion, ...helm]);
-    return say(rendered);
-  }
+  if (options.dryRun) return dryRun(tools, namespace, helm, say);
 
+  const gatewayClass = options.gateway ?? values.gateway.gatewayClassName ?? 'envoy';
+  const isOwnGateway = gatewayClass === 'envoy' || gatewayClass === 'signalbox';
+  if (!isOwnGateway) await mustHaveClass(tools, gatewayClass);
+  if (!simulated) await mustHaveToken(tools, namespace, values, say);
   say(`Installing ${options.valuesFile} in namespace ${namespace}`);
   await tools.run('kubectl', ['apply', '--server-side', '--force-conflicts', '-f', join(chart, 'crds')]);
   if (!(await tools.succeeds('kubectl', ['get', 'namespace', namespace]))) {
@@ -56,52 +56,24 @@ export async function install(options: InstallOptions, say: Say): Promise<void> 
     `  kubectl now looks at namespace ${namespace} (kubectl config set-context --current --namespace=default undoes that)`,
   );
   const model = values.sampleApplication.model.modelName;
-  const gatewayClass = options.gateway ?? values.gateway.gatewayClassName ?? 'envoy';
-  const isOwnGateway = gatewayClass === 'envoy' || gatewayClass === 'signalbox';
-  if (options.wait !== false && isOwnGateway) {
+  if (options.wait !== false) {
     say('  waiting until a request is answered …');
-    await firstAnswer(tools, { namespace, model, gateway: 'svc/llm-d-inference-gateway', waitSeconds: options.wait });
+    await firstAnswer(tools, { namespace, model, isClass: !isOwnGateway, waitSeconds: options.wait });
     say('ready');
   }
-  say(nextSteps(model));
+  say(nextSteps(model, isOwnGateway));
 }
 
-/** @throws SignalboxError `environment` */
-export async function uninstall(
-  { namespace, context }: { namespace: string; context?: string },
-  say: Say,
-): Promise<void> {
-  const tools = await clusterTools(context, './signalbox down');
-  if (await tools.succeeds('helm', ['status', release, '-n', namespace])) {
-    await tools.run('helm', ['uninstall', release, '-n', namespace, '--wait']);
-    await tools.run('kubectl', ['delete', 'secret', '-n', namespace, '-l', ours, '--ignore-not-found']);
-    await tools.run('kubectl', ['delete', 'lease', '-n', namespace, 'llm-d-modelservice', '--ignore-not-found']);
-    say(`removed ${release} from namespace ${namespace}; the ModelService CRD stays, as others may use it`);
-  } else {
-    say(`there is no ${release} in namespace ${namespace}`);
+/** Prints all that would be applied, as kubectl takes it. */
+async function dryRun(tools: ClusterTools, namespace: string, helm: readonly string[], say: Say): Promise<void> {
+  const version = await tools.run('kubectl', ['get', '--raw', '/version']);
+  const { gitVersion } = JSON.parse(version) as { gitVersion: string };
+  if ((process.env['HF_TOKEN'] ?? '') !== '') say('# HF_TOKEN would be put into a Secret, which is not shown');
+  if (!(await tools.succeeds('kubectl', ['get', 'namespace', namespace]))) {
+    say(`apiVersion: v1\nkind: Namespace\nmetadata: { name: ${namespace} }\n---`);
   }
-  const isOurs = (await tools.run('kubectl', ['get', 'namespace', '-l', ours, '-o', 'name']))
-    .split('\n')
-    .includes(`namespace/${namespace}`);
-  if (!isOurs) return;
-  // Pods of what was just removed may still be ending; whatever anybody else has put there keeps the namespace.
-  const others = await tools.run('kubectl', [
-    'get',
-    'deployments,statefulsets,daemonsets,jobs,persistentvolumeclaims',
-    '-n',
-    namespace,
-    '-o',
-    'name',
-  ]);
-  if (others.split('\n').some((name) => name !== '' && !isOfModel(name)))
-    return say(`namespace ${namespace} stays: it holds ${others.trim().replaceAll('\n', ', ')}`);
-  await tools.run('kubectl', ['delete', 'namespace', namespace]);
-  say(`removed namespace ${namespace}`);
-}
-
-/** A Deployment that goes with its ModelService. */
-function isOfModel(name: string): boolean {
-  return /^deployment\.apps\/.*-(decode|prefill|epp)$/.test(name);
+  const further = ['--include-crds', '--kube-version', gitVersion];
+  say((await tools.run('helm', ['template', release, chart, ...further, ...helm])).trimEnd());
 }
 
 function findValues(name: string): { path: string; values: Values } {
@@ -111,23 +83,6 @@ function findValues(name: string): { path: string; values: Values } {
     throw new SignalboxError('usage', `there is no values file ${name}: looked for ${candidates.join(', ')}`);
   }
   return { path, values: readValues(readFileSync(path, 'utf8'), name) };
-}
-
-async function clusterTools(kubeconfig: string | undefined, instead: string): Promise<ClusterTools> {
-  const tools = new ClusterTools(kubeconfig);
-  const here = `\nThe same on this machine, without Kubernetes: ${instead}`;
-  for (const [program, args] of [
-    ['kubectl', ['version', '--client']],
-    ['helm', ['version']],
-  ] as const) {
-    if (!(await tools.succeeds(program, args).catch(() => false))) {
-      throw new SignalboxError('environment', `${program} is needed, and is not on the PATH${here}`);
-    }
-  }
-  if (!(await tools.succeeds('kubectl', ['get', '--raw', '/readyz', '--request-timeout=10s']))) {
-    throw new SignalboxError('environment', `kubectl reaches no cluster (kubectl cluster-info says why)${here}`);
-  }
-  return tools;
 }
 
 async function isSimulated(
@@ -148,52 +103,27 @@ async function isSimulated(
   return true;
 }
 
-/** Puts HF_TOKEN into a Secret; says what is missing when the model is known to be gated. */
-async function giveToken(tools: ClusterTools, namespace: string, values: Values, say: Say): Promise<void> {
-  const { modelArtifactURI, auth } = values.sampleApplication.model;
-  const token = process.env['HF_TOKEN'] ?? '';
-  const { name = 'llm-d-hf-token', key = 'HF_TOKEN' } = (auth?.hfToken ?? {}) as { name?: string; key?: string };
-  if (token === '') {
-    if (
-      !(await isGated(modelArtifactURI)) ||
-      (await tools.succeeds('kubectl', ['get', 'secret', name, '-n', namespace]))
-    )
-      return;
-    throw new SignalboxError(
-      'environment',
-      `${modelArtifactURI} is a gated model: set HF_TOKEN to a token that may read it`,
-    );
-  }
-  const labels = { 'app.kubernetes.io/managed-by': 'signalbox-install' };
-  const secret = {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    metadata: { name, namespace, labels },
-    stringData: { [key]: token },
-  };
-  await tools.run('kubectl', ['apply', '--server-side', '--force-conflicts', '-f', '-'], JSON.stringify(secret));
-  say(`  HF_TOKEN is in Secret ${name}`);
+/** @throws SignalboxError that says which GatewayClasses there are */
+async function mustHaveClass(tools: ClusterTools, wanted: string): Promise<void> {
+  const names = await tools.run('kubectl', ['get', 'gatewayclasses', '-o', 'name']).catch(() => '');
+  const found = names.split('\n').flatMap((name) => name.split('/')[1] ?? []);
+  if (found.includes(wanted)) return;
+  const there = found.length === 0 ? 'this cluster has no GatewayClass' : `this cluster has ${found.join(', ')}`;
+  throw new SignalboxError('environment', `--gateway ${wanted}: ${there}; envoy and signalbox need none`);
 }
 
-async function isGated(uri: string): Promise<boolean> {
-  if (!uri.startsWith('hf://')) return false;
-  try {
-    const answer = await fetch(`https://huggingface.co/api/models/${uri.slice('hf://'.length)}`, {
-      signal: AbortSignal.timeout(5000),
-    });
-    const { gated } = (await answer.json()) as { gated?: unknown };
-    return answer.status === 401 || (gated !== undefined && gated !== false);
-  } catch {
-    return false;
-  }
-}
-
-function nextSteps(model: string): string {
+function nextSteps(model: string, isOwnGateway: boolean): string {
+  const [way, url] = isOwnGateway
+    ? ['kubectl port-forward svc/llm-d-inference-gateway 8080:80 &', 'http://127.0.0.1:8080']
+    : [
+        "GATEWAY=$(kubectl get gateway llm-d-inference-gateway -o jsonpath='{.status.addresses[0].value}')",
+        'http://$GATEWAY',
+      ];
   return `
 Next:
   kubectl get pods
   kubectl logs -l llm-d.ai/epp -f
-  kubectl port-forward svc/llm-d-inference-gateway 8080:80 &
-  curl -i http://127.0.0.1:8080/v1/completions -H 'Content-Type: application/json' \\
+  ${way}
+  curl -i ${url}/v1/completions -H 'Content-Type: application/json' \\
     -d '{"model": "${model}", "prompt": "Hello", "max_tokens": 20}'`;
 }

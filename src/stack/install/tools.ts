@@ -41,3 +41,21 @@ export class ClusterTools {
     });
   }
 }
+
+/** @throws SignalboxError that ends with the command that does the same here, where there is no way to a cluster */
+export async function clusterTools(kubeconfig: string | undefined, instead: string): Promise<ClusterTools> {
+  const tools = new ClusterTools(kubeconfig);
+  const here = `\nThe same on this machine, without Kubernetes: ${instead}`;
+  for (const [program, args] of [
+    ['kubectl', ['version', '--client']],
+    ['helm', ['version']],
+  ] as const) {
+    if (!(await tools.succeeds(program, args).catch(() => false))) {
+      throw new SignalboxError('environment', `${program} is needed, and is not on the PATH${here}`);
+    }
+  }
+  if (!(await tools.succeeds('kubectl', ['get', '--raw', '/readyz', '--request-timeout=10s']))) {
+    throw new SignalboxError('environment', `kubectl reaches no cluster (kubectl cluster-info says why)${here}`);
+  }
+  return tools;
+}

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { repository, runCommand, type CommandResult } from '../../support/command.ts';
+import { eventually, repository, runCommand, type CommandResult } from '../../support/command.ts';
 import { buildImages } from './images.ts';
 
 export interface Cluster {
@@ -19,10 +19,16 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-/** A real one-node Kubernetes on this machine, with the product's images in it. Its own output goes to stderr. */
+const say = (text: string): void => void process.stderr.write(`one-node Kubernetes: ${text}\n`);
+
+/**
+ * A real one-node Kubernetes on this machine, with the product's images in it. Its own output goes to stderr. Where
+ * SIGNALBOX_TEST_CLUSTER names the folder of one that runs (`node test/kubernetes/cluster/cluster.ts`), that is taken.
+ */
 export async function startCluster(): Promise<Cluster> {
-  const say = (text: string): void => void process.stderr.write(`one-node Kubernetes: ${text}\n`);
   const bin = await installed();
+  const running = process.env['SIGNALBOX_TEST_CLUSTER'];
+  if (running !== undefined) return attach(running, bin);
   const folder = mkdtempSync(join(tmpdir(), 'signalbox-cluster-'));
   say(`starting, with its logs in ${folder}/log`);
   const node = spawn('sh', [join(import.meta.dirname, 'node.sh'), folder, bin], { stdio: ['pipe', 'pipe', 'inherit'] });
@@ -46,13 +52,14 @@ export async function startCluster(): Promise<Cluster> {
   try {
     const nodeAddress = await answer(/^ready (.*)$/);
     for (const image of await images) await importImage(node.pid!, image);
+    const handle: Handle = { process: process.pid, node: node.pid!, nodeAddress };
+    writeFileSync(join(folder, 'handle.json'), JSON.stringify(handle));
     say(`ready: KUBECONFIG=${kubeconfig}`);
     return {
       kubeconfig,
       nodeAddress,
       path,
-      kubectl: (...commandArguments) =>
-        runCommand(join(bin, 'kubectl'), commandArguments, { env: { KUBECONFIG: kubeconfig, PATH: path } }),
+      kubectl: kubectlOf(kubeconfig, path),
       async restartApiServer() {
         node.stdin.write('restart-apiserver\n');
         await answer(/^done (restart-apiserver)$/);
@@ -65,6 +72,42 @@ export async function startCluster(): Promise<Cluster> {
     await ended;
     throw error;
   }
+}
+
+/** What others need to know of a cluster that runs. */
+interface Handle {
+  readonly process: number;
+  readonly node: number;
+  readonly nodeAddress: string;
+}
+
+async function attach(folder: string, bin: string): Promise<Cluster> {
+  const handle = JSON.parse(readFileSync(join(folder, 'handle.json'), 'utf8')) as Handle;
+  const kubeconfig = join(folder, 'kubeconfig');
+  const path = `${bin}:${process.env['PATH']}`;
+  for (const image of await buildImages(folder)) await importImage(handle.node, image);
+  const kubectl = kubectlOf(kubeconfig, path);
+  return {
+    kubeconfig,
+    nodeAddress: handle.nodeAddress,
+    path,
+    kubectl,
+    async restartApiServer() {
+      process.kill(handle.process, 'SIGUSR1');
+      await eventually('the API server is gone', 10_000, async () =>
+        (await kubectl('get', '--raw', '/readyz')).status === 0 ? null : true,
+      );
+      await eventually('the API server is back', 60_000, async () =>
+        (await kubectl('get', '--raw', '/readyz')).status === 0 ? true : null,
+      );
+    },
+    stop: () => Promise.resolve(),
+  };
+}
+
+function kubectlOf(kubeconfig: string, path: string): Cluster['kubectl'] {
+  return (...commandArguments) =>
+    runCommand('kubectl', commandArguments, { env: { KUBECONFIG: kubeconfig, PATH: path } });
 }
 
 async function installed(): Promise<string> {
@@ -91,5 +134,6 @@ async function importImage(node: number, file: string): Promise<void> {
 if (import.meta.main) {
   const cluster = await startCluster();
   console.log(cluster.kubeconfig);
+  process.on('SIGUSR1', () => void cluster.restartApiServer());
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void cluster.stop());
 }

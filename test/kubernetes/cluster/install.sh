@@ -6,6 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 kubernetes=1.34.4
 coredns=1.15.0
 helm=3.22.0
+gateway_api=1.4.1
 cache=${SIGNALBOX_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox}
 bin=$cache/kubernetes-$kubernetes/bin
 packages='etcd-server containerd runc containernetworking-plugins iptables iproute2 busybox-static'
@@ -33,7 +34,8 @@ build() { # NAME COMMAND…
   shift
   CGO_ENABLED=0 GOBIN=$bin "$@" >&2
 }
-if ! cmp -s "$here/programs/go.mod" "$bin/.go.mod" || [ ! -x "$bin/coredns" ] || [ ! -x "$bin/helm" ]; then
+if ! cmp -s "$here/programs/go.mod" "$bin/.go.mod" || [ ! -x "$bin/coredns" ] || [ ! -x "$bin/helm" ] ||
+  [ ! -d "$bin/gateway-api-$gateway_api" ]; then
   command -v go >/dev/null || fail 'Go 1.24 or newer is needed once, to build Kubernetes (https://go.dev/dl)'
   mkdir -p "$bin"
   # One builds, others wait for it.
@@ -45,6 +47,13 @@ if ! cmp -s "$here/programs/go.mod" "$bin/.go.mod" || [ ! -x "$bin/coredns" ] ||
     cp "$here/programs/go.mod" "$bin/.go.mod"
   fi
   [ -x "$bin/coredns" ] || build "CoreDNS $coredns" go install -ldflags '-s -w' "github.com/coredns/coredns@v$coredns"
+  # The Gateway API's CustomResourceDefinitions come with its Go module.
+  if [ ! -d "$bin/gateway-api-$gateway_api" ]; then
+    module=$(cd / && go mod download -json "sigs.k8s.io/gateway-api@v$gateway_api" | sed -n 's/^.*"Dir": "\(.*\)",\{0,1\}$/\1/p')
+    cp -r "$module/config/crd/standard" "$bin/.gateway-api"
+    chmod -R u+w "$bin/.gateway-api"
+    mv "$bin/.gateway-api" "$bin/gateway-api-$gateway_api"
+  fi
   [ -x "$bin/helm" ] || build "Helm $helm" go install -ldflags '-s -w' "helm.sh/helm/v3/cmd/helm@v$helm"
 fi
 echo "$bin"

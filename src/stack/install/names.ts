@@ -1,0 +1,5 @@
+/** The Helm release in each namespace. */
+export const release = 'llm-d';
+
+/** The label, as a selector, on namespaces and Secrets that the installer made. */
+export const ours = 'app.kubernetes.io/managed-by=signalbox-install';
