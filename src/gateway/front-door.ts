@@ -28,8 +28,8 @@ import type { SessionTokens } from '../door/session-token.ts';
 import type { RequestTrace, Traces } from '../door/traces.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
-import { readBody } from '../api/read-body.ts';
-import { clientResponse } from '../proxy/client-response.ts';
+import type { ClientResponse, Exchange, RequestHeaders } from '../proxy/exchange.ts';
+import { NodeExchange } from '../proxy/node-exchange.ts';
 import { relay, type RelayOptions, type Route } from '../proxy/relay.ts';
 import { sendError, sendJson, type ExtraHeaders } from '../api/respond.ts';
 import type { Upstream } from '../proxy/upstream.ts';
@@ -70,18 +70,24 @@ export class FrontDoor {
     return !this.#draining && this.#options.ready();
   }
 
+  /** What comes by a server of node:http, as the admin port has one. */
   handle(incoming: IncomingMessage, response: ServerResponse): void {
-    const path = pathOf(incoming);
+    this.serve(new NodeExchange(incoming, response));
+  }
+
+  serve(exchange: Exchange): void {
+    const path = pathOf(exchange.target);
+    const isGet = exchange.method === 'GET';
     try {
-      if (path === '/healthz') sendJson(response, { status: 'ok' });
-      else if (path === '/health' || path === '/readyz') this.#readiness(response);
-      else if (!path.startsWith('/v1/')) throw unknownRoute(incoming.method, path);
+      if (path === '/healthz') sendJson(exchange, { status: 'ok' });
+      else if (path === '/health' || path === '/readyz') this.#readiness(exchange);
+      else if (!path.startsWith('/v1/')) throw unknownRoute(exchange.method, path);
       else if (this.#draining) throw new SignalboxError('shutting_down', 'Shutting down.', { retryAfterSeconds: 1 });
-      else if (incoming.method === 'GET' && path === '/v1/models') this.#models(response);
-      else if (incoming.method === 'GET' && path.startsWith('/v1/models/')) this.#model(response, path.slice(11));
-      else this.#serve(incoming, response, path);
+      else if (isGet && path === '/v1/models') this.#models(exchange);
+      else if (isGet && path.startsWith('/v1/models/')) this.#model(exchange, path.slice(11));
+      else this.#serve(exchange, path);
     } catch (error) {
-      this.#fail(response, error);
+      this.#fail(exchange, error);
     }
   }
 
@@ -89,7 +95,7 @@ export class FrontDoor {
   question(
     kind: Exclude<RequestKind, 'other'>,
     body: Buffer,
-    headers: IncomingMessage['headers'],
+    headers: RequestHeaders,
     answer: (question: Question) => void,
   ): void {
     const { dispatch, sessions, objects, tokens } = this.#options;
@@ -99,27 +105,26 @@ export class FrontDoor {
     );
   }
 
-  #serve(incoming: IncomingMessage, response: ServerResponse, path: string): void {
-    const requestId = saneRequestId(incoming.headers) ?? randomUUID();
+  #serve(exchange: Exchange, path: string): void {
+    const requestId = saneRequestId(exchange.headers) ?? randomUUID();
     const extra = { 'x-request-id': requestId };
     const kind = kindOf(path);
-    if (kind !== 'other' && incoming.method !== 'POST') {
-      throw new SignalboxError('method_not_allowed', `${path} takes POST, not ${incoming.method}.`);
+    if (kind !== 'other' && exchange.method !== 'POST') {
+      throw new SignalboxError('method_not_allowed', `${path} takes POST, not ${exchange.method}.`);
     }
-    const trace = this.#options.traces?.begin(requestId, path, incoming.headers) ?? null;
+    const trace = this.#options.traces?.begin(requestId, path, exchange.headers) ?? null;
     const refuse = (error: unknown): void => {
-      this.#fail(response, error, extra);
+      this.#fail(exchange, error, extra);
       trace?.ended(asSignalboxError(error).status, null);
     };
-    readBody(
-      incoming,
+    exchange.readBody(
       this.#options.maxBodyBytes,
       (body) => {
         try {
-          const parsed = readRequest(path, body, incoming.headers, this.#options.objects);
+          const parsed = readRequest(path, body, exchange.headers, this.#options.objects);
           withTokens(parsed, this.#options.tokens, (ids) => {
             try {
-              this.#place(incoming, response, parsed, requestId, ids, trace);
+              this.#place(exchange, parsed, requestId, ids, trace);
             } catch (error) {
               refuse(error);
             }
@@ -133,33 +138,31 @@ export class FrontDoor {
   }
 
   #place(
-    incoming: IncomingMessage,
-    response: ServerResponse,
+    exchange: Exchange,
     parsed: ParsedRequest,
     requestId: string,
     ids: Uint8Array | null,
     trace: RequestTrace | null,
   ): void {
     const { dispatch, sessions, objects } = this.#options;
-    const { request, key } = questionOf(parsed, requestId, incoming.headers, dispatch.fleet, sessions, objects, ids);
+    const { request, key } = questionOf(parsed, requestId, exchange.headers, dispatch.fleet, sessions, objects, ids);
     const left = (): void => trace?.ended(499, null);
-    if (response.destroyed) return left();
+    if (exchange.destroyed) return left();
     const ticket = dispatch.place(request, key, {
-      placed: (flight) => this.#relay(incoming, response, parsed, requestId, key, flight, trace),
+      placed: (flight) => this.#relay(exchange, parsed, requestId, key, flight, trace),
       refused: (error, decision) => {
         const id = decision === null ? {} : { 'x-signalbox-decision': decision.id };
-        this.#fail(response, error, { 'x-request-id': requestId, ...id });
+        this.#fail(exchange, error, { 'x-request-id': requestId, ...id });
         trace?.ended(error.status, decision);
       },
     });
-    response.once('close', () => {
+    exchange.onceLeft(() => {
       if (ticket.cancel()) left();
     });
   }
 
   #relay(
-    incoming: IncomingMessage,
-    response: ServerResponse,
+    exchange: Exchange,
     parsed: ParsedRequest,
     requestId: string,
     key: PrefixKey,
@@ -177,20 +180,20 @@ export class FrontDoor {
         connector === null
           ? throughSidecar(upstream, leg)
           : bothLegs({ connector, prefill: upstream, decode: upstream, leg }),
-      client: clientResponse(response),
+      client: exchange,
       hideUsage: asking !== null,
       keepText: parsed.continuable,
       explainBreaks: true,
-      continues: this.#continues(incoming, parsed),
+      continues: this.#continues(exchange, parsed),
       request: {
-        method: incoming.method ?? 'GET',
-        path: incoming.url ?? '/',
+        method: exchange.method,
+        path: exchange.target,
         headers: {
-          ...requestHeaders(incoming.headers),
+          ...requestHeaders(exchange.headers),
           'x-request-id': requestId,
           ...trace?.placed(flight.decision),
         },
-        body: body.length > 0 || incoming.method === 'POST' ? body : null,
+        body: body.length > 0 || exchange.method === 'POST' ? body : null,
       },
       route: this.#learning(flight, parsed, key, trace),
       unanswered: (last, failure, reason) => {
@@ -207,9 +210,9 @@ export class FrontDoor {
   }
 
   /** What a stream that breaks is gone on with; null where it is to end there. */
-  #continues(incoming: IncomingMessage, { kind, streaming, body }: ParsedRequest): RelayOptions['continues'] {
+  #continues({ headers }: Exchange, { kind, streaming, body }: ParsedRequest): RelayOptions['continues'] {
     if (!streaming || (kind !== 'chat' && kind !== 'completions')) return null;
-    if (!this.#options.continuation || incoming.headers['x-signalbox-continuation'] === 'off') return null;
+    if (!this.#options.continuation || headers['x-signalbox-continuation'] === 'off') return null;
     return { kind, body };
   }
 
@@ -236,7 +239,7 @@ export class FrontDoor {
     };
   }
 
-  #readiness(response: ServerResponse): void {
+  #readiness(response: ClientResponse): void {
     if (this.ready) sendJson(response, { status: 'ready' });
     else
       sendJson(
@@ -246,12 +249,12 @@ export class FrontDoor {
       );
   }
 
-  #models(response: ServerResponse): void {
+  #models(response: ClientResponse): void {
     const { fleet } = this.#options.dispatch;
     sendJson(response, { object: 'list', data: [...fleet.models().values()].map(modelObject) });
   }
 
-  #model(response: ServerResponse, encodedId: string): void {
+  #model(response: ClientResponse, encodedId: string): void {
     const { fleet } = this.#options.dispatch;
     const id = decoded(encodedId);
     const models = fleet.models();
@@ -265,7 +268,7 @@ export class FrontDoor {
     sendJson(response, modelObject(model));
   }
 
-  #fail(response: ServerResponse, thrown: unknown, extra: ExtraHeaders = {}): void {
+  #fail(response: ClientResponse, thrown: unknown, extra: ExtraHeaders = {}): void {
     const error = asSignalboxError(thrown);
     this.#options.metrics.refused(error.code);
     if (error.code === 'internal') this.#options.log.error({ err: thrown }, error.message);
@@ -273,13 +276,12 @@ export class FrontDoor {
   }
 }
 
-function pathOf(incoming: IncomingMessage): string {
-  const url = incoming.url ?? '/';
-  const query = url.indexOf('?');
-  return query < 0 ? url : url.slice(0, query);
+function pathOf(target: string): string {
+  const query = target.indexOf('?');
+  return query < 0 ? target : target.slice(0, query);
 }
 
-function unknownRoute(method: string | undefined, path: string): SignalboxError {
+function unknownRoute(method: string, path: string): SignalboxError {
   const message = `There is no ${method} ${path.slice(0, 200)} here. The API is under /v1/, e.g. POST /v1/chat/completions.`;
   return new SignalboxError('route_unknown', message);
 }

@@ -1,7 +1,8 @@
 import { createLogger, type Logger } from '../base/log.ts';
 import type { Connector } from '../disaggregation/connector.ts';
 import { Core, type CoreOptions } from '../door/core.ts';
-import { drain, listen, portOf } from '../proxy/listen.ts';
+import { portOf } from '../proxy/listen.ts';
+import { serve } from '../proxy/server.ts';
 import { Upstream } from '../proxy/upstream.ts';
 import { FrontDoor } from './front-door.ts';
 
@@ -44,7 +45,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     connector: options.connector ?? null,
   });
 
-  const server = await listen((request, response) => door.handle(request, response), {
+  const server = await serve((exchange) => door.serve(exchange), {
     host: options.host ?? '127.0.0.1',
     port: options.port ?? 8080,
     portFlag: '--port',
@@ -52,20 +53,20 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const adminServer = await core
     .serveAdmin({ door, port: options.adminPort ?? 8081, portFlag: '--admin-port' })
     .catch((error: unknown) => {
-      server.close();
+      void server.drain(0);
       throw error;
     });
   core.start();
-  log.info({ port: portOf(server), adminPort: portOf(adminServer), policy: dispatch.policy.name }, 'listening');
+  log.info({ port: server.port, adminPort: portOf(adminServer), policy: dispatch.policy.name }, 'listening');
 
   return {
-    port: portOf(server),
+    port: server.port,
     adminPort: portOf(adminServer),
     reload: () => core.reload(),
     async close(graceMs = defaultGraceMs) {
       door.startDraining();
       core.stopWatching();
-      await drain(server, graceMs);
+      await server.drain(graceMs);
       await core.close();
       await upstream.destroy();
     },

@@ -9,7 +9,7 @@ export interface Certificate {
   readonly cert: string;
 }
 
-interface ListenOptions {
+export interface ListenOptions {
   readonly host: string;
   readonly port: number;
   /** The flag that sets the port, for the message when it is taken. */

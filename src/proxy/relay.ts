@@ -2,7 +2,7 @@ import { errorEvent, errorResponse } from '../api/errors.ts';
 import { SignalboxError } from '../base/errors.ts';
 import { noReport, type Report } from './answer-reader.ts';
 import { Attempt, type AnswerHead, type AttemptFailure, type Refusal, type Target } from './attempt.ts';
-import type { ClientResponse } from './client-response.ts';
+import type { ClientResponse } from './exchange.ts';
 import { ContinuedStream, SeamError } from './continued-stream.ts';
 import { Continuation } from './continuation.ts';
 import { countTokens } from './count-tokens.ts';
@@ -115,7 +115,7 @@ class Relay {
       delete head.headers['content-length'];
     }
     route.firstToken(head.status);
-    client.head(head.status, { ...head.headers, ...this.#options.headers(this.#target) });
+    client.writeHead(head.status, { ...head.headers, ...this.#options.headers(this.#target) });
   }
 
   /** Another endpoint has begun to answer with the rest. */
@@ -253,14 +253,14 @@ class Relay {
     const { client } = this.#options;
     const retryAfter = status === 429 || status === 503 ? { 'retry-after': '1' } : {};
     const length = { 'content-length': String(body.length) };
-    client.head(status, { ...retryAfter, ...headers, ...length, ...this.#options.headers(this.#target) });
+    client.writeHead(status, { ...retryAfter, ...headers, ...length, ...this.#options.headers(this.#target) });
     client.end(body);
     this.#finish(status, false);
   }
 
   #fail(error: SignalboxError): void {
     const { status, headers, body } = errorResponse(error);
-    this.#options.client.head(status, { ...headers, ...this.#options.headers(this.#target) });
+    this.#options.client.writeHead(status, { ...headers, ...this.#options.headers(this.#target) });
     this.#options.client.end(body);
     this.#finish(error.status, false);
   }
@@ -272,7 +272,7 @@ class Relay {
       client.end(errorEvent(new SignalboxError('endpoint_failed', `${message}.`)));
     } else {
       // The head promised more than came: a cut connection says so.
-      client.cut();
+      client.destroy();
     }
     this.#finish(502, false, `lost in mid-answer: ${reason}`);
   }

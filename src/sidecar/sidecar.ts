@@ -10,7 +10,7 @@ import { createLogger, type Logger } from '../base/log.ts';
 import type { Connector } from '../disaggregation/connector.ts';
 import { bothLegs } from '../disaggregation/legs.ts';
 import { reportHeader } from '../disaggregation/prefill-headers.ts';
-import { clientResponse } from '../proxy/client-response.ts';
+import { NodeExchange } from '../proxy/node-exchange.ts';
 import { drain, listen, portOf, type Certificate } from '../proxy/listen.ts';
 import { relay, type Route } from '../proxy/relay.ts';
 import { Upstream, type Security, type UpstreamRequest } from '../proxy/upstream.ts';
@@ -79,7 +79,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
           connector && bothLegs({ connector, prefill: prefillUpstream, decode: upstream, leg: () => prefill.leg() });
         relay({
           upstream: legs ?? upstream,
-          client: clientResponse(response),
+          client: new NodeExchange(incoming, response),
           request: requestOf(incoming, body),
           route: onlyRoute(engine, seen),
           headers: () => {
