@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { SignalboxError } from '../base/errors.ts';
 import { startEngineServer } from '../engine/server/engine-server.ts';
 import { parseKvEventsConfig, type KvEventsFormat } from '../engine/server/kv-events.ts';
 import { defaultProfileName, hardwareProfiles } from '../engine/model/profiles.ts';
@@ -28,6 +29,7 @@ interface Options {
   startupDuration: number;
   legacyMetricNames?: boolean;
   kvTransferConfig?: KvTransferConfig;
+  dataParallelSize: number;
   stopStreamAfterChunks?: number;
   slowness?: number;
 }
@@ -73,10 +75,14 @@ export function engineCommand(): Command {
       "hand caches to other engines and take theirs; vLLM's form",
       kvTransferConfig,
     )
+    .option('--data-parallel-size <ranks>', 'engines behind this address, each with a KV cache of its own', positive, 1)
     .option('--legacy-metric-names', 'also expose the metric names of vLLM before 0.11')
     .option('--stop-stream-after-chunks <number>', 'failure: cut streams after so many chunks', wholeNumber)
     .option('--slowness <factor>', 'failure: times slower than the hardware', positiveNumber)
     .action(async (options: Options) => {
+      if (options.dataParallelSize > 1 && options.kvTransferConfig !== undefined) {
+        throw new SignalboxError('usage', '--data-parallel-size and --kv-transfer-config cannot be simulated together');
+      }
       const server = await startEngineServer({
         model: options.model,
         ...(options.servedModelName === undefined ? {} : { servedModelNames: options.servedModelName }),
@@ -102,6 +108,7 @@ export function engineCommand(): Command {
         timeScale: options.timeScale,
         startupSeconds: options.startupDuration,
         ...(options.kvTransferConfig === undefined ? {} : { kvTransfer: kvTransferOf(options.kvTransferConfig) }),
+        dataParallelSize: options.dataParallelSize,
         legacyMetricNames: options.legacyMetricNames ?? false,
         failures: {
           stopStreamAfterChunks: options.stopStreamAfterChunks ?? null,

@@ -8,7 +8,7 @@ import { connectorNamed, connectorNames, defaultBootstrapPort } from '../disaggr
 import type { Certificate } from '../proxy/listen.ts';
 import { selfSignedCertificate } from '../proxy/certificate.ts';
 import type { Security } from '../proxy/upstream.ts';
-import { duration, goSwitch, portNumber, positiveWholeNumber } from './arguments.ts';
+import { duration, goSwitch, portList, portNumber, positiveWholeNumber } from './arguments.ts';
 import { untilSignalled } from './signals.ts';
 
 interface Flags {
@@ -20,6 +20,8 @@ interface Flags {
   kvConnector?: (typeof connectorNames)[number];
   prefillEndpoint?: string[];
   endpointsFile?: string;
+  endpointSelector?: string;
+  endpointTargetPorts: number[];
   inferencePool?: string;
   enableSsrfProtection: boolean;
   dataParallelSize: number;
@@ -55,6 +57,8 @@ export function sidecarCommand(): Command {
     .addOption(new Option('--kv-connector <name>', 'the same').choices(connectorNames))
     .option('--prefill-endpoint <address...>', 'endpoints that may compute prompts, as host:port')
     .option('--endpoints-file <file>', 'file that lists such endpoints; watched')
+    .option('--endpoint-selector <labels>', "pods of this one's namespace that may, e.g. llm-d.ai/role=prefill")
+    .option('--endpoint-target-ports <ports>', 'ports of these pods', portList, [8000])
     .option('--inference-pool <name>', 'an InferencePool of the cluster whose pods may, as NAMESPACE/NAME or NAME')
     .option(
       '--enable-ssrf-protection [boolean]',
@@ -98,6 +102,9 @@ export function sidecarCommand(): Command {
       pool: {
         ...(flags.prefillEndpoint === undefined ? {} : { prefillEndpoints: flags.prefillEndpoint }),
         ...(flags.endpointsFile === undefined ? {} : { endpointsFile: flags.endpointsFile }),
+        ...(flags.endpointSelector === undefined
+          ? {}
+          : { pods: { labelSelector: flags.endpointSelector, targetPorts: flags.endpointTargetPorts } }),
         ...(flags.inferencePool === undefined ? {} : { inferencePool: flags.inferencePool }),
         anywhere: !flags.enableSsrfProtection,
       },

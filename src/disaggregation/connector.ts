@@ -4,6 +4,8 @@ import type { UpstreamRequest } from '../proxy/upstream.ts';
 export interface Target {
   readonly name: string;
   readonly address: string;
+  /** The data-parallel rank behind the address that is meant, where there are several. */
+  readonly rank?: number;
 }
 
 /** The two requests that one request becomes. */

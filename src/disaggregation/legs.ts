@@ -1,3 +1,4 @@
+import { askedRank, askingForRank } from '../api/data-parallel-rank.ts';
 import type { Sender, UpstreamCall, UpstreamHandler, UpstreamRequest } from '../proxy/upstream.ts';
 import type { Connector, Handover, Target } from './connector.ts';
 import { type PrefillFailure, PrefillCall } from './prefill-call.ts';
@@ -47,6 +48,8 @@ class Legs implements UpstreamCall {
   readonly #leg: PrefillLeg;
   readonly #address: string;
   readonly #request: UpstreamRequest;
+  /** The rank that decode is asked for; prefill has its own. */
+  readonly #rank: number | undefined;
   readonly #handler: UpstreamHandler;
   #prefill: PrefillCall | null = null;
   #decode: UpstreamCall | null = null;
@@ -65,7 +68,8 @@ class Legs implements UpstreamCall {
     this.#options = options;
     this.#leg = leg;
     this.#address = address;
-    this.#request = request;
+    this.#request = askingForRank(request, undefined);
+    this.#rank = askedRank(request.headers);
     this.#handler = handler;
   }
 
@@ -96,7 +100,9 @@ class Legs implements UpstreamCall {
   #send(target: Target, handover: Handover): void {
     if (this.#over) return;
     const { connector, prefill } = this.#options;
-    this.#prefill = new PrefillCall(prefill, target.address, handover.prefill, this.#leg, {
+    const { rank } = target;
+    const request = rank === undefined ? handover.prefill : askingForRank(handover.prefill, rank);
+    this.#prefill = new PrefillCall(prefill, target.address, request, this.#leg, {
       answered: (status, answer, cachedTokens) => {
         this.#prefill = null;
         this.#leg.answered(status, cachedTokens);
@@ -124,7 +130,7 @@ class Legs implements UpstreamCall {
   #sendDecode(request: UpstreamRequest): void {
     if (this.#over) return;
     const handler = this.#handler;
-    const call: UpstreamCall = this.#options.decode.send(this.#address, request, {
+    const call: UpstreamCall = this.#options.decode.send(this.#address, askingForRank(request, this.#rank), {
       head: (status, headers) => {
         this.#answering = true;
         handler.head(status, headers);

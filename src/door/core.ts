@@ -15,11 +15,12 @@ import type { Discovery, FoundEndpoint } from '../fleet/discovery/discovery.ts';
 import { discoverByDns, dnsNameOf } from '../fleet/discovery/dns.ts';
 import { discoverFromFile, watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
 import type { KubernetesSource } from '../fleet/discovery/kubernetes.ts';
-import { Fleet } from '../fleet/fleet.ts';
+import { Fleet, type ServedModel } from '../fleet/fleet.ts';
 import type { ConfiguredSource } from '../fleet/kv-events/event-source.ts';
 import { KvEvents } from '../fleet/kv-events/kv-events.ts';
 import { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import { HttpGetter } from '../fleet/http-get.ts';
+import { Ranks } from '../fleet/ranks.ts';
 import { FleetWatch } from '../fleet/watch.ts';
 import { JournalFiles } from '../journal/journal-files.ts';
 import { Journal } from '../journal/journal.ts';
@@ -122,6 +123,7 @@ export class Core {
   readonly #found: (readonly FoundEndpoint[])[];
   readonly #http = new HttpGetter();
   readonly #watch: FleetWatch;
+  readonly #ranks = new Ranks();
   readonly #files: FileWatch[] = [];
   readonly #closing: (() => void | Promise<void>)[] = [];
   #generation = 1;
@@ -154,7 +156,9 @@ export class Core {
     this.tokens = new PromptTokens({ fleet, clock: wallClock, http: this.#http, log });
     this.kvEvents = new KvEvents({ fleet, clock: wallClock, http: this.#http, log, configured: options.kvEvents });
     this.journal = new Journal(options.journalBytes);
-    this.#watch = new FleetWatch(this.fleet, wallClock, this.#http, options.canary ?? false);
+    this.#watch = new FleetWatch(this.fleet, wallClock, this.#http, options.canary ?? false, (address, ranks) => {
+      if (this.#ranks.learn(address, ranks)) this.#replaceEndpoints();
+    });
     this.metrics = new DoorMetrics(this.fleet, this.journal, options.name ?? 'default');
     this.dispatch = dispatch(this);
     this.#discoveries = discoveries;
@@ -336,14 +340,26 @@ export class Core {
 
   #replaceEndpoints(): void {
     const { fleet } = this;
-    const all = this.#found.flat();
+    const found = this.#found.flat();
+    const addresses = new Set(found.map(({ address }) => address));
+    this.#ranks.keepOnly(addresses);
+    const all = found.flatMap((endpoint) => this.#ranks.endpointsOf(endpoint));
     const names = new Set(all.map(({ name }) => name));
+    // What an address serves, all of its ranks serve: one that answered goes on answering when they are told apart.
+    const served = new Map<string, readonly ServedModel[]>();
     for (const slot of fleet.slots) {
-      const { name } = fleet.endpointAt(slot)!;
-      if (!names.has(name)) fleet.remove(name);
+      const { name, address } = fleet.endpointAt(slot)!;
+      if (names.has(name)) continue;
+      if (fleet.isReady(slot)) served.set(address, [...fleet.modelsAt(slot).values()]);
+      fleet.remove(name);
     }
-    for (const { ready, ...endpoint } of all) fleet.add(endpoint, ready);
-    this.#events.addresses?.(new Set(all.map(({ address }) => address)));
+    for (const { ready, ...endpoint } of all) {
+      const isNew = fleet.slotOf(endpoint.name) === null;
+      const slot = fleet.add(endpoint, ready);
+      const models = served.get(endpoint.address);
+      if (isNew && models !== undefined) fleet.setModels(slot, models);
+    }
+    this.#events.addresses?.(addresses);
     this.#watch.refresh();
   }
 

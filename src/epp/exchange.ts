@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { rankHeader } from '../api/data-parallel-rank.ts';
 import { isControl, saneRequestId } from '../api/control-headers.ts';
 import { asSignalboxError, errorResponse } from '../api/errors.ts';
 import type { ParsedRequest } from '../api/request.ts';
@@ -224,14 +225,21 @@ export class Exchange implements CallHandler {
     this.#placed = placed;
     const { flight, parsed } = placed;
     const { body } = parsed;
-    const set: Record<string, string> = { ...this.#trace?.placed(flight.decision), ...prefillHeaders(flight.prefill) };
+    const { endpoint } = flight;
+    const set: Record<string, string> = {
+      ...this.#trace?.placed(flight.decision),
+      ...prefillHeaders(flight.prefill),
+      ...(endpoint.rank === undefined ? {} : { [rankHeader]: `${endpoint.rank}` }),
+    };
     if (this.#headers['x-request-id'] !== this.#requestId) set['x-request-id'] = this.#requestId;
     if (this.#shape !== 'headers') set['content-length'] = String(body.length);
     const remove = Object.keys(this.#headers).filter(
       // Answers must be readable on their way, for usage and errors.
       (name) => (isControl(name) && !(name in set)) || name === 'accept-encoding' || name === selectionHeader,
     );
-    const destination = destinationOf(flight.decision, flight.endpoint.address, this.#options.fallbacks);
+    const { fleet } = this.#options.dispatch;
+    const takesIts = (name: string): boolean => fleet.endpointNamed(name)?.rank === endpoint.rank;
+    const destination = destinationOf(flight.decision, endpoint.address, this.#options.fallbacks, takesIts);
     const pieces = [...requestHeadersResponse({ set, remove }, destination, !placed.observed)];
     if (this.#shape !== 'headers') pushChunks(pieces, 'request', body, this.#shape === 'body');
     if (this.#shape === 'trailers') pieces.push(...trailersResponse('request'));
@@ -318,8 +326,13 @@ export class Exchange implements CallHandler {
 
   /** Who answered in the end, after the data plane's own retries. */
   #servedBy(address: string, flight: Flight): void {
+    if (address === flight.endpoint.address) return;
     const { fleet } = this.#options.dispatch;
-    const slot = fleet.slots.find((each) => fleet.endpointAt(each)!.address === address);
+    const isThat = (each: number): boolean => {
+      const endpoint = fleet.endpointAt(each)!;
+      return endpoint.address === address && endpoint.rank === flight.endpoint.rank;
+    };
+    const slot = fleet.slots.find(isThat);
     if (slot !== undefined) flight.moved(slot);
   }
 

@@ -171,6 +171,11 @@ export class Fleet {
     return this.#endpoints[slot];
   }
 
+  endpointNamed(name: string): Endpoint | undefined {
+    const slot = this.#slotByName.get(name);
+    return slot === undefined ? undefined : this.#endpoints[slot];
+  }
+
   slotOf(name: string): number | null {
     return this.#slotByName.get(name) ?? null;
   }

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { engineOf, readGauges } from './gauges/gauges.ts';
 import { samples } from './gauges/prometheus-text.ts';
 import type { Fleet, ServedModel } from './fleet.ts';
+import { metricsOfRank, ranksIn } from './ranks.ts';
 import type { ProbeResult } from './health.ts';
 import type { HttpGetter } from './http-get.ts';
 
@@ -29,6 +30,8 @@ interface Watched {
   readonly slot: number;
   readonly name: string;
   readonly address: string;
+  /** Of a data-parallel engine, which of its ranks. */
+  readonly rank: number | undefined;
   modelsAtMs: number;
   gaugesAskedAtMs: number;
   healthAtMs: number;
@@ -48,14 +51,25 @@ export class FleetWatch {
   readonly #http: HttpGetter;
   readonly #watched = new Map<string, Watched>();
   readonly #usesCanary: boolean;
+  readonly #foundRanks: (address: string, ranks: readonly number[]) => void;
   #timer: Timer | null = null;
 
-  /** `usesCanary`: an endpoint that was out must answer one token before it is used again. */
-  constructor(fleet: Fleet, clock: Clock, http: HttpGetter, usesCanary: boolean) {
+  /**
+   * `usesCanary`: an endpoint that was out must answer one token before it is used again. `foundRanks` hears of the
+   * data-parallel ranks that an engine's metrics tell of, each time they are read.
+   */
+  constructor(
+    fleet: Fleet,
+    clock: Clock,
+    http: HttpGetter,
+    usesCanary: boolean,
+    foundRanks: (address: string, ranks: readonly number[]) => void,
+  ) {
     this.#fleet = fleet;
     this.#clock = clock;
     this.#http = http;
     this.#usesCanary = usesCanary;
+    this.#foundRanks = foundRanks;
   }
 
   start(): void {
@@ -80,6 +94,7 @@ export class FleetWatch {
         slot,
         name: endpoint.name,
         address: endpoint.address,
+        rank: endpoint.rank,
         modelsAtMs: nowMs,
         gaugesAskedAtMs: -Infinity,
         healthAtMs: nowMs + healthEveryMs,
@@ -160,7 +175,8 @@ export class FleetWatch {
     watched.askingGauges = false;
   }
 
-  #readMetrics(watched: Watched, body: string): void {
+  #readMetrics(watched: Watched, page: string): void {
+    const body = watched.rank === undefined ? page : metricsOfRank(page, watched.rank);
     const engine = engineOf(body);
     if (engine !== null) this.#fleet.setEngine(watched.slot, engine);
     const gauges = readGauges(body);
@@ -170,6 +186,7 @@ export class FleetWatch {
       this.#fleet.restarted(watched.slot);
     }
     watched.startTime = startTime;
+    if (engine === 'vllm') this.#foundRanks(watched.address, ranksIn(page));
   }
 
   /** Whether an endpoint in use still answers. */

@@ -1,4 +1,5 @@
 import { responseHeaders } from '../api/control-headers.ts';
+import { askingForRank } from '../api/data-parallel-rank.ts';
 import { JsonAnswerReader, noReport, StreamAnswerReader, type AnswerReader, type Report } from './answer-reader.ts';
 import type { StreamSoFar } from './stream-so-far.ts';
 import type { TransportFailure, Sender, UpstreamCall, UpstreamRequest } from './upstream.ts';
@@ -7,6 +8,8 @@ import { watchdog } from './watchdog.ts';
 export interface Target {
   readonly name: string;
   readonly address: string;
+  /** The data-parallel rank behind the address that is meant, where there are several. */
+  readonly rank?: number;
 }
 
 export interface AnswerHead {
@@ -72,7 +75,7 @@ export class Attempt {
     this.target = target;
     this.#options = options;
     this.#handlers = handlers;
-    this.#call = options.upstream.send(target.address, options.request, {
+    this.#call = options.upstream.send(target.address, askingForRank(options.request, target.rank), {
       head: (status, headers) => this.#onHead(status, responseHeaders(headers)),
       data: (chunk) => this.#onData(chunk),
       end: () => this.#onEnd(),

@@ -4,6 +4,8 @@ export interface Endpoint {
   readonly name: string;
   /** Where it listens, `host:port` (IPv6 in brackets). */
   readonly address: string;
+  /** The data-parallel rank behind this address that requests ask for; absent where the address has only one. */
+  readonly rank?: number;
   /** As Kubernetes has them; roles are read from `llm-d.ai/role`. */
   readonly labels: Readonly<Record<string, string>>;
 }

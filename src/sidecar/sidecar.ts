@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { askedRank } from '../api/data-parallel-rank.ts';
 import { requestHeaders, saneRequestId } from '../api/control-headers.ts';
 import { isObject } from '../api/prompt.ts';
 import { readBody } from '../api/read-body.ts';
@@ -62,14 +63,16 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
 
   const inFlight = new InFlight();
   const handler = (rank: number): ((incoming: IncomingMessage, response: ServerResponse) => void) => {
-    const engine = { name: 'engine', address: `127.0.0.1:${options.enginePort + rank}` };
-    const seen = engineWatch(engine.address, log);
+    const address = `127.0.0.1:${options.enginePort + rank}`;
+    const seen = engineWatch(address, log);
     return (incoming, response) => {
       // Asked before a pod ends, by its preStop hook.
       if (incoming.url === '/drained') return inFlight.answerWhenQuiet(response);
       if (incoming.method === 'POST') inFlight.add(response);
       const send = (body: Buffer): void => {
         if (response.destroyed) return;
+        const asked = askedRank(incoming.headers);
+        const engine = { name: 'engine', address, ...(asked === undefined ? {} : { rank: asked }) };
         const prefill = RequestedPrefill.of(incoming.headers, {
           allows: pool.allows,
           patienceMs: prefillPatienceMs,

@@ -20,10 +20,13 @@ interface Container {
   args: string[];
   env?: { name: string; value?: string }[];
   resources?: { limits?: Record<string, string> };
+  volumeMounts?: { name: string }[];
 }
 
 interface Pod {
   containers: Container[];
+  initContainers: Container[];
+  automountServiceAccountToken: boolean;
   volumes: { name: string; persistentVolumeClaim?: { claimName: string } }[];
   affinity?: unknown;
 }
@@ -53,7 +56,9 @@ test('a ModelService becomes its objects, all of them its own', () => {
     'PodDisruptionBudget/llama-decode',
     'PodDisruptionBudget/llama-prefill',
     'Role/llama-epp-sa',
+    'Role/llama-sa',
     'RoleBinding/llama-epp-sa',
+    'RoleBinding/llama-sa',
     'Service/llama-epp-service',
     'Service/llama-service-decode',
     'Service/llama-service-prefill',
@@ -162,4 +167,41 @@ test('where metrics ask for a token, the endpoint picker is told so', () => {
   const args = (spec: object): string[] => podOf(render(spec), 'llama-epp').containers[0]?.args ?? [];
   assert.ok(args({ metricsAuth: true }).includes('--metrics-endpoint-auth'));
   assert.equal(args({}).includes('--metrics-endpoint-auth'), false);
+});
+
+test('where prompts are computed apart, routing proxies may look up by whom, and nobody else in their pods may', () => {
+  const objects = render({ prefill: { replicas: 1 } }, 'basic-gpu-with-nixl-preset');
+  const rules = objects.get('Role/llama-sa')?.['rules'] as { resources: string[]; verbs: string[] }[];
+  assert.deepEqual(
+    rules.map(({ resources, verbs }) => [resources, verbs]),
+    [
+      [['pods'], ['get', 'list', 'watch']],
+      [['inferencepools'], ['get', 'list', 'watch']],
+    ],
+  );
+  const pod = podOf(objects, 'llama-decode');
+  assert.equal(pod.automountServiceAccountToken, false);
+  assert.ok(pod.volumes.some(({ name }) => name === 'cluster-access'));
+  const mounts = (containers: Container[]): boolean[] =>
+    containers.map(({ volumeMounts }) => volumeMounts?.some(({ name }) => name === 'cluster-access') === true);
+  assert.deepEqual([mounts(pod.initContainers), mounts(pod.containers)], [[true], [false]]);
+  assert.ok(pod.initContainers[0]!.args.includes('--endpoint-selector=llm-d.ai/model=llama,llm-d.ai/role=prefill'));
+  assert.equal(render({}, 'basic-gpu-with-nixl-preset').has('Role/llama-sa'), false);
+});
+
+test('engines of every preset publish their caches, and the endpoint picker knows where', () => {
+  for (const preset of ['basic-sim-preset', 'basic-gpu-preset', 'basic-gpu-with-nixl-preset']) {
+    const objects = render({ prefill: { replicas: 1 } }, preset);
+    const argsOf = (name: string): string => podOf(objects, name).containers[0]!.args.join(' ');
+    for (const name of ['llama-decode', 'llama-prefill']) {
+      assert.match(
+        argsOf(name),
+        /--kv-events-config.*"endpoint":"tcp:\/\/\*:5556","replay_endpoint":"tcp:\/\/\*:5558"/,
+      );
+    }
+    assert.match(
+      argsOf('llama-epp'),
+      /--kv-events-endpoint=tcp:\/\/\*:5556 --kv-events-replay-endpoint=tcp:\/\/\*:5558/,
+    );
+  }
 });

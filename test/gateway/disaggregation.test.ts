@@ -4,6 +4,7 @@ import { model, postJson, startEngine, startStub, until } from '../support/fleet
 import {
   leasesAt,
   metricAt,
+  said,
   startGatewayBeforeSidecars,
   startSplitEngines,
   startSplittingGateway,
@@ -34,19 +35,6 @@ async function decisionOf(gateway: { adminUrl: string }, response: Response): Pr
     return decision.outcome !== null;
   });
   return decision!;
-}
-
-/** What was said, of an answer or a stream. */
-function said(body: string): string {
-  const events = body.startsWith('data:') ? body.split('\n\n').filter((each) => each.startsWith('data: {')) : [body];
-  return events
-    .map((event) => {
-      const { choices } = JSON.parse(event.replace(/^data: /, '')) as {
-        choices: { text?: string; delta?: { content?: string }; message?: { content: string } }[];
-      };
-      return choices[0]?.text ?? choices[0]?.delta?.content ?? choices[0]?.message?.content ?? '';
-    })
-    .join('');
 }
 
 for (const [where, start] of [

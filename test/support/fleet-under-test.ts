@@ -38,11 +38,11 @@ export async function startStub(
       response.end(JSON.stringify({ object: 'list', data: [{ id: model }] }));
       return;
     }
-    if (request.url === '/metrics' || request.url === '/health') {
+    const path = request.url ?? '';
+    if ((path === '/metrics' && !optional.includes(path)) || path === '/health') {
       response.end('');
       return;
     }
-    const path = request.url ?? '';
     if (['/kv_event_sources', '/server_info', '/tokenize'].includes(path) && !optional.includes(path)) {
       response.statusCode = 404;
       response.end('');

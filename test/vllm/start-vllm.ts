@@ -7,6 +7,8 @@ import { eventually, repository, runCommand } from '../support/command.ts';
 /** A running vLLM. */
 export interface Vllm {
   readonly url: string;
+  /** Lets it and its workers stand still. */
+  freeze(): void;
   /** Ends it and its workers at once. */
   kill(): void;
 }
@@ -17,6 +19,7 @@ export async function startVllm(
   name: string,
   port: number,
   moreArgs: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
 ): Promise<Vllm> {
   const installed = await runCommand('sh', [join(repository, 'test/vllm/install.sh')]);
   assert.equal(installed.status, 0, installed.stderr);
@@ -37,6 +40,7 @@ export async function startVllm(
         VLLM_NO_USAGE_STATS: '1',
         DO_NOT_TRACK: '1',
         OMP_NUM_THREADS: '1',
+        ...environment,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true, // its own process group: its workers outlive it
@@ -45,14 +49,15 @@ export async function startVllm(
   const output = createWriteStream(log);
   engine.stdout.pipe(output);
   engine.stderr.pipe(output);
-  const kill = (): void => {
+  const signal = (name: NodeJS.Signals): void => {
     if (engine.pid === undefined || engine.exitCode !== null) return;
     try {
-      process.kill(-engine.pid, 'SIGKILL');
+      process.kill(-engine.pid, name);
     } catch {
       // It has ended by itself.
     }
   };
+  const kill = (): void => signal('SIGKILL');
   try {
     await eventually(`${name} answers /health`, 400_000, async () => {
       if (engine.exitCode !== null) throw new Error(`vLLM ended:\n${readFileSync(log, 'utf8').slice(-4000)}`);
@@ -63,5 +68,5 @@ export async function startVllm(
     kill();
     throw error;
   }
-  return { url, kill };
+  return { url, freeze: () => signal('SIGSTOP'), kill };
 }

@@ -3,7 +3,7 @@ import type { KubernetesObject, OwnerReference } from '../../kubernetes/object.t
 import type { ModelService } from '../model-service.ts';
 import { namesOf, type Names } from '../names.ts';
 import type { Preset } from '../presets.ts';
-import { eppAccess, serviceAccount } from './access.ts';
+import { engineAccess, eppAccess } from './access.ts';
 import { deployments } from './deployments.ts';
 import { routing, services } from './network.ts';
 import { disruptionBudgets, serviceMonitors } from './upkeep.ts';
@@ -38,7 +38,7 @@ export const managedBy = { 'app.kubernetes.io/managed-by': 'llm-d-modelservice' 
 export function renderObjects(modelService: ModelService, preset: Preset, options: RenderOptions): KubernetesObject[] {
   const context: RenderContext = { ...options, modelService, names: namesOf(modelService), preset };
   const objects = [
-    serviceAccount(context),
+    ...engineAccess(context),
     ...eppAccess(context),
     ...deployments(context),
     ...services(context),

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
+import { rankHeader } from '../../api/data-parallel-rank.ts';
 import { editMembers } from '../../api/splice.ts';
 import { addressOf, hostOf } from '../../base/address.ts';
 import type { Connector, Handover } from '../connector.ts';
 import { promptOnly } from '../prompt-only.ts';
 
 const member = 'kv_transfer_params';
-const rankHeader = 'x-data-parallel-rank';
 const answerMs = 5000;
 /** An engine that was started anew has another id; till then one question serves many requests. */
 const rememberedMs = 2000;

@@ -11,10 +11,10 @@ import {
   type Choice,
   type Counts,
 } from './answers.ts';
-import { tokenize, type Engine } from './engine.ts';
+import { tokenize, type Engine, type EngineRank } from './engine.ts';
 import { badRequest, EngineError } from './errors.ts';
 import { checkTokens, type GenerationRequest } from './generation-request.ts';
-import type { FinishReason } from './generator.ts';
+import type { AnswerGenerator, FinishReason } from './generator.ts';
 import { comesFromElsewhere, Fetch, keepsCache } from './kv-transfer.ts';
 import { sendError, sendJson } from './respond.ts';
 
@@ -42,7 +42,7 @@ export async function answerGeneration(
     created: Math.floor(Date.now() / 1000),
     model: request.model ?? engine.modelNames[0]!,
   };
-  const conversation = new Conversation(engine, request, head, response);
+  const conversation = new Conversation(engine, rankFor(engine, incoming), request, head, response);
   response.on('close', () => conversation.abort());
   response.on('close', abandon);
   try {
@@ -58,6 +58,17 @@ export async function answerGeneration(
     writeStreamHead(response);
     response.end(`data: ${error.body}\n\n${endOfStream}`);
   }
+}
+
+/** The rank that the request asks for, else the one with the least to do. @throws EngineError when there is no such rank */
+function rankFor({ ranks }: Engine, incoming: IncomingMessage): EngineRank {
+  const asked = incoming.headers['x-data-parallel-rank'];
+  if (typeof asked === 'string' && /^\d+$/.test(asked)) {
+    const rank = ranks[Number(asked)];
+    if (rank !== undefined) return rank;
+    throw badRequest(`data_parallel_rank ${asked} is out of range [0, ${ranks.length}).`);
+  }
+  return ranks.reduce((least, rank) => (rank.generator.load < least.generator.load ? rank : least));
 }
 
 /** vLLM waits for a cache of which it was not told enough, and dies of it when the client stops waiting. */
@@ -103,6 +114,7 @@ function requestId(request: GenerationRequest, incoming: IncomingMessage): strin
 /** One request's choices, from the first token of any to the last of all. */
 class Conversation {
   readonly #engine: Engine;
+  readonly #generator: AnswerGenerator;
   readonly #request: GenerationRequest;
   readonly #head: AnswerHead;
   readonly #response: ServerResponse;
@@ -112,8 +124,15 @@ class Conversation {
   #chunks = 0;
   #kvTransferParams: object | null = null;
 
-  constructor(engine: Engine, request: GenerationRequest, head: AnswerHead, response: ServerResponse) {
+  constructor(
+    engine: Engine,
+    { generator }: EngineRank,
+    request: GenerationRequest,
+    head: AnswerHead,
+    response: ServerResponse,
+  ) {
     this.#engine = engine;
+    this.#generator = generator;
     this.#request = request;
     this.#head = head;
     this.#response = response;
@@ -135,7 +154,7 @@ class Conversation {
         : null,
       lora: this.#engine.loras.find(this.#request.model),
     };
-    const answer = this.#engine.generator.start(order, {
+    const answer = this.#generator.start(order, {
       token: (text, id, finish) => {
         try {
           this.#token(choice, text, id, finish);
@@ -163,7 +182,8 @@ class Conversation {
 
   /** A stream keeps its cache too, but has no place to say where: nobody fetches it. */
   #keep(id: string, reason: FinishReason, { promptTokenIds, answer, index }: Choice): void {
-    const { kvTransfer, generator } = this.#engine;
+    const { kvTransfer } = this.#engine;
+    const generator = this.#generator;
     // Only an answer cut short at its bound is one that goes on elsewhere.
     if (reason !== 'length') return generator.model.letGo(id);
     const { blockSize } = generator.model;

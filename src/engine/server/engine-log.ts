@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Engine } from './engine.ts';
+import type { EngineRank } from './engine.ts';
 
 /** What routers ask again and again. */
 const unlogged = new Set(['/metrics', '/health', '/ping', '/kv_event_sources', '/tokenize']);
@@ -13,13 +13,18 @@ export function logAccess(log: (line: string) => void, request: IncomingMessage,
   log(`INFO:     ${from} - "${request.method} ${path} HTTP/1.1" ${status}`);
 }
 
-/** vLLM's periodic line, only after traffic. Gives the function that writes it. */
-export function statsLogger(engine: Engine, log: (line: string) => void, everyMs: number): () => void {
+/** vLLM's periodic line of a rank, only after traffic. Gives the function that writes it. */
+export function statsLogger(
+  { histograms, generator }: EngineRank,
+  rank: number,
+  log: (line: string) => void,
+  everyMs: number,
+): () => void {
   let promptTokens = 0;
   let generationTokens = 0;
   return () => {
-    const { completed } = engine.histograms;
-    const { model } = engine.generator;
+    const { completed } = histograms;
+    const { model } = generator;
     const prompt = ((completed.prompt - promptTokens) * 1000) / everyMs;
     const generation = ((completed.generation - generationTokens) * 1000) / everyMs;
     promptTokens = completed.prompt;
@@ -28,7 +33,7 @@ export function statsLogger(engine: Engine, log: (line: string) => void, everyMs
     const { prefixQueryTokens, prefixHitTokens } = model.totals;
     const hitRate = prefixQueryTokens === 0 ? 0 : (100 * prefixHitTokens) / prefixQueryTokens;
     log(
-      `INFO: Engine 000: Avg prompt throughput: ${prompt.toFixed(1)} tokens/s, ` +
+      `INFO: Engine ${String(rank).padStart(3, '0')}: Avg prompt throughput: ${prompt.toFixed(1)} tokens/s, ` +
         `Avg generation throughput: ${generation.toFixed(1)} tokens/s, Running: ${model.running} reqs, ` +
         `Waiting: ${model.waiting} reqs, GPU KV cache usage: ${(100 * model.kvUsage).toFixed(1)}%, ` +
         `Prefix cache hit rate: ${hitRate.toFixed(1)}%`,

@@ -44,7 +44,7 @@ export async function startEngineServer(options: EngineServerOptions): Promise<E
     answer().catch((error: unknown) => sendError(response, error));
   });
   await listen(server, options.port ?? 8000, options.host ?? '127.0.0.1').catch((error: unknown) => {
-    engine.kvPublisher?.close();
+    for (const { kvPublisher } of engine.ranks) kvPublisher?.close();
     throw error;
   });
   const { port } = server.address() as AddressInfo;
@@ -59,7 +59,8 @@ export async function startEngineServer(options: EngineServerOptions): Promise<E
         },
         (options.startupSeconds ?? 0) * 1000,
       );
-  const statsTimer = setInterval(statsLogger(engine, log, statsEveryMs), statsEveryMs).unref();
+  const logStats = engine.ranks.map((each, rank) => statsLogger(each, rank, log, statsEveryMs));
+  const statsTimer = setInterval(() => logStats.forEach((write) => write()), statsEveryMs).unref();
   log(`INFO:     Started server process [${process.pid}]`);
   if (loaded) log('INFO:     Application startup complete.');
   log(`INFO:     Uvicorn running on http://${options.host ?? '127.0.0.1'}:${port} (Press CTRL+C to quit)`);
@@ -68,8 +69,10 @@ export async function startEngineServer(options: EngineServerOptions): Promise<E
     if (loadTimer !== null) clearTimeout(loadTimer);
     clearInterval(statsTimer);
     engine.kvTransfer?.close();
-    engine.generator.run.stop();
-    engine.kvPublisher?.close();
+    for (const { generator, kvPublisher } of engine.ranks) {
+      generator.run.stop();
+      kvPublisher?.close();
+    }
     return new Promise((done) => {
       server.close(() => done());
       server.closeAllConnections();
@@ -109,7 +112,8 @@ async function handle(
   const path = pathOf(request);
   if (path === '/metrics' && refusal !== 'loading') {
     const [name] = engine.modelNames;
-    const text = renderMetrics(engine.generator.model, engine.histograms, {
+    const ranks = engine.ranks.map(({ generator, histograms }) => ({ model: generator.model, histograms }));
+    const text = renderMetrics(ranks, {
       modelName: name!,
       legacyNames: engine.options.legacyMetricNames ?? false,
       expiredTransfers: engine.kvTransfer?.expired ?? null,
@@ -135,7 +139,7 @@ async function handle(
   if (!isPost) return handleGet(engine, path, response);
   const body = await readBody(request);
   if (path === '/reset_prefix_cache') {
-    engine.generator.model.cache.clear();
+    for (const { generator } of engine.ranks) generator.model.cache.clear();
     return sendJson(response, 200, { success: true });
   }
   const fields = parseJson(body, request.headers['content-type'] ?? '');
@@ -172,11 +176,19 @@ function handleGet(engine: Engine, path: string, response: ServerResponse): void
     case '/v1/models':
       return sendJson(response, 200, { object: 'list', data: modelEntries(engine) });
     case '/kv_event_sources':
-      return sendJson(response, 200, engine.kvPublisher === null ? {} : { 0: engine.kvPublisher.config });
+      return sendJson(
+        response,
+        200,
+        Object.fromEntries(
+          engine.ranks.flatMap(({ kvPublisher }, rank) => (kvPublisher === null ? [] : [[rank, kvPublisher.config]])),
+        ),
+      );
     case '/version':
       return sendJson(response, 200, { version: engineVersion });
     case '/load':
-      return sendJson(response, 200, { server_load: engine.generator.load });
+      return sendJson(response, 200, {
+        server_load: engine.ranks.reduce((sum, { generator }) => sum + generator.load, 0),
+      });
     default:
       return send(response, 200, '', null); // /health, /ping
   }
@@ -263,9 +275,11 @@ async function handleFailures(engine: Engine, request: IncomingMessage, response
 
 function applyFailures(engine: Engine, failures: Failures): void {
   engine.failures.set(failures);
-  engine.generator.model.speed = 1 / failures.slowness;
-  if (failures.mode === 'hang') engine.generator.run.pause();
-  else engine.generator.run.resume();
+  for (const { generator } of engine.ranks) {
+    generator.model.speed = 1 / failures.slowness;
+    if (failures.mode === 'hang') generator.run.pause();
+    else generator.run.resume();
+  }
   if (failures.mode === 'die') (engine.options.die ?? ((): never => process.exit(137)))();
 }
 

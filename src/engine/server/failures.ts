@@ -15,6 +15,8 @@ const failuresSchema = z.strictObject({
     .default(null),
   /** Cut the connection of a stream after so many chunks. */
   stopStreamAfterChunks: z.int().min(0).nullable().default(null),
+  /** What happens in the KV cache is not published, and no number is missing that would tell. */
+  loseKvEvents: z.boolean().default(false),
   /** Times slower than the hardware profile. */
   slowness: z.number().positive().max(1000).default(1),
 });

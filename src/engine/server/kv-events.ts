@@ -34,6 +34,14 @@ export function parseKvEventsConfig(text: string): KvEventsConfig {
   throw new SignalboxError('usage', `--kv-events-config: ${issue!.path.join('.')}: ${issue!.message}`);
 }
 
+/** Where a data-parallel rank publishes: at the configured port + rank; a free port is a free one for each. */
+export function ofRank(config: KvEventsConfig, rank: number): KvEventsConfig {
+  const moved = (address: string): string =>
+    address.replace(/:([1-9]\d*)$/, (_, port: string) => `:${Number(port) + rank}`);
+  const { endpoint, replay_endpoint: replay } = config;
+  return { ...config, endpoint: moved(endpoint), replay_endpoint: replay === null ? null : moved(replay) };
+}
+
 /** What the events need to know of a request in the engine. */
 export interface CachedTokens {
   /** Prompt and answer. */
@@ -55,12 +63,19 @@ type CacheEvent = StoredRun | { readonly removed: number } | 'cleared';
 export class KvEventLog implements BlockListener {
   readonly #blockTokens: number;
   readonly #format: KvEventsFormat;
+  readonly #rank: number;
   readonly #requestOf: (id: string) => CachedTokens | undefined;
   #events: CacheEvent[] = [];
 
-  constructor(blockTokens: number, format: KvEventsFormat, requestOf: (id: string) => CachedTokens | undefined) {
+  constructor(
+    blockTokens: number,
+    format: KvEventsFormat,
+    rank: number,
+    requestOf: (id: string) => CachedTokens | undefined,
+  ) {
     this.#blockTokens = blockTokens;
     this.#format = format;
+    this.#rank = rank;
     this.#requestOf = requestOf;
   }
 
@@ -90,7 +105,7 @@ export class KvEventLog implements BlockListener {
     this.#events = [];
     // Python's time is a float even on the second.
     const time = Number.isInteger(epochSeconds) ? epochSeconds + 1e-6 : epochSeconds;
-    return encodeMsgpack([time, events, 0]);
+    return encodeMsgpack([time, events, this.#rank]);
   }
 
   #encoded(event: CacheEvent): MsgpackValue[] | null {

@@ -47,51 +47,79 @@ interface MetricsOptions {
   readonly expiredTransfers: number | null;
 }
 
-/** `/metrics` under vLLM 0.32's names; `legacyNames` adds those of releases before 0.11. */
-export function renderMetrics(
-  model: EngineModel,
-  histograms: EngineHistograms,
-  { modelName, legacyNames, expiredTransfers, loraEnabled }: MetricsOptions,
-): string {
+/** One engine's numbers. */
+interface RankMetrics {
+  readonly model: EngineModel;
+  readonly histograms: EngineHistograms;
+}
+
+/** `/metrics` under vLLM 0.32's names, a series per data-parallel rank; `legacyNames` adds those before 0.11. */
+export function renderMetrics(ranks: readonly RankMetrics[], options: MetricsOptions): string {
+  const { legacyNames, expiredTransfers, loraEnabled } = options;
+  const modelName = options.modelName.replaceAll('\\', '\\\\').replaceAll('"', '\\"');
   const lines: string[] = [];
-  const labels = `engine="0",model_name="${modelName.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
   const family = (name: string, type: string, help: string): number =>
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
-  const sample = (name: string, value: number, more = ''): number =>
-    lines.push(`${name}{${labels}${more}} ${float(value)}`);
-  const one = (name: string, type: string, help: string, value: number): void => {
+  const sample = (rank: number, name: string, value: number, more = ''): number =>
+    lines.push(`${name}{engine="${rank}",model_name="${modelName}"${more}} ${float(value)}`);
+  /** A family of one value, or of several by a label, for each rank. */
+  const values = (
+    name: string,
+    type: string,
+    help: string,
+    of: (rank: RankMetrics) => number | Readonly<Record<string, number>>,
+    label = '',
+  ): void => {
     family(name, type, help);
-    sample(name, value);
+    ranks.forEach((rank, index) => {
+      const found = of(rank);
+      if (typeof found === 'number') sample(index, name, found);
+      else for (const [key, value] of Object.entries(found)) sample(index, name, value, `,${label}="${key}"`);
+    });
   };
-  const histogram = (name: string, help: string, { bounds, counts, sum, count }: Histogram): void => {
+  const histogram = (name: string, help: string, of: (histograms: EngineHistograms) => Histogram): void => {
     family(name, 'histogram', help);
-    bounds.forEach((bound, i) => sample(`${name}_bucket`, counts[i]!, `,le="${float(bound)}"`));
-    sample(`${name}_bucket`, count, ',le="+Inf"');
-    sample(`${name}_count`, count);
-    sample(`${name}_sum`, sum);
+    ranks.forEach(({ histograms }, index) => {
+      const { bounds, counts, sum, count } = of(histograms);
+      bounds.forEach((bound, i) => sample(index, `${name}_bucket`, counts[i]!, `,le="${float(bound)}"`));
+      sample(index, `${name}_bucket`, count, ',le="+Inf"');
+      sample(index, `${name}_count`, count);
+      sample(index, `${name}_sum`, sum);
+    });
   };
-  const { totals, cache } = model;
-  const { completed } = histograms;
+  const queries = ({ model }: RankMetrics): number => model.totals.prefixQueryTokens;
+  const hits = ({ model }: RankMetrics): number => model.totals.prefixHitTokens;
+  const received = ({ model }: RankMetrics): number => model.totals.receivedTokens;
+  const usage = ({ model }: RankMetrics): number => model.cache.usage;
 
-  one('vllm:num_requests_running', 'gauge', 'Number of requests in model execution batches.', model.running);
-  one('vllm:num_requests_waiting', 'gauge', 'Number of requests waiting to be processed.', model.waiting);
-  family('vllm:num_requests_waiting_by_reason', 'gauge', 'Number of waiting requests by reason.');
-  sample('vllm:num_requests_waiting_by_reason', model.waiting - model.receiving, ',reason="capacity"');
-  sample('vllm:num_requests_waiting_by_reason', model.receiving, ',reason="deferred"');
-  family('vllm:engine_sleep_state', 'gauge', 'Engine sleep state.');
-  for (const state of ['awake', 'weights_offloaded', 'discard_all']) {
-    sample('vllm:engine_sleep_state', state === 'awake' ? 1 : 0, `,sleep_state="${state}"`);
-  }
-  one('vllm:kv_cache_usage_perc', 'gauge', 'KV-cache usage. 1 means 100 percent usage.', cache.usage);
-  one('vllm:prefix_cache_queries_total', 'counter', 'Prefix cache queries, in tokens.', totals.prefixQueryTokens);
-  one('vllm:prefix_cache_hits_total', 'counter', 'Prefix cache hits, in tokens.', totals.prefixHitTokens);
+  const running = 'Number of requests in model execution batches.';
+  values('vllm:num_requests_running', 'gauge', running, ({ model }) => model.running);
+  values(
+    'vllm:num_requests_waiting',
+    'gauge',
+    'Number of requests waiting to be processed.',
+    ({ model }) => model.waiting,
+  );
+  values(
+    'vllm:num_requests_waiting_by_reason',
+    'gauge',
+    'Number of waiting requests by reason.',
+    ({ model }) => ({ capacity: model.waiting - model.receiving, deferred: model.receiving }),
+    'reason',
+  );
+  const awake = { awake: 1, weights_offloaded: 0, discard_all: 0 };
+  values('vllm:engine_sleep_state', 'gauge', 'Engine sleep state.', () => awake, 'sleep_state');
+  values('vllm:kv_cache_usage_perc', 'gauge', 'KV-cache usage. 1 means 100 percent usage.', usage);
+  values('vllm:prefix_cache_queries_total', 'counter', 'Prefix cache queries, in tokens.', queries);
+  values('vllm:prefix_cache_hits_total', 'counter', 'Prefix cache hits, in tokens.', hits);
   if (legacyNames) {
-    one('vllm:gpu_cache_usage_perc', 'gauge', 'GPU KV-cache usage. 1 means 100 percent usage.', cache.usage);
-    one('vllm:gpu_prefix_cache_queries_total', 'counter', 'GPU prefix cache queries.', totals.prefixQueryTokens);
-    one('vllm:gpu_prefix_cache_hits_total', 'counter', 'GPU prefix cache hits.', totals.prefixHitTokens);
+    values('vllm:gpu_cache_usage_perc', 'gauge', 'GPU KV-cache usage. 1 means 100 percent usage.', usage);
+    values('vllm:gpu_prefix_cache_queries_total', 'counter', 'GPU prefix cache queries.', queries);
+    values('vllm:gpu_prefix_cache_hits_total', 'counter', 'GPU prefix cache hits.', hits);
   }
   if (loraEnabled) {
     family('vllm:lora_requests_info', 'gauge', 'Running stats on lora requests.');
+    const { model } = ranks[0]!;
     const names = (state: 'running' | 'waiting'): string =>
       [...model.lorasOf(state)].join(',').replaceAll('\\', '\\\\').replaceAll('"', '\\"');
     lines.push(
@@ -99,44 +127,75 @@ export function renderMetrics(
         `waiting_lora_adapters="${names('waiting')}"} ${Date.now() / 1000}`,
     );
   }
-  one('vllm:num_preemptions_total', 'counter', 'Cumulative number of preemptions.', totals.preemptions);
-  one('vllm:prompt_tokens_total', 'counter', 'Number of prefill tokens processed.', completed.prompt);
-  family('vllm:prompt_tokens_by_source_total', 'counter', 'Number of prompt tokens by source.');
-  const sources = {
-    local_compute: totals.prefixQueryTokens - totals.prefixHitTokens - totals.receivedTokens,
-    local_cache_hit: totals.prefixHitTokens,
-    external_kv_transfer: totals.receivedTokens,
-  };
-  for (const [source, value] of Object.entries(sources))
-    sample('vllm:prompt_tokens_by_source_total', value, `,source="${source}"`);
+  values(
+    'vllm:num_preemptions_total',
+    'counter',
+    'Cumulative number of preemptions.',
+    ({ model }) => model.totals.preemptions,
+  );
+  values(
+    'vllm:prompt_tokens_total',
+    'counter',
+    'Number of prefill tokens processed.',
+    ({ histograms }) => histograms.completed.prompt,
+  );
+  values(
+    'vllm:prompt_tokens_by_source_total',
+    'counter',
+    'Number of prompt tokens by source.',
+    (rank) => ({
+      local_compute: queries(rank) - hits(rank) - received(rank),
+      local_cache_hit: hits(rank),
+      external_kv_transfer: received(rank),
+    }),
+    'source',
+  );
   if (expiredTransfers !== null) {
-    one('vllm:external_prefix_cache_hits_total', 'counter', 'External cache hits, in tokens.', totals.receivedTokens);
-    one('vllm:nixl_num_kv_expired_reqs_total', 'counter', 'Requests whose KV expired unfetched.', expiredTransfers);
-  }
-  one('vllm:prompt_tokens_cached_total', 'counter', 'Number of cached prompt tokens.', totals.prefixHitTokens);
-  one('vllm:generation_tokens_total', 'counter', 'Number of generation tokens processed.', completed.generation);
-  family('vllm:request_success_total', 'counter', 'Count of successfully processed requests.');
-  for (const [reason, value] of Object.entries(histograms.succeeded)) {
-    lines.push(
-      `vllm:request_success_total{engine="0",finished_reason="${reason}",${labels.slice(11)}} ${float(value)}`,
+    values('vllm:external_prefix_cache_hits_total', 'counter', 'External cache hits, in tokens.', received);
+    values(
+      'vllm:nixl_num_kv_expired_reqs_total',
+      'counter',
+      'Requests whose KV expired unfetched.',
+      () => expiredTransfers,
     );
   }
-  histogram('vllm:request_prompt_tokens', 'Number of prefill tokens processed.', histograms.promptTokens);
-  histogram('vllm:request_generation_tokens', 'Number of generation tokens processed.', histograms.generationTokens);
-  histogram('vllm:time_to_first_token_seconds', 'Histogram of time to first token in seconds.', histograms.ttft);
-  histogram('vllm:inter_token_latency_seconds', 'Histogram of inter-token latency in seconds.', histograms.interToken);
+  values('vllm:prompt_tokens_cached_total', 'counter', 'Number of cached prompt tokens.', hits);
+  values(
+    'vllm:generation_tokens_total',
+    'counter',
+    'Number of generation tokens processed.',
+    ({ histograms }) => histograms.completed.generation,
+  );
+  family('vllm:request_success_total', 'counter', 'Count of successfully processed requests.');
+  ranks.forEach(({ histograms }, index) => {
+    for (const [reason, value] of Object.entries(histograms.succeeded)) {
+      lines.push(
+        `vllm:request_success_total{engine="${index}",finished_reason="${reason}",model_name="${modelName}"} ${float(value)}`,
+      );
+    }
+  });
+  histogram('vllm:request_prompt_tokens', 'Number of prefill tokens processed.', (all) => all.promptTokens);
+  histogram('vllm:request_generation_tokens', 'Number of generation tokens processed.', (all) => all.generationTokens);
+  histogram('vllm:time_to_first_token_seconds', 'Histogram of time to first token in seconds.', (all) => all.ttft);
+  histogram(
+    'vllm:inter_token_latency_seconds',
+    'Histogram of inter-token latency in seconds.',
+    (all) => all.interToken,
+  );
   histogram(
     'vllm:request_time_per_output_token_seconds',
     'Histogram of time per output token in seconds.',
-    histograms.timePerOutputToken,
+    (all) => all.timePerOutputToken,
   );
-  histogram('vllm:e2e_request_latency_seconds', 'Histogram of e2e request latency in seconds.', histograms.e2e);
+  histogram('vllm:e2e_request_latency_seconds', 'Histogram of e2e request latency in seconds.', (all) => all.e2e);
   family('vllm:cache_config_info', 'gauge', 'Information of the LLMEngine CacheConfig');
-  lines.push(
-    `vllm:cache_config_info{block_size="${model.blockSize}",cache_dtype="auto",` +
-      `enable_prefix_caching="${cache.prefixCaching ? 'True' : 'False'}",engine="0",` +
-      `kv_cache_size_tokens="${cache.blockCount * model.blockSize}",num_gpu_blocks="${cache.blockCount}",` +
-      `prefix_caching_hash_algo="sha256"} 1.0`,
+  ranks.forEach(({ model: { cache, blockSize } }, index) =>
+    lines.push(
+      `vllm:cache_config_info{block_size="${blockSize}",cache_dtype="auto",` +
+        `enable_prefix_caching="${cache.prefixCaching ? 'True' : 'False'}",engine="${index}",` +
+        `kv_cache_size_tokens="${cache.blockCount * blockSize}",num_gpu_blocks="${cache.blockCount}",` +
+        `prefix_caching_hash_algo="sha256"} 1.0`,
+    ),
   );
   return `${lines.join('\n')}\n`;
 }
