@@ -7,6 +7,7 @@ import { filesBelow, readSource } from './lib/source-files.ts';
 
 const frontDoor = [
   'door',
+  'keys',
   'dispatch',
   'proxy',
   'disaggregation',
@@ -33,6 +34,7 @@ const mayImport: Record<string, readonly string[]> = {
   disaggregation: ['proxy', 'api', 'base'],
   door: [
     'dispatch',
+    'keys',
     'configuration',
     'proxy',
     'fleet',
@@ -55,7 +57,8 @@ const mayImport: Record<string, readonly string[]> = {
     'api',
     'base',
   ],
-  admin: ['dispatch', 'journal', 'fleet', 'type:scheduler', 'api', 'base'],
+  keys: ['base'],
+  admin: ['type:keys', 'dispatch', 'journal', 'fleet', 'type:scheduler', 'api', 'base'],
   'engine/model': ['base'],
   'engine/server': ['engine/model', 'api', 'base'],
   charts: [],

@@ -6,6 +6,7 @@ import { SignalboxError } from '../base/errors.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { KvEvents } from '../fleet/kv-events/kv-events.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
+import type { Keys } from '../keys/keys.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import { decisionJson } from '../journal/decision-json.ts';
 import { decisionRow } from '../journal/decision-row.ts';
@@ -18,7 +19,7 @@ import { ConsoleFiles } from './console-files.ts';
 import { EventStreams } from './event-streams.ts';
 import { checkOrigin } from './origin.ts';
 import { Series } from './series.ts';
-import { admissionJson, endpointsJson, policiesJson, prefixesJson, shadowJson } from './views.ts';
+import { admissionJson, endpointsJson, keysJson, policiesJson, prefixesJson, shadowJson } from './views.ts';
 
 /** What the scheduler is asked. */
 interface Question {
@@ -43,6 +44,8 @@ interface AdminOptions {
   readonly metrics: { families(): Family[] };
   readonly kvEvents: KvEvents;
   readonly tokens: PromptTokens;
+  /** Null where everybody may send requests. */
+  readonly keys: Keys | null;
   /** The host it is bound to, which requests may name beside the loopback names. */
   readonly host: string;
   reload(): Promise<void>;
@@ -99,6 +102,7 @@ export function createAdmin(options: AdminOptions): Admin {
       (_request, response, url) => sendJson(response, series.json(numberParameter(url, 'after') ?? undefined)),
     ],
     ['GET /api/admission', (_request, response) => sendJson(response, admissionJson(dispatch))],
+    ['GET /api/keys', (_request, response) => sendJson(response, keysJson(options.keys, dispatch.clock))],
     ['GET /api/shadow', (_request, response) => sendJson(response, shadowJson(dispatch))],
     [
       'GET /api/decisions',

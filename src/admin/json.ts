@@ -254,6 +254,33 @@ interface HeldRequestJson {
   reason: string | null;
 }
 
+/** `GET /api/keys`: who may send requests, and what they have used. Null where something is not bounded. */
+export interface KeysJson {
+  /** False where everybody may. */
+  asked: boolean;
+  keys: KeyJson[];
+}
+
+interface KeyJson {
+  name: string;
+  expires: string | null;
+  limits: { requestsPerMinute: number | null; tokensPerMinute: number | null; maxConcurrent: number | null };
+  priority: number | null;
+  objective: string | null;
+  models: readonly string[] | null;
+  /** By all gateways together where they share. */
+  now: { requestsThisMinute: number; tokensThisMinute: number; inFlight: number };
+  /** Here, since the start. */
+  totals: {
+    requests: number;
+    refused: Record<string, number>;
+    promptTokens: number;
+    cachedTokens: number;
+    completionTokens: number;
+  };
+  lastUsed: string | null;
+}
+
 /** `GET /api/shadow`: policies that decide on live traffic without effect, beside the one that does. */
 export interface ShadowJson {
   live: { name: string; hash: string };

@@ -4,10 +4,12 @@ import { shadowShare } from '../dispatch/shadows.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { KvEvents } from '../fleet/kv-events/kv-events.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
+import type { Keys } from '../keys/keys.ts';
 import type { Policy } from '../scheduler/policy.ts';
 import type {
   AdmissionJson,
   EndpointJson,
+  KeysJson,
   PoliciesJson,
   PrefixesJson,
   ShadowJson,
@@ -42,6 +44,45 @@ export function endpointsJson(fleet: Fleet, series: Series, nowMs: number): Endp
       totals: series.totalsOf(name),
     };
   });
+}
+
+/** `/api/keys`: whom requests are taken from, what they may use and what they have used; no keys and no hashes. */
+export function keysJson(keys: Keys | null, clock: Dispatch['clock']): KeysJson {
+  const all = keys === null ? [] : [...keys.all()];
+  const nowMs = clock.nowMs();
+  return {
+    asked: keys !== null,
+    keys: all.map((key) => {
+      const { rights, usage, others, expiresEpochMs } = key;
+      const { requests, tokens, inFlight } = key.levels(nowMs);
+      return {
+        name: key.name,
+        expires: expiresEpochMs === Infinity ? null : new Date(expiresEpochMs).toISOString(),
+        limits: {
+          requestsPerMinute: rights.requestsPerMinute ?? null,
+          tokensPerMinute: rights.tokensPerMinute ?? null,
+          maxConcurrent: rights.maxConcurrent ?? null,
+        },
+        priority: rights.priority ?? null,
+        objective: rights.objective ?? null,
+        models: rights.models ?? null,
+        now: {
+          requestsThisMinute: requests + others.requests,
+          tokensThisMinute: tokens + others.tokens,
+          inFlight: inFlight + others.inFlight,
+        },
+        totals: {
+          requests: usage.requests,
+          refused: Object.fromEntries(usage.refused),
+          promptTokens: usage.promptTokens,
+          cachedTokens: usage.cachedTokens,
+          completionTokens: usage.completionTokens,
+        },
+        lastUsed:
+          usage.lastUsedMs === -Infinity ? null : new Date(clock.epochMs() - (nowMs - usage.lastUsedMs)).toISOString(),
+      };
+    }),
+  };
 }
 
 const shownPrefixes = 100;

@@ -7,11 +7,11 @@ import type { Caller, SchedulingRequest } from '../scheduler/request.ts';
  */
 export function callerOf({ wish, model }: SchedulingRequest, objectives: readonly Objective[]): Caller | null {
   const named = wish?.objective ?? null;
-  const objective =
-    objectives.find(({ name }) => name === named) ?? objectives.find(({ models }) => models.includes(model));
+  const asked = objectives.find(({ name }) => name === named);
+  const objective = asked ?? objectives.find(({ models }) => models.includes(model));
   if (wish === undefined && objective === undefined) return null;
   return {
-    priority: objective?.priority ?? wish?.priority ?? 0,
+    priority: asked?.priority ?? wish?.priority ?? objective?.priority ?? 0,
     fairnessId: wish?.fairnessId ?? 'default-flow',
     ttftTargetSeconds: wish?.ttftTargetSeconds ?? objective?.ttftTargetSeconds ?? null,
     tpotTargetSeconds: wish?.tpotTargetSeconds ?? objective?.tpotTargetSeconds ?? null,

@@ -30,15 +30,12 @@ const connectionNames = new Set([
   'upgrade',
 ]);
 
-/** Never shown to plugins, logs or the journal. */
-const secretNames = new Set([
-  'authorization',
-  'cookie',
-  'proxy-authorization',
-  'x-api-key',
-  'api-key',
-  'x-session-token',
-]);
+/** By which clients say who they are; where we check that, they are for us alone. */
+export const credentialNames = ['authorization', 'x-api-key', 'api-key'] as const;
+
+/** Never shown to plugins, logs or the journal; nor is any that is named like these. */
+const secretNames = new Set<string>([...credentialNames, 'cookie', 'set-cookie', 'proxy-authorization']);
+const secretName = /(?:key|token|secret|password|credentials?|signature)$/;
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -61,9 +58,9 @@ function namedByConnection(headers: Headers): ReadonlySet<string> | null {
 
 /**
  * What of a client's headers (lower-case names) goes to an engine. `accept-encoding` is left out: answers must be
- * readable on their way, for usage and errors.
+ * readable on their way, for usage and errors. So are keys that are checked here, which are no engine's business.
  */
-export function requestHeaders(headers: Headers): Record<string, string | string[]> {
+export function requestHeaders(headers: Headers, credentialsAreOurs = false): Record<string, string | string[]> {
   const named = namedByConnection(headers);
   const kept: Record<string, string | string[]> = {};
   for (const name in headers) {
@@ -72,6 +69,7 @@ export function requestHeaders(headers: Headers): Record<string, string | string
     if (name === 'accept-encoding' || named?.has(name) === true) continue;
     kept[name] = value;
   }
+  if (credentialsAreOurs) for (const name of credentialNames) delete kept[name];
   return kept;
 }
 
@@ -93,9 +91,13 @@ export function visibleHeaders(headers: Headers): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const name in headers) {
     const value = headers[name];
-    if (typeof value === 'string' && !name.startsWith(':') && !secretNames.has(name)) kept[name] = value;
+    if (typeof value === 'string' && !name.startsWith(':') && !isSecret(name)) kept[name] = value;
   }
   return kept;
+}
+
+function isSecret(name: string): boolean {
+  return secretNames.has(name) || secretName.test(name);
 }
 
 /** The client's own request id when it is fit to be logged and sent on, else null. */

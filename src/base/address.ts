@@ -15,3 +15,8 @@ export function canonicalAddress(text: string): string | null {
   // A URL leaves its scheme's own port out.
   return url === null || url.username !== '' ? null : `${url.hostname}:${url.port === '' ? '80' : url.port}`;
 }
+
+/** Whether only this machine can reach what listens there. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^(::ffff:)?127\.\d+\.\d+\.\d+$/.test(host);
+}

@@ -30,6 +30,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   v?: number;
   eppLog?: string;
   sessionKeyFile?: string;
+  keysFile?: string;
   journal?: string;
   journalMaxBytes: number;
   haEnableLeaderElection: boolean;
@@ -86,6 +87,7 @@ export function eppCommand(): Command {
     )
     .option('--canary', 'an endpoint that was out must answer one token before it is used again')
     .option('--session-key-file <file>', 'key that signs session tokens, when several EPPs share them')
+    .option('--keys-file <file>', 'API keys to ask for (their hashes), limits and issuers of tokens; watched')
     .addOption(
       new Option('--ha-enable-leader-election [bool]').default(false).preset(true).argParser(switched).hideHelp(),
     );
@@ -148,6 +150,7 @@ function optionsOf(flags: Flags): EppOptions {
     ...(certPath === undefined ? {} : { certPath }),
     ...(eppLog === undefined ? {} : { eppLog }),
     ...(sessionKeyFile === undefined ? {} : { sessionKeyFile }),
+    ...(flags.keysFile === undefined ? {} : { keysFile: flags.keysFile }),
     policy: {
       environment: process.env,
       ...(configFile === undefined ? {} : { configFile }),

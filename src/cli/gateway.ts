@@ -9,6 +9,7 @@ import { untilSignalled } from './signals.ts';
 interface Flags extends KubernetesFlags, KvEventsFlags {
   host: string;
   port: number;
+  adminHost: string;
   adminPort: number;
   objectsFile?: string[];
   prefillEndpoint?: string[];
@@ -23,6 +24,8 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   namespace: string;
   maxBodyBytes: number;
   sessionKeyFile?: string;
+  keysFile?: string;
+  keys: boolean;
   journal?: string;
   journalMaxBytes: number;
   continuation: boolean;
@@ -35,6 +38,7 @@ export function gatewayCommand(): Command {
     .description('Run the OpenAI-compatible gateway: it places each request on one of the endpoints.')
     .option('--host <host>', 'address to listen on', '127.0.0.1')
     .option('--port <port>', 'port of the OpenAI API', portNumber, 8080)
+    .option('--admin-host <host>', 'address of the admin API, the console and metrics', '127.0.0.1')
     .option('--admin-port <port>', 'port of the admin API and metrics', portNumber, 8081)
     .option('--endpoint <url...>', 'engines to place requests on, as http://host:port')
     .option(
@@ -81,6 +85,8 @@ export function gatewayCommand(): Command {
     .option('--canary', 'an endpoint that was out must answer one token before it is used again')
     .option('--drain-timeout <duration>', 'how long requests may go on after SIGTERM, e.g. 30s', duration, 30_000)
     .option('--session-key-file <file>', 'key that signs session tokens, when several gateways share them')
+    .option('--keys-file <file>', 'API keys (their hashes), limits and issuers of tokens; watched')
+    .option('--no-keys', 'serve everybody, although --host is not of this machine alone')
     .action(async (flags: Flags) => {
       const options = optionsOf(flags);
       const { startGateway } = await import('../gateway/gateway.ts');
@@ -106,6 +112,7 @@ function optionsOf(flags: Flags): GatewayOptions {
     verbosity,
     journal,
     journalMaxBytes,
+    keys,
     ...rest
   } = flags;
   const kubernetes = kubernetesSource(flags);
@@ -113,6 +120,7 @@ function optionsOf(flags: Flags): GatewayOptions {
   const handsOver = connector ?? (splits ? 'nixlv2' : undefined);
   return {
     ...rest,
+    isOpen: !keys,
     verbosity,
     ...kvEventsOf(flags),
     ...(endpoint === undefined ? {} : { endpoints: endpoint }),

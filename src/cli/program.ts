@@ -55,6 +55,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./gateway.ts')).gatewayCommand(),
   },
   {
+    name: 'keys',
+    summary: 'make API keys for the gateway, and check a file of them',
+    load: async () => (await import('./keys.ts')).keysCommand(),
+  },
+  {
     name: 'epp',
     summary: 'run the endpoint picker behind Envoy or any Gateway API gateway',
     load: async () => (await import('./epp.ts')).eppCommand(),

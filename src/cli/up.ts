@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
 import { announceReady, isDetached, startDetached } from '../stack/detach.ts';
+import { refuseStrangers } from '../keys/open-door.ts';
 import { readUserFile } from '../stack/package-root.ts';
 import type { GatewayKind } from '../stack/components.ts';
 import { firstModel, startStack, type Stack, type StackOptions } from '../stack/stack.ts';
@@ -21,6 +23,8 @@ interface Flags {
   detach?: true;
   engineProfile?: string;
   gateway: GatewayKind;
+  keysFile?: string;
+  keys: boolean;
   timeScale?: number;
   verbose?: true;
 }
@@ -34,6 +38,8 @@ export function upCommand(): Command {
     .option('-f, --file <file>', 'values file', 'examples/base/prefix-and-load-aware.yaml')
     .option('-n, --namespace <name>', 'stacks in different namespaces live side by side', 'default')
     .option('--host <address>', 'address the gateway listens on', '127.0.0.1')
+    .option('--keys-file <file>', 'API keys that the gateway asks for ("signalbox keys new" makes them)')
+    .option('--no-keys', 'serve everybody, although --host is not of this machine alone')
     .option('--port <port>', "the gateway's port (0: any)", portNumber, 8080)
     .option('--admin-port <port>', 'port of the admin API, on 127.0.0.1 (0: any)', portNumber, 8081)
     .option('--endpoint <url...>', 'engines that run already, in place of simulated ones', [])
@@ -50,6 +56,10 @@ export function upCommand(): Command {
 }
 
 async function up(flags: Flags): Promise<void> {
+  refuseStrangers(flags.host, flags.keysFile, !flags.keys);
+  if (flags.keysFile !== undefined && flags.gateway !== 'signalbox') {
+    throw new SignalboxError('usage', '--keys-file needs --gateway signalbox; an EPP takes it itself');
+  }
   const { path, text } = readUserFile(flags.file);
   const { values, notUsed } = parseValues(text, flags.file);
   if (!isDetached()) {
@@ -73,6 +83,7 @@ async function upHere(flags: Flags, values: Values, onReady: () => void): Promis
     adminPort: flags.adminPort,
     endpoints: flags.endpoint,
     gateway: flags.gateway,
+    keysFile: flags.keysFile === undefined ? null : resolve(flags.keysFile),
     engine: {
       ...(flags.engineProfile === undefined ? {} : { profile: flags.engineProfile }),
       ...(flags.timeScale === undefined ? {} : { timeScale: flags.timeScale }),
@@ -90,12 +101,14 @@ async function upHere(flags: Flags, values: Values, onReady: () => void): Promis
 }
 
 async function upDetached(flags: Flags, path: string): Promise<void> {
-  const { namespace, host, port, adminPort, endpoint, engineProfile, timeScale, gateway } = flags;
+  const { namespace, host, port, adminPort, endpoint, engineProfile, timeScale, gateway, keysFile, keys } = flags;
   const end = await startDetached(
     [
       'up',
       ...['-f', path, '-n', namespace, '--host', host, '--port', String(port), '--admin-port', String(adminPort)],
       ...['--gateway', gateway],
+      ...(keysFile === undefined ? [] : ['--keys-file', resolve(keysFile)]),
+      ...(keys ? [] : ['--no-keys']),
       ...(endpoint.length > 0 ? ['--endpoint', ...endpoint] : []),
       ...(engineProfile === undefined ? [] : ['--engine-profile', engineProfile]),
       ...(timeScale === undefined ? [] : ['--time-scale', String(timeScale)]),
@@ -146,13 +159,18 @@ async function printNextSteps(flags: Flags, toEnd: string): Promise<void> {
   const state = runningState(flags.namespace);
   if (state === null) throw new SignalboxError('environment', 'the stack ended as soon as it was ready');
   const { gatewayUrl, adminUrl } = state;
+  const authorization = flags.keysFile === undefined ? '' : ` -H 'Authorization: Bearer YOUR-KEY'`;
   const namespace = flags.namespace === 'default' ? '' : ` -n ${flags.namespace}`;
-  const body = { model: await firstModel(gatewayUrl), prompt: 'What does a signal box do?', max_tokens: 50 };
+  const body = {
+    model: await firstModel(flags.gateway === 'signalbox' ? adminUrl : gatewayUrl),
+    prompt: 'What does a signal box do?',
+    max_tokens: 50,
+  };
   print(`  gateway ${gatewayUrl}   admin ${adminUrl}
 ready
 
 Try, in another terminal:
-  curl ${gatewayUrl}/v1/completions -H 'Content-Type: application/json' \\
+  curl ${gatewayUrl}/v1/completions -H 'Content-Type: application/json'${authorization} \\
     -d '${JSON.stringify(body)}'
   ${self()} explain${namespace}     # why it went where it went
   ${adminUrl}/     # all of it in a browser: the console

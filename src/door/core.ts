@@ -22,6 +22,9 @@ import { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import { HttpGetter } from '../fleet/http-get.ts';
 import { Ranks } from '../fleet/ranks.ts';
 import { FleetWatch } from '../fleet/watch.ts';
+import { readKeyFile } from '../keys/key-file.ts';
+import { keyFamilies } from '../keys/key-metrics.ts';
+import { Keys } from '../keys/keys.ts';
 import { JournalFiles } from '../journal/journal-files.ts';
 import { Journal } from '../journal/journal.ts';
 import { drain, listen } from '../proxy/listen.ts';
@@ -44,6 +47,8 @@ const defaultJournalFolderBytes = 256 * 1024 * 1024;
 /** What every front door that serves requests is told. */
 export interface CoreOptions {
   readonly host?: string;
+  /** Where the admin API listens; `host` when left out. */
+  readonly adminHost?: string;
   /** Engines' URLs (`http://host:port`). */
   readonly endpoints?: readonly string[];
   /** URLs of engines that compute prompts for those, which then only decode. */
@@ -72,6 +77,8 @@ export interface CoreOptions {
   readonly poolName?: string;
   readonly namespace?: string;
   readonly sessionKeyFile?: string;
+  /** Who may send requests; watched. Everybody may without one. */
+  readonly keysFile?: string;
   /** Where engines publish KV events that do not say so themselves. */
   readonly kvEvents?: ConfiguredSource;
   /** Memory for recent Decisions. */
@@ -118,6 +125,8 @@ export class Core {
   /** InferenceObjectives and InferenceModelRewrites by where they are from. */
   readonly #foundObjects: Record<'files' | 'cluster', readonly InferenceObject[]> = { files: [], cluster: [] };
   readonly #clusterObjects: ClusterObjects | null;
+  /** Null where everybody may send requests. */
+  readonly keys: Keys | null;
   readonly #discoveries: readonly Discovery[];
   /** What each discovery has found; the first are the endpoints that were named. */
   readonly #found: (readonly FoundEndpoint[])[];
@@ -165,6 +174,7 @@ export class Core {
     this.#clusterObjects = objects;
     this.#found = [namedEndpoints(options).map((endpoint) => ({ ...endpoint, ready: true }))];
     this.objects = new InferenceObjects(seededRandom(randomInt(2 ** 32)));
+    this.keys = options.keysFile === undefined ? null : new Keys(wallClock);
   }
 
   /** Reads the policy; nothing runs yet. @throws SignalboxError when what it was told is wrong. */
@@ -187,12 +197,13 @@ export class Core {
     const traces = await createTraces(process.env);
     const core = new Core(options, source, plugins, dispatch, sessions, discoveries, objects, traces, log, events);
     await core.#reloadObjects();
+    await core.#reloadKeys();
     return core;
   }
 
   /** Serves the admin API. Bound before anything is watched, so that a taken port leaves nothing behind. */
   async serveAdmin({ door, port, portFlag, families }: AdminPort): Promise<Server> {
-    const host = this.#options.host ?? '127.0.0.1';
+    const host = this.#options.adminHost ?? this.#options.host ?? '127.0.0.1';
     const { createAdmin } = await import('../admin/admin.ts');
     const configuration = (): Family[] =>
       configurationFamilies(this.#generation, this.#reloads, this.#plugins.live.health);
@@ -203,6 +214,7 @@ export class Core {
         ...configuration(),
         ...this.objects.families(),
         ...dispatchFamilies(this.dispatch, poolName),
+        ...(this.keys === null ? [] : keyFamilies(this.keys)),
         ...(families?.() ?? []),
       ],
     };
@@ -212,6 +224,7 @@ export class Core {
       dispatch: this.dispatch,
       kvEvents: this.kvEvents,
       tokens: this.tokens,
+      keys: this.keys,
       metrics,
       host,
       reload,
@@ -262,6 +275,14 @@ export class Core {
         ),
       );
     }
+    if (this.#options.keysFile !== undefined) {
+      this.#files.push(
+        watchFile(
+          this.#options.keysFile,
+          this.#orKeep(() => this.#reloadKeys()),
+        ),
+      );
+    }
     if (this.#source.configFile !== undefined) {
       const read = this.#orKeep(() => this.#reloadPolicy());
       this.#files.push(watchFile(this.#source.configFile, read));
@@ -287,6 +308,7 @@ export class Core {
     try {
       await this.#reloadPolicy();
       await this.#reloadObjects();
+      await this.#reloadKeys();
       for (const discovery of this.#discoveries) await discovery.reload?.();
     } catch (error) {
       this.#log.error(`${messageOf(error)} (what was there before stays)`);
@@ -373,6 +395,11 @@ export class Core {
     this.#foundObjects[from] = objects;
     const { files, cluster } = this.#foundObjects;
     this.objects.replace([...files, ...cluster], this.#options.poolName ?? null);
+  }
+
+  async #reloadKeys(): Promise<void> {
+    const { keysFile } = this.#options;
+    if (keysFile !== undefined) await this.keys?.replace(await readKeyFile(keysFile));
   }
 
   /** One after the other: two at once would load the same plugins twice. */

@@ -13,6 +13,7 @@ import {
   tokenKeyOf,
   type PrefixKey,
 } from '../fleet/prefix-index/prefix-key.ts';
+import type { Key } from '../keys/key.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { SchedulingRequest, Wish } from '../scheduler/request.ts';
 import type { InferenceObjects } from './inference-objects.ts';
@@ -68,15 +69,16 @@ export function questionOf(
   sessions: SessionTokens,
   objects: InferenceObjects,
   ids: Uint8Array | null,
+  key: Key | null = null,
 ): Question {
   const { prompt, model } = parsed;
-  const wish = withPriority(wishOf(headers), objects);
+  const wish = withPriority(key === null ? wishOf(headers) : wishUnder(key, headers), objects);
   const token = headers['x-session-token'];
   // Of several prompts only the first one's ids are known.
   const isSeveral = parsed.promptKind === 'completions' && prompt.textBytes > prompt.bytes.length;
   const estimate = ids !== null && !isSeveral ? 0 : Math.ceil(prompt.textBytes / fleet.bytesPerToken.of(model));
   return {
-    key: keyOf(parsed, fleet, ids),
+    key: prefixOf(parsed, fleet, ids),
     request: {
       requestId,
       model,
@@ -99,10 +101,18 @@ function idCount(ids: Uint8Array | null): number {
 }
 
 /** By the prompt's tokens where they are known, else by its text. */
-function keyOf({ prompt, model, cacheSalt }: ParsedRequest, fleet: Fleet, ids: Uint8Array | null): PrefixKey {
+function prefixOf({ prompt, model, cacheSalt }: ParsedRequest, fleet: Fleet, ids: Uint8Array | null): PrefixKey {
   if (ids !== null) return tokenKeyOf(ids, fleet.adapterOf(model), cacheSalt, fleet.prefixSeed);
   if (prompt.bytes.length === 0) return noPrefix;
   return prefixKeyOf({ model, cacheSalt, bytes: prompt.bytes }, fleet.prefixSeed);
+}
+
+/** Whoever holds a key is one tenant, with that key's rank; what else a request says of that counts for nothing. */
+function wishUnder({ name, rights }: Key, headers: Headers): Wish {
+  const { ttftTargetSeconds = null, tpotTargetSeconds = null } = wishOf(headers) ?? {};
+  const { objective = null, priority } = rights;
+  const ranked = priority === undefined ? {} : { priority };
+  return { objective, fairnessId: name, ttftTargetSeconds, tpotTargetSeconds, ...ranked };
 }
 
 /** With the priority that an InferenceObjective of the name that it brings has. */

@@ -69,6 +69,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
       sessions,
       tokens: core.tokens,
       objects,
+      keys: core.keys,
       metrics,
       traces,
       log,

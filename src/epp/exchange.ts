@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { credentialNames, isControl, saneRequestId } from '../api/control-headers.ts';
 import { rankHeader } from '../api/data-parallel-rank.ts';
-import { isControl, saneRequestId } from '../api/control-headers.ts';
 import { asSignalboxError, errorResponse } from '../api/errors.ts';
 import type { ParsedRequest } from '../api/request.ts';
 import { SignalboxError } from '../base/errors.ts';
@@ -13,6 +13,8 @@ import type { DoorMetrics } from '../door/metrics.ts';
 import { decisionHeaders, finishFlight, kindOf, questionOf, readRequest, withTokens } from '../door/question.ts';
 import type { RequestTrace, Traces } from '../door/traces.ts';
 import type { SessionTokens } from '../door/session-token.ts';
+import type { KeyUse } from '../keys/key.ts';
+import type { Keys } from '../keys/keys.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { Decision } from '../scheduler/decision.ts';
@@ -40,6 +42,8 @@ interface ExchangeOptions {
   readonly sessions: SessionTokens;
   readonly tokens: PromptTokens;
   readonly objects: InferenceObjects;
+  /** Who may send requests; null where the data plane has asked. */
+  readonly keys: Keys | null;
   readonly metrics: DoorMetrics;
   readonly traces: Traces | null;
   readonly log: Logger;
@@ -94,6 +98,7 @@ export class Exchange implements CallHandler {
   #seesBody = true;
   #finished = false;
   #isClosed = false;
+  #use: KeyUse | null = null;
   #trace: RequestTrace | null = null;
 
   constructor(call: Call, options: ExchangeOptions) {
@@ -140,6 +145,7 @@ export class Exchange implements CallHandler {
     this.#cancel?.();
     if (this.#answer !== null && !this.#seesBody) this.#answerEnds();
     else this.#finish(499, false, 'the client or its endpoint left before the end');
+    this.#use?.ended();
     this.#trace?.ended(499, null);
   }
 
@@ -192,7 +198,14 @@ export class Exchange implements CallHandler {
         throw new SignalboxError('method_not_allowed', `${path} takes POST, not ${method}.`);
       }
       const parsed = readRequest(path, body, headers, this.#options.objects);
-      withTokens(parsed, this.#options.tokens, (ids) => this.#askPlace(parsed, ids));
+      const goOn = (use: KeyUse | null): void => {
+        this.#use = use;
+        if (this.#isClosed) use?.ended();
+        withTokens(parsed, this.#options.tokens, (ids) => this.#askPlace(parsed, ids));
+      };
+      const { keys } = this.#options;
+      if (keys === null) goOn(null);
+      else keys.begin(headers, goOn, (error) => this.#refuse(asSignalboxError(error), null));
     } catch (error) {
       this.#refuse(asSignalboxError(error), null);
     }
@@ -204,7 +217,17 @@ export class Exchange implements CallHandler {
     const { dispatch, sessions, objects } = this.#options;
     const headers = this.#headers;
     try {
-      const { request, key } = questionOf(parsed, this.#requestId, headers, dispatch.fleet, sessions, objects, ids);
+      const { request, key } = questionOf(
+        parsed,
+        this.#requestId,
+        headers,
+        dispatch.fleet,
+        sessions,
+        objects,
+        ids,
+        this.#use?.key,
+      );
+      this.#use?.ask(request.model, request.promptTokens, request.maxOutputTokens, dispatch.clock.nowMs());
       const tested = this.#options.conformance ? headers[selectionHeader] : undefined;
       const excluded = excludedBy([this.#subset, tested === undefined ? null : subsetOf(tested)], dispatch.fleet);
       const handlers = {
@@ -215,7 +238,9 @@ export class Exchange implements CallHandler {
         refused: (error: SignalboxError, decision: Decision | null) => this.#refuse(error, decision),
       };
       const ticket = dispatch.place(request, key, handlers, excluded);
-      this.#cancel = () => ticket.cancel();
+      this.#cancel = () => {
+        if (ticket.cancel()) this.#use?.refused(dispatch.clock.nowMs());
+      };
     } catch (error) {
       this.#refuse(asSignalboxError(error), null);
     }
@@ -233,9 +258,11 @@ export class Exchange implements CallHandler {
     };
     if (this.#headers['x-request-id'] !== this.#requestId) set['x-request-id'] = this.#requestId;
     if (this.#shape !== 'headers') set['content-length'] = String(body.length);
+    const ours = new Set<string>(this.#use === null ? [] : credentialNames);
     const remove = Object.keys(this.#headers).filter(
       // Answers must be readable on their way, for usage and errors.
-      (name) => (isControl(name) && !(name in set)) || name === 'accept-encoding' || name === selectionHeader,
+      (name) =>
+        (isControl(name) && !(name in set)) || name === 'accept-encoding' || name === selectionHeader || ours.has(name),
     );
     const { fleet } = this.#options.dispatch;
     const takesIts = (name: string): boolean => fleet.endpointNamed(name)?.rank === endpoint.rank;
@@ -248,6 +275,7 @@ export class Exchange implements CallHandler {
 
   #refuse(error: SignalboxError, decision: Decision | null): void {
     this.#options.metrics.refused(error.code);
+    this.#use?.refused(this.#options.dispatch.clock.nowMs());
     this.#trace?.ended(error.status, decision);
     if (error.code === 'internal') this.#options.log.error({ err: error.cause }, error.message);
     const { status, headers, body } = errorResponse(error);
@@ -321,6 +349,7 @@ export class Exchange implements CallHandler {
     const report = this.#answer?.report() ?? AnswerWatch.nothing;
     const ending = { status, complete, ...report, ...(reason === undefined ? {} : { reason }) };
     finishFlight(placed.flight, placed.parsed, placed.key, this.#options.dispatch.fleet, ending);
+    this.#use?.answered(ending, this.#options.dispatch.clock.nowMs());
     this.#trace?.ended(status, placed.flight.decision);
   }
 

@@ -26,6 +26,8 @@ import type { InferenceObjects } from '../door/inference-objects.ts';
 import type { DoorMetrics } from '../door/metrics.ts';
 import type { SessionTokens } from '../door/session-token.ts';
 import type { RequestTrace, Traces } from '../door/traces.ts';
+import type { Key, KeyUse } from '../keys/key.ts';
+import type { Keys } from '../keys/keys.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { ClientResponse, Exchange, RequestHeaders } from '../proxy/exchange.ts';
@@ -42,6 +44,8 @@ interface FrontDoorOptions {
   readonly sessions: SessionTokens;
   readonly tokens: PromptTokens;
   readonly objects: InferenceObjects;
+  /** Who may send requests; null where everybody may. */
+  readonly keys: Keys | null;
   readonly metrics: DoorMetrics;
   readonly traces: Traces | null;
   readonly log: Logger;
@@ -70,12 +74,16 @@ export class FrontDoor {
     return !this.#draining && this.#options.ready();
   }
 
-  /** What comes by a server of node:http, as the admin port has one. */
+  /** What comes by a server of node:http, as the admin port has one: the operator's, who needs no key. */
   handle(incoming: IncomingMessage, response: ServerResponse): void {
-    this.serve(new NodeExchange(incoming, response));
+    this.#route(new NodeExchange(incoming, response), null);
   }
 
   serve(exchange: Exchange): void {
+    this.#route(exchange, this.#options.keys);
+  }
+
+  #route(exchange: Exchange, keys: Keys | null): void {
     const path = pathOf(exchange.target);
     const isGet = exchange.method === 'GET';
     try {
@@ -83,9 +91,8 @@ export class FrontDoor {
       else if (path === '/health' || path === '/readyz') this.#readiness(exchange);
       else if (!path.startsWith('/v1/')) throw unknownRoute(exchange.method, path);
       else if (this.#draining) throw new SignalboxError('shutting_down', 'Shutting down.', { retryAfterSeconds: 1 });
-      else if (isGet && path === '/v1/models') this.#models(exchange);
-      else if (isGet && path.startsWith('/v1/models/')) this.#model(exchange, path.slice(11));
-      else this.#serve(exchange, path);
+      else if (isGet && /^\/v1\/models(\/|$)/.test(path)) this.#models(exchange, path.slice(11), keys);
+      else this.#serve(exchange, path, keys);
     } catch (error) {
       this.#fail(exchange, error);
     }
@@ -105,7 +112,7 @@ export class FrontDoor {
     );
   }
 
-  #serve(exchange: Exchange, path: string): void {
+  #serve(exchange: Exchange, path: string, keys: Keys | null): void {
     const requestId = saneRequestId(exchange.headers) ?? randomUUID();
     const extra = { 'x-request-id': requestId };
     const kind = kindOf(path);
@@ -117,24 +124,33 @@ export class FrontDoor {
       this.#fail(exchange, error, extra);
       trace?.ended(asSignalboxError(error).status, null);
     };
-    exchange.readBody(
-      this.#options.maxBodyBytes,
-      (body) => {
-        try {
-          const parsed = readRequest(path, body, exchange.headers, this.#options.objects);
-          withTokens(parsed, this.#options.tokens, (ids) => {
-            try {
-              this.#place(exchange, parsed, requestId, ids, trace);
-            } catch (error) {
-              refuse(error);
-            }
-          });
-        } catch (error) {
-          refuse(error);
-        }
-      },
-      refuse,
-    );
+    const read = (use: KeyUse | null): void => {
+      const turnAway = (error: unknown): void => {
+        use?.refused(this.#options.dispatch.clock.nowMs());
+        refuse(error);
+      };
+      if (use !== null) exchange.onceLeft(() => use.ended());
+      exchange.readBody(
+        this.#options.maxBodyBytes,
+        (body) => {
+          try {
+            const parsed = readRequest(path, body, exchange.headers, this.#options.objects);
+            withTokens(parsed, this.#options.tokens, (ids) => {
+              try {
+                this.#place(exchange, parsed, requestId, ids, trace, use);
+              } catch (error) {
+                turnAway(error);
+              }
+            });
+          } catch (error) {
+            turnAway(error);
+          }
+        },
+        turnAway,
+      );
+    };
+    if (keys === null) read(null);
+    else keys.begin(exchange.headers, read, refuse);
   }
 
   #place(
@@ -143,21 +159,28 @@ export class FrontDoor {
     requestId: string,
     ids: Uint8Array | null,
     trace: RequestTrace | null,
+    use: KeyUse | null,
   ): void {
     const { dispatch, sessions, objects } = this.#options;
-    const { request, key } = questionOf(parsed, requestId, exchange.headers, dispatch.fleet, sessions, objects, ids);
+    const { fleet, clock } = dispatch;
+    const whose = use?.key ?? null;
+    const { request, key } = questionOf(parsed, requestId, exchange.headers, fleet, sessions, objects, ids, whose);
     const left = (): void => trace?.ended(499, null);
     if (exchange.destroyed) return left();
+    use?.ask(request.model, request.promptTokens, request.maxOutputTokens, clock.nowMs());
     const ticket = dispatch.place(request, key, {
-      placed: (flight) => this.#relay(exchange, parsed, requestId, key, flight, trace),
+      placed: (flight) => this.#relay(exchange, parsed, requestId, key, flight, trace, use),
       refused: (error, decision) => {
+        use?.refused(clock.nowMs());
         const id = decision === null ? {} : { 'x-signalbox-decision': decision.id };
         this.#fail(exchange, error, { 'x-request-id': requestId, ...id });
         trace?.ended(error.status, decision);
       },
     });
     exchange.onceLeft(() => {
-      if (ticket.cancel()) left();
+      if (!ticket.cancel()) return;
+      use?.refused(clock.nowMs());
+      left();
     });
   }
 
@@ -168,6 +191,7 @@ export class FrontDoor {
     key: PrefixKey,
     flight: Flight,
     trace: RequestTrace | null,
+    use: KeyUse | null,
   ): void {
     const { upstream, dispatch, sessions } = this.#options;
     const usesSessions = dispatch.policy.usesSessions;
@@ -189,13 +213,13 @@ export class FrontDoor {
         method: exchange.method,
         path: exchange.target,
         headers: {
-          ...requestHeaders(exchange.headers),
+          ...requestHeaders(exchange.headers, use !== null),
           'x-request-id': requestId,
           ...trace?.placed(flight.decision),
         },
         body: body.length > 0 || exchange.method === 'POST' ? body : null,
       },
-      route: this.#learning(flight, parsed, key, trace),
+      route: this.#learning(flight, parsed, key, trace, use),
       unanswered: (last, failure, reason) => {
         const error = unansweredError(last.name, failure, reason);
         this.#options.metrics.refused(error.code);
@@ -217,8 +241,14 @@ export class FrontDoor {
   }
 
   /** The flight, with what its answer teaches. */
-  #learning(flight: Flight, parsed: ParsedRequest, key: PrefixKey, trace: RequestTrace | null): Route {
-    const { fleet } = this.#options.dispatch;
+  #learning(
+    flight: Flight,
+    parsed: ParsedRequest,
+    key: PrefixKey,
+    trace: RequestTrace | null,
+    use: KeyUse | null,
+  ): Route {
+    const { fleet, clock } = this.#options.dispatch;
     return {
       get endpoint() {
         return flight.endpoint;
@@ -231,6 +261,7 @@ export class FrontDoor {
       looked: (heardAtMs, silentMs) => flight.looked(heardAtMs, silentMs),
       finish: (ending) => {
         finishFlight(flight, parsed, key, fleet, ending);
+        use?.answered(ending, clock.nowMs());
         trace?.ended(ending.status, flight.decision);
         if (ending.status < 500) return;
         const { status, reason } = ending;
@@ -249,15 +280,20 @@ export class FrontDoor {
       );
   }
 
-  #models(response: ClientResponse): void {
-    const { fleet } = this.#options.dispatch;
-    sendJson(response, { object: 'list', data: [...fleet.models().values()].map(modelObject) });
+  #models(exchange: Exchange, encodedId: string, keys: Keys | null): void {
+    const send = (key: Key | null): void => this.#sendModels(exchange, encodedId, key);
+    const key = keys === null ? null : keys.identify(exchange.headers);
+    if (key instanceof Promise) key.then(send).catch((error: unknown) => this.#fail(exchange, error));
+    else send(key);
   }
 
-  #model(response: ClientResponse, encodedId: string): void {
+  /** All models, or the one of that name; of either only what is for the key. */
+  #sendModels(response: ClientResponse, encodedId: string, key: Key | null): void {
     const { fleet } = this.#options.dispatch;
-    const id = decoded(encodedId);
     const models = fleet.models();
+    for (const each of models.keys()) if (key?.mayUse(each) === false) models.delete(each);
+    if (encodedId === '') return sendJson(response, { object: 'list', data: [...models.values()].map(modelObject) });
+    const id = decoded(encodedId);
     const model = models.get(id);
     if (model === undefined) {
       const shown = [...models.keys()].sort().join(', ') || 'none';

@@ -1,12 +1,15 @@
 import { createLogger, type Logger } from '../base/log.ts';
 import type { Connector } from '../disaggregation/connector.ts';
 import { Core, type CoreOptions } from '../door/core.ts';
+import { refuseStrangers } from '../keys/open-door.ts';
 import { portOf } from '../proxy/listen.ts';
 import { serve } from '../proxy/server.ts';
 import { Upstream } from '../proxy/upstream.ts';
 import { FrontDoor } from './front-door.ts';
 
 export interface GatewayOptions extends CoreOptions {
+  /** Serve everybody, although strangers may reach the port. */
+  readonly isOpen?: boolean;
   readonly port?: number;
   readonly adminPort?: number;
   readonly maxBodyBytes?: number;
@@ -31,16 +34,17 @@ const defaultGraceMs = 30_000;
 
 /** Starts a gateway in this process. Resolves when both ports listen; requests are answered once an endpoint is. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  refuseStrangers(options.host ?? '127.0.0.1', options.keysFile, options.isOpen ?? false);
   const log = options.log ?? createLogger('gateway');
   const upstream = new Upstream();
   const core = await Core.create(options, log, { addresses: (addresses) => upstream.retain(addresses) });
   const { dispatch, metrics, sessions, traces, objects } = core;
   const maxBodyBytes = options.maxBodyBytes ?? defaultMaxBodyBytes;
-  const { tokens } = core;
+  const { tokens, keys } = core;
   const continuation = options.continuation ?? true;
   const ready = (): boolean => core.ready;
   const door = new FrontDoor({
-    ...{ dispatch, upstream, sessions, objects, tokens, metrics, traces, log },
+    ...{ dispatch, upstream, sessions, objects, tokens, keys, metrics, traces, log },
     ...{ maxBodyBytes, continuation, ready },
     connector: options.connector ?? null,
   });

@@ -14,6 +14,8 @@ export interface GatewayContext {
   readonly host: string;
   readonly port: number;
   readonly adminPort: number;
+  /** A file of API keys; null where everybody is served. */
+  readonly keysFile: string | null;
   /** Of ext_proc, where the EPP has a process of its own. */
   readonly eppPort: number;
   /** The EPP pod's own log: the steps of every decision. */
@@ -56,10 +58,11 @@ function sidecarArgs({ args }: ContainerTemplate, index: number, { ports, gatewa
 }
 
 function gatewayArgs({ podName, namespace, gateway }: PodContext): string[] {
-  const { host, port, adminPort, eppLog, endpoints } = gateway;
+  const { host, port, adminPort, keysFile, eppLog, endpoints } = gateway;
   return [
     'gateway',
     ...['--host', host, '--port', String(port), '--admin-port', String(adminPort)],
+    ...(keysFile === null ? ['--no-keys'] : ['--keys-file', keysFile]),
     ...('file' in endpoints ? ['--endpoints-file', endpoints.file] : ['--endpoint', ...endpoints.urls]),
     ...['--epp-log', eppLog, '-v', '4', '--name', podName, '--namespace', namespace],
   ];

@@ -20,6 +20,8 @@ export interface StackOptions {
   readonly endpoints: readonly string[];
   readonly engine: EngineOptions;
   readonly gateway: GatewayKind;
+  /** A file of API keys; null where everybody is served. */
+  readonly keysFile: string | null;
 }
 
 export interface Stack {
@@ -64,6 +66,7 @@ export async function startStack(options: StackOptions, onStarted: (stack: Stack
         host,
         port,
         adminPort,
+        keysFile: options.keysFile,
         eppPort: eppPort!,
         endpoints: options.endpoints.length > 0 ? { urls: options.endpoints } : { file: endpointsPath(folder) },
       },
@@ -112,7 +115,8 @@ export async function startStack(options: StackOptions, onStarted: (stack: Stack
     try {
       await supervisor.start();
       await supervisor.untilReady();
-      await untilAnswering(gatewayUrl, ended);
+      // The operator's port asks for no key; beside Envoy it serves no requests.
+      await untilAnswering(options.gateway === 'signalbox' ? adminUrl : gatewayUrl, ended);
     } catch (error) {
       await stack.stop();
       throw error;
@@ -131,16 +135,16 @@ async function chosenPort(host: string, port: number, flag: string): Promise<num
 }
 
 /** Until the gateway knows a model that can be asked. */
-async function untilAnswering(gatewayUrl: string, ended: Promise<void>): Promise<void> {
+async function untilAnswering(url: string, ended: Promise<void>): Promise<void> {
   let over = false;
   void ended.then(() => (over = true));
-  while (!over && (await firstModel(gatewayUrl)) === null) await sleep(10);
+  while (!over && (await firstModel(url)) === null) await sleep(10);
 }
 
 /** The first model that can be asked of a gateway; null while there is none. */
-export async function firstModel(gatewayUrl: string): Promise<string | null> {
+export async function firstModel(url: string): Promise<string | null> {
   try {
-    const answer = await fetch(`${gatewayUrl}/v1/models`, { signal: AbortSignal.timeout(2000) });
+    const answer = await fetch(`${url}/v1/models`, { signal: AbortSignal.timeout(2000) });
     return modelsSchema.parse(await answer.json()).data[0]?.id ?? null;
   } catch {
     return null;

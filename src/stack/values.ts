@@ -80,6 +80,7 @@ export const valuesSchema = z.strictObject({
       gatewayClassName: z.string().min(1).optional(),
       serviceType: z.enum(['NodePort', 'ClusterIP', 'LoadBalancer']).optional(),
       replicas: z.int().min(0).optional(),
+      keysSecret: z.string().optional(),
       image,
       listeners: z
         .array(z.looseObject({ name: z.string(), port: z.int().min(1).max(65535) }))
@@ -161,6 +162,7 @@ const notUsedLocally: readonly string[] = [
   'gateway.gatewayClassName',
   'gateway.serviceType',
   'gateway.replicas',
+  'gateway.keysSecret',
   'gateway.image',
   'gateway.annotations',
   'gateway.listeners',
