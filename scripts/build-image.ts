@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { imageContents, launcher } from './lib/image-contents.ts';
 import { copyProgram, writeImage, writeRootFiles } from './lib/oci-image.ts';
 import { readSource, root } from './lib/source-files.ts';
 
@@ -23,15 +24,12 @@ try {
 
   const app = join(product, 'app');
   mkdirSync(app, { recursive: true });
-  for (const path of ['package.json', 'dist', 'assets', 'examples', 'LICENSE', 'NOTICE', ...runtimePackages()]) {
+  for (const path of [...imageContents, ...runtimePackages()]) {
     cpSync(join(root, path), join(app, path), { recursive: true });
   }
   mkdirSync(join(product, 'usr/local/bin'), { recursive: true });
   const command = join(product, 'usr/local/bin/signalbox');
-  writeFileSync(
-    command,
-    "#!/usr/local/bin/node --disable-warning=ExperimentalWarning\nimport('/app/dist/cli/main.js');\n",
-  );
+  writeFileSync(command, launcher);
   chmodSync(command, 0o755);
 
   await writeImage(file, {

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
 import { endpointFromUrl } from '../fleet/discovery/endpoint-url.ts';
 import { portNumber } from './arguments.ts';
@@ -11,6 +11,7 @@ interface Flags {
   epp: string;
   secureServing: boolean;
   endpoint?: string[];
+  endpointsFromEpp: boolean;
   failOpen: boolean;
   output?: string;
 }
@@ -24,19 +25,28 @@ export function envoyConfigCommand(): Command {
     .option('--epp <host:port>', 'where the EPP is', '127.0.0.1:9002')
     .option('--no-secure-serving', 'the EPP serves without TLS')
     .option('--endpoint <url...>', 'the engines, for retries on the fallbacks; without, run the EPP with --fallbacks 0')
+    .addOption(
+      new Option('--endpoints-from-epp', 'Envoy hears of the engines from `signalbox epp` itself')
+        .default(false)
+        .conflicts('endpoint'),
+    )
     .option('--fail-open', 'spread requests on the engines while the EPP is gone, instead of failing them', false)
     .option('--output <file>', 'write it there')
     .action(async (flags: Flags) => {
-      const endpoints = flags.endpoint ?? [];
-      if (flags.failOpen && endpoints.length === 0) {
-        throw new SignalboxError('usage', '--fail-open needs to know the engines: --endpoint URL…');
+      const named = (flags.endpoint ?? []).map((url) => hostAndPort(endpointFromUrl(url).address, '--endpoint'));
+      const endpoints = flags.endpointsFromEpp ? null : named;
+      if (flags.failOpen && endpoints?.length === 0) {
+        throw new SignalboxError(
+          'usage',
+          '--fail-open needs to know the engines: --endpoint URL…, or --endpoints-from-epp',
+        );
       }
       const { envoyBootstrap } = await import('../epp/envoy-bootstrap.ts');
       const bootstrap = envoyBootstrap({
         listen: { host: flags.host, port: flags.port },
         adminPort: flags.adminPort ?? null,
         epp: { ...hostAndPort(flags.epp, '--epp'), tls: flags.secureServing },
-        endpoints: endpoints.map((url) => hostAndPort(endpointFromUrl(url).address, '--endpoint')),
+        endpoints,
         failOpen: flags.failOpen,
       });
       if (flags.output === undefined) process.stdout.write(bootstrap);

@@ -7,9 +7,12 @@ interface EnvoyBootstrapOptions {
   readonly listen: { readonly host: string; readonly port: number };
   readonly adminPort: number | null;
   readonly epp: { readonly host: string; readonly port: number; readonly tls: boolean };
-  /** The pool, where Envoy is to know it: it can then retry on the EPP's fallbacks. Empty: it goes wherever the EPP says. */
-  readonly endpoints: readonly { readonly host: string; readonly port: number }[];
-  /** Whether requests go on, spread by load, when the EPP is gone. Needs `endpoints`. */
+  /**
+   * The pool, where Envoy is to know it: it can then retry on the EPP's fallbacks. Null: it hears of it from the EPP, which
+   * must be ours. Empty: it goes wherever the EPP says.
+   */
+  readonly endpoints: readonly { readonly host: string; readonly port: number }[] | null;
+  /** Whether requests go on, spread by load, when the EPP is gone. Needs to know the pool. */
   readonly failOpen: boolean;
 }
 
@@ -21,11 +24,12 @@ const placeLimit = '600s';
  * the way: streams last as long as they last.
  *
  * With endpoints the header's list is followed by the `override_host` policy, and a retry takes its next address. Without
- * them the cluster is an ORIGINAL_DST, which takes one address and no list (run `signalbox epp --fallbacks 0`).
+ * knowing them the cluster is an ORIGINAL_DST, which takes one address and no list (run `signalbox epp --fallbacks 0`).
  */
 export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
   const { listen, adminPort, epp, endpoints, failOpen } = options;
   const bootstrap = {
+    ...(endpoints === null ? { node: { id: 'signalbox', cluster: 'signalbox' } } : {}),
     ...(adminPort === null ? {} : { admin: { address: socketAddress('127.0.0.1', adminPort) } }),
     static_resources: {
       listeners: [
@@ -37,7 +41,7 @@ export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
           filter_chains: [{ filters: [connectionManager(failOpen)] }],
         },
       ],
-      clusters: [endpoints.length > 0 ? knownEndpoints(endpoints) : originalDestination(), eppCluster(epp)],
+      clusters: [endpointsCluster(endpoints), eppCluster(epp)],
     },
   };
   return stringify(bootstrap, { lineWidth: 0, aliasDuplicateObjects: false });
@@ -57,7 +61,9 @@ function connectionManager(failOpen: boolean): object {
     cluster: 'endpoints',
     timeout: '0s',
     idle_timeout: '0s',
-    retry_policy: { retry_on: 'connect-failure,refused-stream', num_retries: 3 },
+    // As our own gateway does: until the first byte of an answer another endpoint is tried. An endpoint that was killed
+    // resets what was sent to it; the routing proxy of one whose engine is gone says 503.
+    retry_policy: { retry_on: 'connect-failure,refused-stream,reset,gateway-error', num_retries: 3 },
   };
   return {
     name: 'envoy.filters.network.http_connection_manager',
@@ -85,7 +91,7 @@ function externalProcessing(failOpen: boolean): object {
   return {
     name: 'envoy.filters.http.ext_proc',
     typed_config: typed('envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor', {
-      grpc_service: { envoy_grpc: { cluster_name: 'epp' }, timeout: placeLimit },
+      grpc_service: { envoy_grpc: { cluster_name: 'epp', retry_policy: { num_retries: 2 } }, timeout: placeLimit },
       // The bodies of most streamed answers need not pass the EPP. Envoy lets it say so only where the filter's own mode
       // is another than FULL_DUPLEX_STREAMED, which is therefore the route's.
       processing_mode: { request_header_mode: 'SEND', response_header_mode: 'SEND' },
@@ -125,6 +131,27 @@ function router(): object {
   };
 }
 
+function endpointsCluster(endpoints: EnvoyBootstrapOptions['endpoints']): object {
+  if (endpoints === null) return overriddenHost({ type: 'EDS', eds_cluster_config: fromEpp() });
+  if (endpoints.length === 0) return originalDestination();
+  return overriddenHost({ type: 'STRICT_DNS', load_assignment: assignment('endpoints', endpoints) });
+}
+
+/** Endpoint discovery by the EPP itself. Envoy listens once it has heard of endpoints, or after a while. */
+function fromEpp(): object {
+  return {
+    eds_config: {
+      resource_api_version: 'V3',
+      initial_fetch_timeout: '5s',
+      api_config_source: {
+        api_type: 'GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: 'epp' } }],
+      },
+    },
+  };
+}
+
 function originalDestination(): object {
   return {
     name: 'endpoints',
@@ -157,8 +184,10 @@ function outliers(): object {
 /** Admission is the EPP's; Envoy's own limit of 1,024 requests would only hide it. */
 function unlimited(): object {
   const limit = 4294967295;
+  // A pool in trouble must not get a multiple of its load.
+  const retries = { budget_percent: { value: 50 }, min_retry_concurrency: 16 };
   return {
-    thresholds: [{ max_connections: limit, max_pending_requests: limit, max_requests: limit, max_retries: 1024 }],
+    thresholds: [{ max_connections: limit, max_pending_requests: limit, max_requests: limit, retry_budget: retries }],
   };
 }
 
@@ -179,6 +208,10 @@ function eppCluster({ host, port, tls }: EnvoyBootstrapOptions['epp']): object {
     name: 'epp',
     type: 'STRICT_DNS',
     connect_timeout: '1s',
+    dns_refresh_rate: '1s',
+    // A Service that is made anew has another address. Health is asked over connections that last: over them the old one
+    // would go on for ever, while no new connection comes about.
+    ignore_health_on_host_removal: true,
     load_assignment: assignment('epp', [{ host, port }]),
     typed_extension_protocol_options: http2Options(),
     // Where the EPP is known to be gone, ext_proc fails before it has taken the body: then a request can go on without.
@@ -201,7 +234,8 @@ function eppCluster({ host, port, tls }: EnvoyBootstrapOptions['epp']): object {
   };
 }
 
-function knownEndpoints(endpoints: EnvoyBootstrapOptions['endpoints']): object {
+/** Where Envoy knows the pool: the EPP's list is followed, one address a try. */
+function overriddenHost(known: object): object {
   const overrideHost = {
     override_host_sources: [{ header: destinationName }],
     // Tells the EPP who answered in the end.
@@ -210,9 +244,8 @@ function knownEndpoints(endpoints: EnvoyBootstrapOptions['endpoints']): object {
   };
   return {
     name: 'endpoints',
-    type: 'STRICT_DNS',
+    ...known,
     connect_timeout: '2s',
-    load_assignment: assignment('endpoints', endpoints),
     load_balancing_policy: {
       policies: [policy('override_host', 'OverrideHost', overrideHost)],
     },
@@ -226,7 +259,7 @@ function policy(name: string, message: string, config: object): object {
   return { typed_extension_config: { name, typed_config: typedConfig } };
 }
 
-function assignment(cluster: string, endpoints: EnvoyBootstrapOptions['endpoints']): object {
+function assignment(cluster: string, endpoints: readonly { readonly host: string; readonly port: number }[]): object {
   const each = endpoints.map(({ host, port }) => ({ endpoint: { address: socketAddress(host, port) } }));
   return { cluster_name: cluster, endpoints: [{ lb_endpoints: each }] };
 }

@@ -9,6 +9,7 @@ import { questionOf, withTokens } from '../door/question.ts';
 import { watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
 import { portOf } from '../proxy/listen.ts';
 import { selfSignedCertificate } from '../proxy/certificate.ts';
+import { EndpointDiscovery } from './endpoint-discovery.ts';
 import { Exchange } from './exchange.ts';
 import { GrpcServer, type Method } from './grpc-server.ts';
 import { healthMethods } from './health.ts';
@@ -56,7 +57,8 @@ const largestHealthMessageBytes = 4096;
 export async function startEpp(options: EppOptions): Promise<Epp> {
   const log = options.log ?? createLogger('epp');
   const host = options.host ?? '127.0.0.1';
-  const core = await Core.create(options, log);
+  const discovery = new EndpointDiscovery(log);
+  const core = await Core.create(options, log, { addresses: (addresses) => discovery.replace(addresses) });
   const { dispatch, sessions, objects, metrics, traces, fleet } = core;
   let draining = false;
   const ready = (): boolean => !draining && core.ready;
@@ -79,7 +81,11 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
       observeNextStream: () => streams++ % every === 0,
     });
   const health = healthMethods({ ready });
-  const methods = new Map([...health, [processMethod, exchange] as const]);
+  const methods = new Map([
+    ...health,
+    [processMethod, exchange] as const,
+    [EndpointDiscovery.method, discovery.call] as const,
+  ]);
 
   const tls = options.secureServing === false ? null : await certificate(options.certPath);
   const server = await GrpcServer.listen({
@@ -110,7 +116,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
       portFlag: '--metrics-port',
       families: () => [
         readAtScrape(['llm_d_epp_extproc_streams_inflight'], 'Streams of the data plane under way.', () => [
-          { labels: {}, value: server.openCalls },
+          { labels: {}, value: server.openCalls - discovery.openCalls },
         ]),
       ],
     });
@@ -121,13 +127,14 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
     return {
       ...ports,
       get openStreams() {
-        return server.openCalls;
+        return server.openCalls - discovery.openCalls;
       },
       reload: () => core.reload(),
       async close(graceMs = defaultGraceMs) {
         draining = true;
         for (const file of files) file.close();
         core.stopWatching();
+        discovery.close();
         await server.close(graceMs);
         await healthServer.close(0);
         await core.close();

@@ -29,6 +29,8 @@ interface Member {
   declaredReady: boolean;
   /** It answered `GET /v1/models`. */
   answers: boolean;
+  /** Whether it has been asked since it was to be ready, whatever came of it. */
+  asked: boolean;
   models: ReadonlyMap<string, ServedModel>;
   /** Null until its metrics were read. */
   engine: Engine | null;
@@ -200,6 +202,7 @@ export class Fleet {
       health: new Health(),
       declaredReady: ready,
       answers: false,
+      asked: false,
       models: new Map(),
       engine: null,
     };
@@ -275,6 +278,8 @@ export class Fleet {
     const member = this.#members[slot];
     if (member === undefined || member.declaredReady === ready) return;
     member.declaredReady = ready;
+    // What it said while it was starting counts no more.
+    member.asked = member.answers;
     if (!ready) this.#forgetCache(slot);
     this.#changed();
   }
@@ -283,6 +288,7 @@ export class Fleet {
   setModels(slot: number, models: readonly ServedModel[] | null): void {
     const member = this.#members[slot];
     if (member === undefined) return;
+    member.asked = true;
     if (models === null) {
       if (member.answers) this.#forgetCache(slot);
       member.answers = false;
@@ -335,9 +341,12 @@ export class Fleet {
     return step / (1 - Math.min(mostPrefillShare, this.speed.prefillShare(slot, nowMs)));
   }
 
-  /** No endpoint is there that may be given requests once it answers: the pool is empty, or scaled to nothing. */
+  /**
+   * No endpoint is there that may be given requests: the pool is empty, or scaled to nothing. One that has not been asked
+   * yet whether it answers is still on its way.
+   */
   get isScaledToZero(): boolean {
-    return !this.slots.some((slot) => this.isDeclaredReady(slot));
+    return !this.#members.some((member) => member?.declaredReady === true && member.asked);
   }
 
   /** Prefill that it has still to do, in seconds at its learned speed. */

@@ -65,6 +65,19 @@ test('the metrics keep to the format; every panel of the dashboard and every ale
   assert.ok(panels.every(({ targets }) => (targets ?? []).length > 0));
 });
 
+test('autoscalers ask for metrics that are exposed', async (t) => {
+  const samples = new Set([...(await exposed(t)).values()].flatMap(({ samples: all }) => all.map(({ name }) => name)));
+  const read = (file: string): string => readFileSync(join(repository, 'deploy/autoscaling', file), 'utf8');
+  const hpa = parse(read('hpa.yaml')) as { spec: { metrics: { external: { metric: { name: string } } }[] } };
+  const keda = parse(read('keda.yaml')) as { spec: { triggers: { metadata: { valueLocation: string } }[] } };
+  const asked = [
+    ...hpa.spec.metrics.map(({ external }) => external.metric.name),
+    ...keda.spec.triggers.map(({ metadata }) => metadata.valueLocation),
+  ];
+  assert.equal(asked.length, 4);
+  for (const name of asked) assert.ok(samples.has(name), `nothing is called ${name}`);
+});
+
 test('the check of the format finds what is wrong', () => {
   const good = '# HELP a_total x\n# TYPE a_total counter\na_total{b="c"} 1\n';
   checkedFamilies(good);

@@ -43,7 +43,7 @@ function flow({
     flights.get(id)!.finish({ status: 200, complete: true, promptTokens: null, cachedTokens: null, completionTokens });
   };
   const placed = (): string => [...flights.keys()].filter((id) => id !== 'full').join(' ');
-  return { clock, dispatch, addEndpoint, ask, full, end, placed, refused };
+  return { clock, dispatch, fleet, addEndpoint, ask, full, end, placed, refused };
 }
 
 test('with room everybody is placed at once; full is where no endpoint promises the first token in time', () => {
@@ -153,6 +153,19 @@ test('a pool scaled to nothing keeps its first requests until an endpoint has co
   assert.ok(empty.clock.nowMs() >= 30_000);
   assert.equal(empty.refused.get('a')!.error.code, 'no_endpoint');
   assert.equal(refused.size, 0);
+});
+
+test('an endpoint that is on its way is waited for; one that does not answer is not', () => {
+  const { clock, fleet, ask, placed, refused } = flow({ endpoints: 0, scaleFromZeroSeconds: 30 });
+  const slot = fleet.add({ name: 'e', address: '127.0.0.1:1', labels: {} });
+  ask('early');
+  assert.equal(refused.size, 0);
+  fleet.setModels(slot, [{ id: 'm' }]);
+  clock.run(() => placed() === '');
+  assert.equal(placed(), 'early');
+  fleet.setModels(slot, null);
+  ask('late');
+  assert.equal(refused.get('late')!.error.code, 'no_endpoint');
 });
 
 test('held by the backlog of the endpoint picked, where the policy counts in seconds', () => {

@@ -167,6 +167,42 @@ test('with one endpoint gone every request is answered by the other', async (t) 
   }
 });
 
+test('Envoy hears of the endpoints from the EPP; of what was sent to one that is killed nothing is lost', async (t) => {
+  const ports = [await freePort(), await freePort(), await freePort()];
+  const urls = ports.map((port) => `http://127.0.0.1:${port}`);
+  const engines = ports.map((port) =>
+    start(t, launcher, ['engine', '--port', String(port), '--model', model, '--time-scale', '10']),
+  );
+  const front = await startFront(t, urls, { envoy: ['--endpoints-from-epp', '--fail-open'] });
+  const failures: unknown[] = [];
+  let answered = 0;
+  let going = true;
+  const user = async (index: number): Promise<void> => {
+    for (let turn = 0; going; turn++) {
+      const { status, body } = await complete(front.url, model, `user ${index} turn ${turn}`, 20);
+      if (status === 200) answered += 1;
+      else failures.push([status, body]);
+    }
+  };
+  const users = Array.from({ length: 12 }, (_, index) => user(index));
+  for (const engine of engines.slice(1)) {
+    const before = answered;
+    await eventually('requests are answered', 10_000, () => Promise.resolve(answered > before + 50 ? true : null));
+    engine.kill('SIGKILL');
+    await ended(engine);
+  }
+  const before = answered;
+  await eventually('requests go on', 10_000, () => Promise.resolve(answered > before + 50 ? true : null));
+  going = false;
+  await Promise.all(users);
+  assert.deepEqual(failures, []);
+  // Without its picker Envoy goes on with what it has heard.
+  await stopEpp('SIGKILL');
+  await eventually('requests go on without the EPP', 10_000, async () =>
+    (await post(front.url)).status === 200 ? true : null,
+  );
+});
+
 test('ORIGINAL_DST, for pools that Envoy does not know', async (t) => {
   const engines = [await startEngine(t), await startEngine(t)];
   const urls = engines.map(({ url }) => url);

@@ -1,8 +1,12 @@
 import { after, before } from 'node:test';
+import { controllers } from './controllers.ts';
+import { gatewayApi } from './gateway-api.ts';
+import { installing } from './installing.ts';
 import { modelServices } from './model-services.ts';
 import { OneNode } from './one-node.ts';
 import { rendered } from './rendered.ts';
 import { secondInstall, uninstall } from './installs.ts';
+import { security } from './security.ts';
 import { underLoad } from './under-load.ts';
 import { walkthrough } from './walkthrough.ts';
 
@@ -11,9 +15,13 @@ const on = new OneNode();
 before(() => on.start());
 after(() => on.stop());
 
+installing(on);
 walkthrough(on);
 underLoad(on);
 secondInstall(on);
+gatewayApi(on);
+security(on);
 rendered(on);
+controllers(on);
 modelServices(on);
 uninstall(on);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { eventually, runCommand, type CommandResult } from '../support/command.ts';
-import { namespace, type OneNode } from './one-node.ts';
+import { eventually, repository, runCommand, type CommandResult } from '../support/command.ts';
+import { namespace, stem, type OneNode } from './one-node.ts';
 
 /** What is said of ModelServices, and many of them. */
 export function modelServices(on: OneNode): void {
@@ -34,6 +35,16 @@ export function modelServices(on: OneNode): void {
     await eventually('both decode pods are there', 60_000, async () =>
       (await on.decodePods()).length === 2 ? true : null,
     );
+  });
+
+  test('an autoscaler finds what it is to scale', async () => {
+    const example = join(repository, 'deploy/autoscaling/hpa.yaml');
+    await on.kubectl('apply', '-n', namespace, '-f', example);
+    const able = 'jsonpath={.status.conditions[?(@.type=="AbleToScale")].reason} {.status.currentReplicas}';
+    await eventually('it has read the scale', 60_000, async () =>
+      (await on.kubectl('get', 'hpa', stem, '-n', namespace, '-o', able)) === 'SucceededGetScale 2' ? true : null,
+    );
+    await on.kubectl('delete', '-n', namespace, '-f', example);
   });
 
   test('two hundred ModelServices at once converge', async () => {

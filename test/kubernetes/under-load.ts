@@ -21,6 +21,24 @@ export function underLoad(on: OneNode): void {
     });
   });
 
+  test('a pod that is killed without warning loses no request', async () => {
+    await on.underLoad(await on.gatewayUrl(), async () => {
+      await on.kubectl('delete', 'pod', (await on.decodePods())[0]!, '--force', '--grace-period=0');
+      await eventually('another has taken its place', 90_000, async () =>
+        (await on.decodePods()).length === 2 ? true : null,
+      );
+    });
+  });
+
+  test('scaled to nothing and back, requests wait and are answered', async () => {
+    await on.underLoad(await on.gatewayUrl(), async () => {
+      await on.kubectl('scale', 'modelservice', stem, '--replicas', '0');
+      await eventually('no decode pod', 90_000, async () => ((await on.decodePods()).length === 0 ? true : null));
+      await on.kubectl('scale', 'modelservice', stem, '--replicas', '2');
+      await eventually('two again', 90_000, async () => ((await on.decodePods()).length === 2 ? true : null));
+    });
+  });
+
   test('the endpoint picker is replaced under load without a lost request', async () => {
     await on.underLoad(await on.gatewayUrl(), async () => {
       await on.kubectl('rollout', 'restart', `deployment/${stem}-epp`);

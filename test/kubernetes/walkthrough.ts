@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { test } from 'node:test';
 import { runCommand } from '../support/command.ts';
 import { complete } from '../support/stack.ts';
@@ -12,6 +13,7 @@ export function walkthrough(on: OneNode): void {
     assert.equal(result.status, 0, result.stderr + result.stdout);
     assert.match(result.stdout, /No node has a GPU/);
     assert.match(result.stdout, /^ready$/m);
+    assert.ok(statSync(on.cluster.image).size < 250e6, 'the image is too large');
     const pods = await on.kubectl('get', 'pods');
     assert.match(pods, /llm-d-inference-gateway-\S+ +1\/1 +Running/);
     assert.match(pods, /llm-d-modelservice-\S+ +1\/1 +Running/);
@@ -19,6 +21,12 @@ export function walkthrough(on: OneNode): void {
     assert.match(pods, new RegExp(`(${stem}-decode-\\S+ +2/2 +Running[^\\n]*\\n){2}`));
     assert.equal(pods.trim().split('\n').length, 6, pods);
     assert.match(await on.kubectl('get', 'modelservices'), new RegExp(`${stem} +True +2/2 +0/0 +1/1 +Ready`));
+  });
+
+  test('what the cluster does not have is said', async () => {
+    const log = await on.kubectl('logs', '-n', namespace, '-l', 'llm-d.ai/epp', '--tail', '-1');
+    assert.match(log, /this cluster has no InferenceObjective: priorities come from files and headers alone/);
+    assert.match(log, /this cluster has no InferenceModelRewrite: /);
   });
 
   test('the commands of the walkthrough work in bash and zsh', async () => {

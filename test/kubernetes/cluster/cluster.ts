@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { eventually, repository, runCommand, type CommandResult } from '../../support/command.ts';
-import { buildImages } from './images.ts';
+import { buildImages, productImage } from './images.ts';
 
 export interface Cluster {
   /** Its kubeconfig; a user's commands take it as KUBECONFIG. */
@@ -14,6 +14,8 @@ export interface Cluster {
   readonly nodeAddress: string;
   /** A PATH that has kubectl and helm. */
   readonly path: string;
+  /** The product's image, as a tar. */
+  readonly image: string;
   kubectl(...commandArguments: string[]): Promise<CommandResult>;
   restartApiServer(): Promise<void>;
   stop(): Promise<void>;
@@ -59,6 +61,7 @@ export async function startCluster(): Promise<Cluster> {
       kubeconfig,
       nodeAddress,
       path,
+      image: productImage(folder),
       kubectl: kubectlOf(kubeconfig, path),
       async restartApiServer() {
         node.stdin.write('restart-apiserver\n');
@@ -91,6 +94,7 @@ async function attach(folder: string, bin: string): Promise<Cluster> {
     kubeconfig,
     nodeAddress: handle.nodeAddress,
     path,
+    image: productImage(folder),
     kubectl,
     async restartApiServer() {
       process.kill(handle.process, 'SIGUSR1');

@@ -25,9 +25,14 @@ export async function buildImages(folder: string): Promise<string[]> {
     const program = await succeed('sh', [join(repository, 'test/envoy/install.sh')]);
     await programImage(envoy, envoyImage, program, 'usr/local/bin/envoy', ['/usr/local/bin/envoy']);
   }
-  const product = join(folder, 'signalbox.tar');
+  const product = productImage(folder);
   await succeed(process.execPath, [join(repository, 'scripts/build-image.ts'), product]);
   return [pause, envoy, product];
+}
+
+/** Where the product's image is. */
+export function productImage(folder: string): string {
+  return join(folder, 'signalbox.tar');
 }
 
 async function programImage(

@@ -9,7 +9,7 @@ helm=3.22.0
 gateway_api=1.4.1
 cache=${SIGNALBOX_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox}
 bin=$cache/kubernetes-$kubernetes/bin
-packages='etcd-server containerd runc containernetworking-plugins iptables iproute2 busybox-static'
+packages='etcd-server containerd runc containernetworking-plugins iptables iproute2 busybox-static curl zsh'
 
 fail() { echo "$*" >&2; exit 1; }
 say() { echo "one-node Kubernetes: $*" >&2; }
@@ -18,7 +18,7 @@ say() { echo "one-node Kubernetes: $*" >&2; }
 [ "$(id -u)" = 0 ] || fail 'a one-node Kubernetes needs root (it makes namespaces, mounts and control groups)'
 PATH=$PATH:/usr/sbin:/sbin
 missing=''
-for program in etcd containerd runc iptables ip busybox unshare nsenter openssl; do
+for program in etcd containerd runc iptables ip busybox unshare nsenter openssl curl zsh; do
   command -v $program >/dev/null || missing="$missing $program"
 done
 [ -x /usr/lib/cni/bridge ] || missing="$missing /usr/lib/cni/bridge"

@@ -165,7 +165,8 @@ echo "ready $node"
 while read -r command; do
   case $command in
     restart-apiserver)
-      kill "$pid_apiserver"
+      # Without a goodbye: a graceful end would wait a minute for those who watch.
+      kill -KILL "$pid_apiserver"
       wait "$pid_apiserver" || true
       start_apiserver
       await 'the API server' kubectl get --raw /readyz
