@@ -1,6 +1,7 @@
 /** Writes docs/plugins.md from the plugins' own definitions; with `--check` only says whether it is current. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
 import { z } from 'zod';
 import type { PluginDefinition } from '../src/scheduler/plugin.ts';
 import { plugins } from '../src/scheduler/plugins/index.ts';
@@ -58,23 +59,42 @@ const titles: Record<PluginDefinition['kind'], string> = {
   picker: 'Pickers',
 };
 
-function parameterRows(definition: PluginDefinition): string[] {
-  const schema = z.toJSONSchema(definition.parameters, { io: 'input' }) as {
-    properties?: Record<string, { type?: string; enum?: unknown[]; default?: unknown; description?: string }>;
-  };
-  return Object.entries(schema.properties ?? {}).map(([name, property]) => {
+interface Schema {
+  readonly properties?: Record<
+    string,
+    { type?: string; enum?: unknown[]; default?: unknown; description?: string; examples?: unknown[] }
+  >;
+  readonly required?: string[];
+}
+
+function parameterRows({ properties = {}, required = [] }: Schema): string[] {
+  return Object.entries(properties).map(([name, property]) => {
     const type = property.enum?.map((value) => JSON.stringify(value)).join(', ') ?? property.type ?? '';
-    const fallback = property.default === undefined ? 'required' : `\`${JSON.stringify(property.default)}\``;
+    const unset = required.includes(name) ? 'required' : 'none';
+    const fallback = property.default === undefined ? unset : `\`${JSON.stringify(property.default)}\``;
     return `| \`${name}\` | ${type} | ${fallback} | ${property.description ?? ''} |`;
   });
 }
 
+/** As it may stand in a configuration: its numbers and choices as they are by default, and what a schema gives examples of. */
+function example({ type, parameters }: PluginDefinition, { properties = {} }: Schema): string {
+  const given = Object.entries(properties).flatMap(([name, { default: value, examples }]) => {
+    const shown = examples?.[0] ?? (typeof value === 'object' ? undefined : value);
+    return shown === undefined ? [] : [[name, shown] as const];
+  });
+  const entry = { type, ...(given.length === 0 ? {} : { parameters: Object.fromEntries(given) }) };
+  parameters.parse(entry.parameters ?? {});
+  const yaml = stringify([entry], { lineWidth: 0 }).trimEnd();
+  return given.length === 0 ? '' : `\n\n\`\`\`yaml\n${yaml}\n\`\`\``;
+}
+
 function section(definition: PluginDefinition): string {
-  const rows = parameterRows(definition);
+  const schema = z.toJSONSchema(definition.parameters, { io: 'input' }) as Schema;
+  const rows = parameterRows(schema);
   const unit = 'unit' in definition ? ` Unit: ${definition.unit}.` : '';
   const table =
     rows.length === 0 ? '' : `\n\n| Parameter | Type | Default | Meaning |\n|---|---|---|---|\n${rows.join('\n')}`;
-  return `### ${definition.type}\n\n${definition.summary}${unit}\n\nSource: ${definition.source}.${table}\n`;
+  return `### ${definition.type}\n\n${definition.summary}${unit}\n\nSource: ${definition.source}.${table}${example(definition, schema)}\n`;
 }
 
 const body = (Object.keys(titles) as PluginDefinition['kind'][])

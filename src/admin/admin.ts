@@ -15,11 +15,12 @@ import { readBody } from '../api/read-body.ts';
 import { sendError, sendJson } from '../api/respond.ts';
 import type { Decision } from '../scheduler/decision.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
+import type { PoliciesJson } from './json.ts';
 import { ConsoleFiles } from './console-files.ts';
 import { EventStreams } from './event-streams.ts';
 import { checkOrigin } from './origin.ts';
 import { Series } from './series.ts';
-import { admissionJson, endpointsJson, keysJson, policiesJson, prefixesJson, shadowJson } from './views.ts';
+import { admissionJson, endpointsJson, keysJson, prefixesJson, shadowJson } from './views.ts';
 
 /** What the scheduler is asked. */
 interface Question {
@@ -50,7 +51,8 @@ interface AdminOptions {
   readonly host: string;
   reload(): Promise<void>;
   /** Of the policy: which it is since the start, how the last attempt to replace it went, the plugins of the user's. */
-  configuration(): Parameters<typeof policiesJson>[1];
+  /** What decides, which it is since the start, and how the last attempt to replace it went. */
+  configuration(): PoliciesJson;
 }
 
 interface Admin {
@@ -114,10 +116,7 @@ export function createAdmin(options: AdminOptions): Admin {
         sendJson(response, isBrief ? decisions.map(decisionRow) : decisions.map(decisionJson));
       },
     ],
-    [
-      'GET /api/policies',
-      (_request, response) => sendJson(response, policiesJson(dispatch.policy, options.configuration())),
-    ],
+    ['GET /api/policies', (_request, response) => sendJson(response, options.configuration())],
     [
       'GET /api/prefixes',
       (_request, response) =>
@@ -149,7 +148,7 @@ export function createAdmin(options: AdminOptions): Admin {
       'POST /api/reload',
       (_request, response) => {
         options.reload().then(
-          () => sendJson(response, policiesJson(dispatch.policy, options.configuration())),
+          () => sendJson(response, options.configuration()),
           (error: unknown) => sendError(response, asSignalboxError(error)),
         );
       },

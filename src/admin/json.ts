@@ -3,6 +3,7 @@
  * known are null, never 0; seconds, tokens, bytes and shares (0..1) as the names say; times are ISO 8601 unless `…Ms`.
  */
 import type { DecisionRowJson } from '../journal/decision-row.ts';
+import type { PolicyShape } from '../scheduler/policy-shape.ts';
 
 export type { DecisionJson } from '../journal/decision-json.ts';
 export type { DecisionRowJson } from '../journal/decision-row.ts';
@@ -140,7 +141,7 @@ interface HotPrefixJson {
 }
 
 /** `GET /api/policies`, and the answer to `POST /api/reload`. */
-export interface PoliciesJson {
+export interface PoliciesJson extends PolicyShape {
   /** The how-many-th policy since the start. */
   generation: number;
   /** Null before the configuration was first read again. */
@@ -161,12 +162,6 @@ export interface PoliciesJson {
   }[];
   name: string;
   hash: string;
-  profiles: {
-    name: string;
-    filters: { plugin: string; type: string }[];
-    scorers: { plugin: string; type: string; unit: 'share' | 'seconds'; weight: number }[];
-    picker: { plugin: string; type: string };
-  }[];
 }
 
 /** The columns of the pool's time series; rates are of requests that ended in a step. */

@@ -5,12 +5,10 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { KvEvents } from '../fleet/kv-events/kv-events.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { Keys } from '../keys/keys.ts';
-import type { Policy } from '../scheduler/policy.ts';
 import type {
   AdmissionJson,
   EndpointJson,
   KeysJson,
-  PoliciesJson,
   PrefixesJson,
   ShadowJson,
   ShadowMeansJson,
@@ -136,24 +134,6 @@ export function prefixesJson(fleet: Fleet, kvEvents: KvEvents, tokens: PromptTok
           return name === undefined ? [] : [{ name, tier: slower ? 'slower' : 'fast' }];
         }),
       })),
-  };
-}
-
-/** `/api/policies`: what decides, which it is since the start, and how the last attempt to replace it went. */
-export function policiesJson(
-  policy: Policy,
-  configuration: { [Key in 'generation' | 'lastReload' | 'plugins']: PoliciesJson[Key] },
-): PoliciesJson {
-  return {
-    ...configuration,
-    name: policy.name,
-    hash: policy.hash,
-    profiles: [...policy.profiles.values()].map(({ name, filters, scorers, picker }) => ({
-      name,
-      filters: filters.map(({ plugin, type }) => ({ plugin, type })),
-      scorers: scorers.map(({ plugin, type, unit, weight }) => ({ plugin, type, unit, weight })),
-      picker: { plugin: picker.plugin, type: picker.type },
-    })),
   };
 }
 

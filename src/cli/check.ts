@@ -5,7 +5,7 @@ import { messageOf, SignalboxError } from '../base/errors.ts';
 import { exercise } from '../configuration/exercise.ts';
 import { OwnPlugins } from '../configuration/own-plugins.ts';
 import { readConfigFile } from '../configuration/read-config.ts';
-import { policyDifferences, policyShape } from '../configuration/policy-shape.ts';
+import { policyDifferences, policyShape, type PolicyShape } from '../scheduler/policy-shape.ts';
 import { isPreset, presetPolicy } from '../scheduler/presets.ts';
 
 interface Flags {
@@ -39,12 +39,12 @@ async function run(file: string, flags: Flags): Promise<void> {
     ...warnings.map((warning) => `warning: ${warning}`),
     `${file}: valid, ${policy.profiles.size === 1 ? 'one profile' : `${policy.profiles.size} profiles`}, hash ${policy.hash}`,
     ...(differences ?? []),
-    ...(differences?.length === 0 ? ['no difference in plugins, weights or order'] : []),
+    ...(differences?.length === 0 ? ['no difference'] : []),
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-async function other(from: string | true): Promise<ReturnType<typeof policyShape>> {
+async function other(from: string | true): Promise<PolicyShape> {
   const source = from === true ? 'http://127.0.0.1:8081' : from;
   if (/^https?:\/\//.test(source)) return running(source);
   if (isPreset(source)) return policyShape(presetPolicy(source));
@@ -60,13 +60,15 @@ const shapes = z.object({
     z.object({
       name: z.string(),
       filters: z.array(used),
-      scorers: z.array(used.extend({ weight: z.number() })),
+      scorers: z.array(used.extend({ unit: z.enum(['share', 'seconds']), weight: z.number() })),
       picker: used,
     }),
   ),
+  configured: z.array(used.extend({ parameters: z.record(z.string(), z.unknown()) })),
+  flowControl: z.record(z.string(), z.unknown()),
 });
 
-async function running(url: string): Promise<ReturnType<typeof policyShape>> {
+async function running(url: string): Promise<PolicyShape> {
   try {
     const answer = await fetch(new URL('/api/policies', url), { signal: AbortSignal.timeout(10_000) });
     return shapes.parse(await answer.json());

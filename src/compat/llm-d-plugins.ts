@@ -32,7 +32,7 @@ const noPrediction =
   'there is no latency predictor; the policies least-added-wait and predicted-ttft go by learned speeds';
 const noTopology = 'the place of an endpoint is not known; use header-label-affinity-scorer or label-selector-filter';
 const noAttributes = 'endpoints have no free attributes; use utilization-filter for requests, queue and KV cache';
-const noKubernetes = 'there is one source of endpoints: --endpoint and --endpoints-file';
+const sources = 'endpoints come from --endpoint, --endpoints-file, DNS or Kubernetes';
 const everyPath: ForeignType = { needless: 'its paths are always understood' };
 
 const table: Readonly<Record<string, ForeignType>> = {
@@ -76,16 +76,16 @@ const table: Readonly<Record<string, ForeignType>> = {
   'precise-prefix-cache-producer': cacheKnowledge,
   'burst-prefix-cache-producer': { needless: 'a pick counts as cached at once' },
   'inflight-load-producer': ownCount,
-  'predicted-latency-producer': { refused: noPrediction },
+  'predicted-latency-producer': { needless: 'how fast each endpoint is, is learned from its answers' },
   'p2p-source-producer': { refused: 'caches are not fetched from peers other than a prefill endpoint' },
-  'session-id-producer': { needless: 'sessions are told by x-session-token' },
+  'session-id-producer': { needless: 'sessions are told as session-affinity-scorer and -filter say' },
   'mm-embeddings-cache-producer': { refused: noMedia },
   /* Admission */
-  'latency-slo-admitter': { refused: noPrediction },
+  'latency-slo-admitter': { needless: 'a request that no endpoint can answer within its target is refused at once' },
   'probabilistic-admitter': {
     refused: 'requests are not refused by chance; those that find no room wait by priority (flowControl)',
   },
-  'disaggregatedset-rollout-screener': { refused: noKubernetes },
+  'disaggregatedset-rollout-screener': { refused: sources },
   'agent-identity': { refused: 'a tenant is named by x-llm-d-inference-fairness-id' },
   'request-attribute-reporter': { refused: 'usage is in the Decision and in /metrics' },
   'destination-endpoint-served-verifier': { needless: 'signalbox epp --conformance does what it is for' },
@@ -112,10 +112,10 @@ const table: Readonly<Record<string, ForeignType>> = {
   'dcgm-data-source': { refused: 'no plugin looks at GPU gauges' },
   'dcgm-extractor': { refused: 'no plugin looks at GPU gauges' },
   'topology-extractor': { refused: noTopology },
-  'disaggregatedset-rollout-pod-extractor': { refused: noKubernetes },
-  'k8s-notification-source': { needless: noKubernetes },
-  'endpoint-notification-source': { needless: noKubernetes },
-  'file-discovery': { refused: `${noKubernetes}; give its path to --endpoints-file` },
+  'disaggregatedset-rollout-pod-extractor': { refused: sources },
+  'k8s-notification-source': { needless: sources },
+  'endpoint-notification-source': { needless: sources },
+  'file-discovery': { refused: 'give its path to --endpoints-file, which takes its format' },
   /* Parsers */
   'openai-parser': everyPath,
   'passthrough-parser': everyPath,
@@ -135,7 +135,7 @@ const gates: Readonly<Record<string, string | null>> = {
 
 /** What a section asks for and does not get, by section. */
 const sections: Readonly<Record<string, string>> = {
-  dataLayer: 'gauges, models and caches are always known; endpoints come from --endpoint and --endpoints-file',
+  dataLayer: 'gauges, models and caches are always known; endpoints come from flags, a file, DNS or Kubernetes',
   requestHandler: 'every path under /v1 is understood or placed by load',
   saturationDetector: full,
   parser: 'every path under /v1 is understood or placed by load',

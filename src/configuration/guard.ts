@@ -1,7 +1,16 @@
 import { messageOf } from '../base/errors.ts';
 import { pickBest } from '../scheduler/plugins/pickers/pick-best.ts';
-import type { Cycle, Filter, Picker, Scorer, Stateful } from '../scheduler/plugin.ts';
-import type { OwnDefinition } from './own-definition.ts';
+import type {
+  Configured,
+  Cycle,
+  Decider,
+  Filter,
+  Picker,
+  PluginDefinition,
+  ProfileHandler,
+  Scorer,
+  Stateful,
+} from '../scheduler/plugin.ts';
 import { isTimeout, withinTime } from './time-limit.ts';
 
 /** One run may take so long before it counts as slow, and before it is ended. */
@@ -37,21 +46,30 @@ interface Stand {
 /**
  * The same plugin, which can do no harm: what throws is skipped for that request and counted, what is too slow too often
  * is switched off, what hangs is ended and switched off. A skipped filter keeps all, a skipped scorer scores 0 for all,
- * a skipped picker's place is taken by the best total.
+ * a skipped picker's place is taken by the best total, a skipped decider splits nothing, and a skipped handler runs the
+ * first profile.
  */
-export function guarded(definition: OwnDefinition, stand: Stand): OwnDefinition {
+export function guarded(definition: PluginDefinition, stand: Stand): PluginDefinition {
   switch (definition.kind) {
     case 'filter':
-      return { ...definition, create: (parameters) => guardedFilter(definition.create(parameters), stand) };
+      return { ...definition, create: (parameters: unknown) => guardedFilter(definition.create(parameters), stand) };
     case 'scorer':
       return {
         ...definition,
-        create: (parameters) => guardedScorer(definition.create(parameters), definition.unit, stand),
+        create: (parameters: unknown) => guardedScorer(definition.create(parameters), definition.unit, stand),
       };
     case 'picker':
       return {
         ...definition,
-        create: (parameters) => guardedPicker(definition.create(parameters), definition.unit, stand),
+        create: (parameters: unknown) => guardedPicker(definition.create(parameters), definition.unit, stand),
+      };
+    case 'decider':
+      return { ...definition, create: (parameters: unknown) => guardedDecider(definition.create(parameters), stand) };
+    case 'profile-handler':
+      return {
+        ...definition,
+        create: (parameters: unknown, configured: Configured) =>
+          guardedHandler(definition.create(parameters, configured), configured, stand),
       };
   }
 }
@@ -106,6 +124,44 @@ function guardedPicker(picker: Picker & WithState, unit: 'share' | 'seconds', st
         return { picked: [...picked], tied: [...tied] };
       });
       return pick ?? pickBest(cycle, totals, unit === 'share' ? 1 : -1, 1);
+    },
+  };
+}
+
+function guardedDecider(decider: Decider, stand: Stand): Decider {
+  return {
+    comparesPicks: decider.comparesPicks,
+    decide(question) {
+      const decided = attempt(stand, () => {
+        const { split, reason, details } = decider.decide(question);
+        return { split: split === true, reason: String(reason), details: { ...details } };
+      });
+      return decided ?? { split: false, reason: `${stand.health.type} was skipped`, details: {} };
+    },
+  };
+}
+
+function guardedHandler(handler: ProfileHandler, { profiles }: Configured, stand: Stand): ProfileHandler {
+  const [first = ''] = profiles;
+  return {
+    next(progress) {
+      const next = attempt(stand, () => {
+        const name = handler.next(progress);
+        if (name !== null && !profiles.includes(name)) throw new RangeError(`no profile is named "${name}"`);
+        return { name };
+      });
+      if (next !== undefined) return next.name;
+      return progress.done.length === 0 ? first : null;
+    },
+    settle(progress) {
+      const hasRun = (name: string): boolean => progress.done.some(({ profile }) => profile === name);
+      const settled = attempt(stand, () => {
+        const { serves, prefills, verdict } = handler.settle(progress);
+        const stranger = [serves, ...(prefills === null ? [] : [prefills])].find((name) => !hasRun(name));
+        if (stranger !== undefined) throw new RangeError(`the profile "${stranger}" has not run`);
+        return { serves, prefills, verdict };
+      });
+      return settled ?? { serves: progress.done[0]?.profile ?? first, prefills: null, verdict: null };
     },
   };
 }

@@ -1,15 +1,12 @@
 import { z } from 'zod';
-import type { FilterDefinition, PickerDefinition, ScorerDefinition } from '../scheduler/plugin.ts';
+import type { PluginDefinition } from '../scheduler/plugin.ts';
 import { pluginByType } from '../scheduler/plugins/index.ts';
-
-/** Kinds that may come from a file of the user's. */
-export type OwnDefinition = FilterDefinition | ScorerDefinition | PickerDefinition;
 
 const fn = (message: string): z.ZodType => z.custom((value) => typeof value === 'function', message);
 
 const shape = z.object({
   type: z.string().regex(/^[a-z][a-z0-9-]*$/, 'expected lower-case words with dashes'),
-  kind: z.enum(['filter', 'scorer', 'picker']),
+  kind: z.enum(['filter', 'scorer', 'picker', 'profile-handler', 'decider']),
   summary: z.string().min(1),
   source: z.string().min(1),
   unit: z.enum(['share', 'seconds']).optional(),
@@ -18,7 +15,7 @@ const shape = z.object({
 });
 
 /** The definition that a module exports as its default. Throws with what is wrong with it, in words. */
-export function ownDefinition(module: unknown): OwnDefinition {
+export function ownDefinition(module: unknown): PluginDefinition {
   const exported = (module as { default?: unknown }).default;
   if (exported === undefined) throw new TypeError('it has no default export; expected definePlugin({…})');
   const { data, error } = shape.safeParse(exported);
@@ -26,6 +23,7 @@ export function ownDefinition(module: unknown): OwnDefinition {
     throw new TypeError(error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
   }
   if (pluginByType.has(data.type)) throw new TypeError(`type: there is a plugin "${data.type}" already`);
-  if (data.kind !== 'filter' && data.unit === undefined) throw new TypeError('unit: expected share or seconds');
-  return exported as OwnDefinition;
+  const needsUnit = data.kind === 'scorer' || data.kind === 'picker';
+  if (needsUnit && data.unit === undefined) throw new TypeError('unit: expected share or seconds');
+  return exported as PluginDefinition;
 }

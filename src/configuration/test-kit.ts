@@ -3,10 +3,21 @@
  * make of them, and the contract that every plugin keeps.
  */
 import { seededRandom } from '../base/random.ts';
-import type { Cycle, Details, Filter, Picker, Scorer, Stateful } from '../scheduler/plugin.ts';
+import type {
+  Configured,
+  Cycle,
+  Decider,
+  Details,
+  Filter,
+  Picker,
+  PluginDefinition,
+  ProfileHandler,
+  ProfileRun,
+  Scorer,
+  Stateful,
+} from '../scheduler/plugin.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
 import type { FleetView, PrefixLookup } from '../scheduler/view.ts';
-import type { OwnDefinition } from './own-definition.ts';
 
 /** One endpoint of a fleet; what is left out is idle, or not known. */
 export interface Row {
@@ -75,10 +86,16 @@ interface Trial {
   readonly parameters?: Record<string, unknown>;
   readonly request?: Partial<SchedulingRequest>;
   readonly seed?: number;
+  /** What a profile handler finds configured. */
+  readonly configured?: Configured;
 }
 
 /** What a scorer gives each endpoint, by name. */
-export function scoresOf(definition: OwnDefinition, rows: readonly Row[], trial: Trial = {}): Record<string, number> {
+export function scoresOf(
+  definition: PluginDefinition,
+  rows: readonly Row[],
+  trial: Trial = {},
+): Record<string, number> {
   const cycle = cycleOf(viewOf(rows), trial);
   const scores = new Float64Array(cycle.candidates.length);
   const scorer = instanceOf<Scorer>(definition, trial);
@@ -87,7 +104,7 @@ export function scoresOf(definition: OwnDefinition, rows: readonly Row[], trial:
 }
 
 /** The endpoints that a filter keeps, by name. */
-export function keptBy(definition: OwnDefinition, rows: readonly Row[], trial: Trial = {}): string[] {
+export function keptBy(definition: PluginDefinition, rows: readonly Row[], trial: Trial = {}): string[] {
   const cycle = cycleOf(viewOf(rows), trial);
   const filter = instanceOf<Filter>(definition, trial);
   const state = filter.state?.();
@@ -98,15 +115,22 @@ export function keptBy(definition: OwnDefinition, rows: readonly Row[], trial: T
 
 const fleets = 200;
 
-/** Where a plugin breaks the contract, one line each; none is what should come out. Tried on made-up fleets. */
-export function contractFaults(definition: OwnDefinition, parameters: Record<string, unknown> = {}): string[] {
+/**
+ * Where a plugin breaks the contract, one line each; none is what should come out. Tried on made-up fleets. A profile
+ * handler is given `configured`, one profile `decode` unless told otherwise.
+ */
+export function contractFaults(
+  definition: PluginDefinition,
+  parameters: Record<string, unknown> = {},
+  configured: Configured = { profiles: ['decode'], deciders: new Map() },
+): string[] {
   const faults = new Set<string>();
   for (let seed = 1; seed <= fleets; seed++) {
     const rows = madeUpFleet(seed);
     const view = viewOf(rows);
     const before = JSON.stringify(dataOf(view));
     try {
-      const results = [1, 2].map(() => runOnce(definition, view, { parameters, seed }, faults));
+      const results = [1, 2].map(() => runOnce(definition, view, { parameters, seed, configured }, faults));
       if (results[0] !== results[1]) faults.add('asked the same twice, it answers differently');
     } catch (error) {
       faults.add(`it throws: ${error instanceof Error ? error.message : String(error)}`);
@@ -116,7 +140,7 @@ export function contractFaults(definition: OwnDefinition, parameters: Record<str
   return [...faults];
 }
 
-function runOnce(definition: OwnDefinition, view: FleetView, trial: Trial, faults: Set<string>): string {
+function runOnce(definition: PluginDefinition, view: FleetView, trial: Trial, faults: Set<string>): string {
   const cycle = cycleOf(view, trial);
   const { candidates } = cycle;
   switch (definition.kind) {
@@ -146,6 +170,38 @@ function runOnce(definition: OwnDefinition, view: FleetView, trial: Trial, fault
       if (picked.length === 0 || !tied.includes(picked[0]!)) faults.add('the first picked is not among the tied');
       if ([...picked, ...tied].some((slot) => !candidates.includes(slot))) faults.add('it picks what is no candidate');
       return JSON.stringify([picked, tied]);
+    }
+    case 'decider': {
+      if (candidates.length === 0) return '';
+      const run = (profile: string, at: number): ProfileRun => {
+        const slot = candidates[at % candidates.length]!;
+        return { profile, picked: [slot], total: 1 };
+      };
+      const { request } = cycle;
+      const question = { request, view, together: run('decode', 0), decode: run('decode', 0) };
+      const verdicts = [null, run('prefill', 1)].map((prefill) =>
+        instanceOf<Decider>(definition, trial).decide({ ...question, prefill }),
+      );
+      if (
+        verdicts.some(({ split, reason }) => typeof split !== 'boolean' || typeof reason !== 'string' || reason === '')
+      )
+        faults.add('`decide` gives `split`, and the reason in words');
+      return JSON.stringify(verdicts);
+    }
+    case 'profile-handler': {
+      const handler = instanceOf<ProfileHandler>(definition, trial);
+      const done: ProfileRun[] = [];
+      const progress = { request: cycle.request, view, done };
+      for (let next = handler.next(progress); next !== null; next = handler.next(progress)) {
+        if (!trial.configured!.profiles.includes(next) || done.some(({ profile }) => profile === next)) {
+          faults.add(`it asks for the profile "${next}", which is not configured or has run`);
+          break;
+        }
+        done.push({ profile: next, picked: [...candidates].slice(0, 1), total: 1 });
+      }
+      const settled = handler.settle(progress);
+      if (!done.some(({ profile }) => profile === settled.serves)) faults.add('the profile that serves has not run');
+      return JSON.stringify([done, settled]);
     }
   }
 }
@@ -177,10 +233,11 @@ function cycleOf(view: FleetView, { request, seed = 1 }: Trial): Cycle {
 }
 
 function instanceOf<Instance>(
-  definition: OwnDefinition,
-  { parameters = {} }: Trial,
+  definition: PluginDefinition,
+  { parameters = {}, configured = { profiles: ['decode'], deciders: new Map() } }: Trial,
 ): Instance & Partial<Stateful<unknown>> {
-  return definition.create(definition.parameters.parse(parameters)) as unknown as Instance & Partial<Stateful<unknown>>;
+  return definition.create(definition.parameters.parse(parameters), configured) as unknown as Instance &
+    Partial<Stateful<unknown>>;
 }
 
 function dataOf(view: FleetView): object {

@@ -29,6 +29,7 @@ import { JournalFiles } from '../journal/journal-files.ts';
 import { Journal } from '../journal/journal.ts';
 import { drain, listen } from '../proxy/listen.ts';
 import { roleLabel, type Endpoint } from '../scheduler/endpoint.ts';
+import { policyShape } from '../scheduler/policy-shape.ts';
 import type { Policy } from '../scheduler/policy.ts';
 import type { ClusterObjects } from './cluster-objects.ts';
 import { dispatchFamilies } from './dispatch-metrics.ts';
@@ -37,7 +38,7 @@ import { configurationFamilies, type ReloadOutcome } from './configuration-metri
 import { InferenceObjects, readInferenceObjects, type InferenceObject } from './inference-objects.ts';
 import { DoorMetrics } from './metrics.ts';
 import { loadPolicy, namedPolicy, type PolicySource } from './policy-source.ts';
-import { SessionTokens } from './session-token.ts';
+import { Sessions } from './sessions.ts';
 import { createTraces, type Traces } from './traces.ts';
 
 /** Above this share of its time at work, the process has none left for shadows. */
@@ -110,7 +111,7 @@ export class Core {
   readonly journal: Journal;
   readonly dispatch: Dispatch;
   readonly metrics: DoorMetrics;
-  readonly sessions: SessionTokens;
+  readonly sessions: Sessions;
   /** Null where nobody asks for traces. */
   readonly traces: Traces | null;
   readonly #options: CoreOptions;
@@ -146,7 +147,7 @@ export class Core {
     source: PolicySource,
     plugins: Plugins,
     dispatch: (core: Core) => Dispatch,
-    sessions: SessionTokens,
+    sessionKey: Buffer,
     discoveries: readonly Discovery[],
     objects: ClusterObjects | null,
     traces: Traces | null,
@@ -158,7 +159,6 @@ export class Core {
     this.#plugins = plugins;
     this.#log = log;
     this.#events = events;
-    this.sessions = sessions;
     this.traces = traces;
     if (traces !== null) this.#closing.push(() => traces.close());
     const { fleet } = this;
@@ -170,6 +170,7 @@ export class Core {
     });
     this.metrics = new DoorMetrics(this.fleet, this.journal, options.name ?? 'default');
     this.dispatch = dispatch(this);
+    this.sessions = new Sessions({ key: sessionKey, clock: wallClock, rule: () => this.dispatch.policy.sessions });
     this.#discoveries = discoveries;
     this.#clusterObjects = objects;
     this.#found = [namedEndpoints(options).map((endpoint) => ({ ...endpoint, ready: true }))];
@@ -189,13 +190,23 @@ export class Core {
       policies: await shadowsOf(options, plugins),
       isBusy: () => load.share > busyShare,
     };
-    const sessions = new SessionTokens(await sessionKey(options.sessionKeyFile));
     const dispatch = ({ fleet, journal }: Core): Dispatch =>
       new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows });
     const discoveries = await discoveriesOf(options, log);
     const objects = await clusterObjectsOf(options, log);
     const traces = await createTraces(process.env);
-    const core = new Core(options, source, plugins, dispatch, sessions, discoveries, objects, traces, log, events);
+    const core = new Core(
+      options,
+      source,
+      plugins,
+      dispatch,
+      await sessionKey(options.sessionKeyFile),
+      discoveries,
+      objects,
+      traces,
+      log,
+      events,
+    );
     await core.#reloadObjects();
     await core.#reloadKeys();
     return core;
@@ -213,6 +224,7 @@ export class Core {
         ...this.metrics.families(),
         ...configuration(),
         ...this.objects.families(),
+        ...this.sessions.families(),
         ...dispatchFamilies(this.dispatch, poolName),
         ...(this.keys === null ? [] : keyFamilies(this.keys)),
         ...(families?.() ?? []),
@@ -229,6 +241,9 @@ export class Core {
       host,
       reload,
       configuration: () => ({
+        name: this.dispatch.policy.name,
+        hash: this.dispatch.policy.hash,
+        ...policyShape(this.dispatch.policy),
         generation: this.#generation,
         lastReload: this.#lastReload,
         plugins: this.#plugins.live.health,

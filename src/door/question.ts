@@ -17,7 +17,7 @@ import type { Key } from '../keys/key.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { SchedulingRequest, Wish } from '../scheduler/request.ts';
 import type { InferenceObjects } from './inference-objects.ts';
-import type { SessionTokens } from './session-token.ts';
+import type { Sessions } from './sessions.ts';
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -66,14 +66,13 @@ export function questionOf(
   requestId: string,
   headers: Headers,
   fleet: Fleet,
-  sessions: SessionTokens,
+  sessions: Sessions,
   objects: InferenceObjects,
   ids: Uint8Array | null,
   key: Key | null = null,
 ): Question {
   const { prompt, model } = parsed;
   const wish = withPriority(key === null ? wishOf(headers) : wishUnder(key, headers), objects);
-  const token = headers['x-session-token'];
   // Of several prompts only the first one's ids are known.
   const isSeveral = parsed.promptKind === 'completions' && prompt.textBytes > prompt.bytes.length;
   const estimate = ids !== null && !isSeveral ? 0 : Math.ceil(prompt.textBytes / fleet.bytesPerToken.of(model));
@@ -88,7 +87,7 @@ export function questionOf(
       promptCharacters: prompt.characters,
       splittable: parsed.splittable,
       maxOutputTokens: parsed.maxOutputTokens,
-      sessionEndpoint: typeof token === 'string' ? sessions.endpointOf(token) : null,
+      sessionEndpoint: sessions.endpointOf(headers),
       bytes: parsed.body.length,
       headers: visibleHeaders(headers),
       ...(wish === null ? {} : { wish }),

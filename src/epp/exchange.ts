@@ -12,7 +12,7 @@ import type { InferenceObjects } from '../door/inference-objects.ts';
 import type { DoorMetrics } from '../door/metrics.ts';
 import { decisionHeaders, finishFlight, kindOf, questionOf, readRequest, withTokens } from '../door/question.ts';
 import type { RequestTrace, Traces } from '../door/traces.ts';
-import type { SessionTokens } from '../door/session-token.ts';
+import type { Sessions } from '../door/sessions.ts';
 import type { KeyUse } from '../keys/key.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
@@ -39,7 +39,7 @@ import {
 
 interface ExchangeOptions {
   readonly dispatch: Dispatch;
-  readonly sessions: SessionTokens;
+  readonly sessions: Sessions;
   readonly tokens: PromptTokens;
   readonly objects: InferenceObjects;
   /** Who may send requests; null where the data plane has asked. */
@@ -296,7 +296,7 @@ export class Exchange implements CallHandler {
       return;
     }
     const { flight, parsed, observed } = placed;
-    const { dispatch, sessions } = this.#options;
+    const { sessions } = this.#options;
     noteReport(flight.prefill, headers);
     const served = request.metadata(destinationNamespace, servedName);
     if (typeof served === 'string') this.#servedBy(served, flight);
@@ -308,7 +308,7 @@ export class Exchange implements CallHandler {
     const set: Record<string, string> = {
       'x-request-id': this.#requestId,
       ...decisionHeaders(flight, name),
-      ...(dispatch.policy.usesSessions ? { 'x-session-token': sessions.tokenFor(name) } : {}),
+      ...sessions.answered(this.#headers, name),
     };
     const { conformance } = this.#options;
     if (conformance && typeof served === 'string' && selectionHeader in this.#headers) set[servedHeader] = served;

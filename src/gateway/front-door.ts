@@ -24,7 +24,7 @@ import {
 } from '../door/question.ts';
 import type { InferenceObjects } from '../door/inference-objects.ts';
 import type { DoorMetrics } from '../door/metrics.ts';
-import type { SessionTokens } from '../door/session-token.ts';
+import type { Sessions } from '../door/sessions.ts';
 import type { RequestTrace, Traces } from '../door/traces.ts';
 import type { Key, KeyUse } from '../keys/key.ts';
 import type { Keys } from '../keys/keys.ts';
@@ -41,7 +41,7 @@ interface FrontDoorOptions {
   readonly upstream: Upstream;
   /** How the gateway itself has a prompt's cache handed over; null where sidecars do that. */
   readonly connector: Connector | null;
-  readonly sessions: SessionTokens;
+  readonly sessions: Sessions;
   readonly tokens: PromptTokens;
   readonly objects: InferenceObjects;
   /** Who may send requests; null where everybody may. */
@@ -193,8 +193,7 @@ export class FrontDoor {
     trace: RequestTrace | null,
     use: KeyUse | null,
   ): void {
-    const { upstream, dispatch, sessions } = this.#options;
-    const usesSessions = dispatch.policy.usesSessions;
+    const { upstream, sessions } = this.#options;
     const asking = bodyAskingForUsage(parsed);
     const body = asking ?? parsed.body;
     const { connector } = this.#options;
@@ -228,7 +227,7 @@ export class FrontDoor {
       headers: (endpoint) => ({
         'x-request-id': requestId,
         ...decisionHeaders(flight, endpoint.name),
-        ...(usesSessions ? { 'x-session-token': sessions.tokenFor(endpoint.name) } : {}),
+        ...sessions.answered(exchange.headers, endpoint.name),
       }),
     });
   }

@@ -12,6 +12,7 @@ import type {
   PluginDefinition,
   ProfileHandler,
   Scorer,
+  SessionRule,
   Stateful,
 } from './plugin.ts';
 import { flowControlSchema, holdRule } from './flow-control.ts';
@@ -134,7 +135,7 @@ function compile(file: YamlFile, name: string, options: ReadOptions): Policy {
   const stateful: Stateful<unknown>[] = [];
   const created = new Map<string, Created>();
   const profileNames = config.schedulingProfiles.map((profile) => profile.name);
-  const resolved: unknown[] = [];
+  const resolved: { name: string; type: string; parameters: unknown; revision?: string }[] = [];
   const deciders = new Map<string, Decider>();
   const handlers: { readonly at: string; create(configured: Configured): ProfileHandler }[] = [];
 
@@ -232,12 +233,19 @@ function compile(file: YamlFile, name: string, options: ReadOptions): Policy {
     hash: hashJson({ plugins: resolved, profiles: config.schedulingProfiles, ...(hold === null ? {} : { hold }) }),
     handler,
     profiles,
+    configured: resolved.map(({ name: plugin, type, parameters }) => ({ plugin, type, parameters })),
     stateful,
     hold,
-    usesSessions: [...profiles.values()].some(({ filters, scorers }) =>
-      [...filters, ...scorers].some(({ type }) => type.startsWith('session-affinity-')),
-    ),
+    sessions: sessionsOf([...profiles.values()]),
   };
+}
+
+/** Of the first plugin that goes by them: a request has one session. */
+function sessionsOf(profiles: readonly Profile[]): SessionRule | null {
+  for (const { filters, scorers } of profiles) {
+    for (const { instance } of [...filters, ...scorers]) if (instance.sessions !== undefined) return instance.sessions;
+  }
+  return null;
 }
 
 function compileProfile(

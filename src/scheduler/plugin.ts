@@ -24,12 +24,21 @@ export interface Details {
   note(name: string, value: number | string | null): void;
 }
 
-export interface Filter<State = unknown> {
+/** How a session is told: by the token of its last answer, or by an id that the client brings in one of these headers. */
+export type SessionRule =
+  { readonly by: 'token' } | { readonly by: 'id'; readonly headers: readonly string[]; readonly ttlSeconds: number };
+
+/** A plugin that goes by `request.sessionEndpoint` says how it is to be found. */
+interface UsesSessions {
+  readonly sessions?: SessionRule;
+}
+
+export interface Filter<State = unknown> extends UsesSessions {
   /** Null keeps the endpoint in `slot`; otherwise the reason, in a few words, why it is dropped. */
   drop(cycle: Cycle, slot: number, state: State): string | null;
 }
 
-export interface Scorer<State = unknown> {
+export interface Scorer<State = unknown> extends UsesSessions {
   /** One finite number per candidate into `scores` (parallel to `cycle.candidates`). */
   score(cycle: Cycle, scores: Float64Array, details: Details, state: State): void;
 }
@@ -136,7 +145,7 @@ interface Common<Kind extends string, Parameters> {
   readonly parameters: z.ZodType<Parameters>;
 }
 
-export interface FilterDefinition<P = unknown> extends Common<'filter', P> {
+interface FilterDefinition<P = unknown> extends Common<'filter', P> {
   create(parameters: P): Filter & Partial<Stateful<unknown>>;
 }
 export interface ScorerDefinition<P = unknown> extends Common<'scorer', P> {
@@ -163,3 +172,13 @@ export interface Configured {
 
 export type PluginDefinition =
   FilterDefinition | ScorerDefinition | PickerDefinition | ProfileHandlerDefinition | DeciderDefinition;
+
+/** Gives the definition back; it is here for its types. `create` is given the parameters as the schema has them. */
+export function definePlugin<P>(definition: FilterDefinition<P>): FilterDefinition<P>;
+export function definePlugin<P>(definition: ScorerDefinition<P>): ScorerDefinition<P>;
+export function definePlugin<P>(definition: PickerDefinition<P>): PickerDefinition<P>;
+export function definePlugin<P>(definition: ProfileHandlerDefinition<P>): ProfileHandlerDefinition<P>;
+export function definePlugin<P>(definition: DeciderDefinition<P>): DeciderDefinition<P>;
+export function definePlugin(definition: unknown): unknown {
+  return definition;
+}

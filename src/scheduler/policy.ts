@@ -1,5 +1,5 @@
 import type { HoldRule } from './flow-rule.ts';
-import type { Filter, Picker, ProfileHandler, Scorer, ScoreUnit, Stateful } from './plugin.ts';
+import type { Filter, Picker, ProfileHandler, Scorer, ScoreUnit, SessionRule, Stateful } from './plugin.ts';
 
 /** A plugin as one policy uses it. */
 interface Used<Instance> {
@@ -25,11 +25,13 @@ export interface Policy {
   readonly hash: string;
   readonly handler: ProfileHandler;
   readonly profiles: ReadonlyMap<string, Profile>;
+  /** Every plugin of the configuration, with its parameters after defaults. */
+  readonly configured: readonly { readonly plugin: string; readonly type: string; readonly parameters: unknown }[];
   readonly stateful: readonly Stateful<unknown>[];
   /** Null when everything is placed at once, however full the fleet is. */
   readonly hold: HoldRule | null;
-  /** True when some profile scores session affinity, so that answers carry a session token. */
-  readonly usesSessions: boolean;
+  /** How sessions are told; null when no plugin goes by them. */
+  readonly sessions: SessionRule | null;
 }
 
 /** What the plugins of one policy remember. Live, shadow and replay each own theirs. */

@@ -3,17 +3,21 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { OwnPlugins } from '../../src/configuration/own-plugins.ts';
 import { contractFaults, keptBy, scoresOf } from '../../src/configuration/test-kit.ts';
-import type { OwnDefinition } from '../../src/configuration/own-definition.ts';
+import type { DeciderDefinition, PluginDefinition, ScorerDefinition } from '../../src/scheduler/plugin.ts';
 import { z } from 'zod';
 import { pluginByType, plugins } from '../../src/scheduler/plugins/index.ts';
 import { repository } from '../support/command.ts';
 
-const own = (definition: { kind: string }): definition is OwnDefinition =>
-  ['filter', 'scorer', 'picker'].includes(definition.kind);
+const sample: Readonly<Record<string, Record<string, unknown>>> = {
+  'header-label-affinity-scorer': { headerName: 'x-rack', labelKey: 'rack' },
+};
 
-for (const definition of plugins.filter(own)) {
+for (const definition of plugins) {
   test(`${definition.type} keeps the contract that plugins of one's own are held to`, () => {
-    assert.deepEqual(contractFaults(definition), []);
+    const decider = pluginByType.get('always-disagg-pd-decider') as DeciderDefinition;
+    const profiles = definition.type === 'single-profile-handler' ? ['decode'] : ['decode', 'prefill'];
+    const configured = { profiles, deciders: new Map([['decider', decider.create({})]]) };
+    assert.deepEqual(contractFaults(definition, sample[definition.type], configured), []);
   });
 }
 
@@ -23,17 +27,17 @@ test("the example's scorer keeps it, and prefers racks that do little", async ()
     join(repository, 'examples/plugins'),
   );
   const { definition } = loaded.get('./spread-by-rack.ts')!;
-  assert.deepEqual(contractFaults(definition as OwnDefinition), []);
+  assert.deepEqual(contractFaults(definition), []);
   const rows = [
     { name: 'a', labels: { rack: '1' }, inFlight: 1 },
     { name: 'b', labels: { rack: '1' }, inFlight: 2 },
     { name: 'c', labels: { rack: '2' } },
   ];
-  assert.deepEqual(scoresOf(definition as OwnDefinition, rows), { a: 0.25, b: 0.25, c: 1 });
+  assert.deepEqual(scoresOf(definition, rows), { a: 0.25, b: 0.25, c: 1 });
 });
 
 test('what breaks the contract is named', () => {
-  const scorer = (score: number): OwnDefinition => ({
+  const scorer = (score: number): ScorerDefinition => ({
     type: 'odd-scorer',
     kind: 'scorer',
     unit: 'share',
@@ -48,7 +52,7 @@ test('what breaks the contract is named', () => {
 });
 
 /* Golden scenarios of llm-d's rules: plain, ties, missing data, a single candidate. */
-const scorer = (type: string): OwnDefinition => pluginByType.get(type) as OwnDefinition;
+const scorer = (type: string): PluginDefinition => pluginByType.get(type)!;
 
 test('running-requests-size-scorer and queue-scorer: between least and most; equal is 1; unknown is none', () => {
   for (const [type, column] of [

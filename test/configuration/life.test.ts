@@ -149,6 +149,15 @@ test('check names what is wrong with a plugin, and warns of one that throws', as
   assert.equal(wrong.status, 1);
   assert.match(wrong.stderr, /mine\.ts: kind: /);
   writeFileSync(join(folder, 'config.yaml'), config(false));
+  const configFile = join(folder, 'config.yaml');
+  const gateway = await startTestGateway(t, [(await startEngine(t)).url], { policy: { environment: {}, configFile } });
+  const differences = async (): Promise<string[]> =>
+    (JSON.parse((await check('--json', '--diff', gateway.adminUrl)).stdout) as { differences: string[] }).differences;
+  assert.deepEqual(await differences(), [], 'what runs is the file');
+  const threshold = 'load-aware-scorer\n    parameters: { threshold: 7 }\n';
+  writeFileSync(join(folder, 'other.yaml'), config(false).replace('load-aware-scorer\n', threshold));
+  const against = await runCommand('./signalbox', ['check', join(folder, 'other.yaml'), '--diff', gateway.adminUrl]);
+  assert.match(against.stdout, /- load-aware-scorer: threshold 128\n\+ load-aware-scorer: threshold 7/);
   const diff = JSON.parse((await check('--json', '--diff', 'least-requests')).stdout) as { differences: string[] };
   assert.ok(diff.differences.includes('+ profile decode: load-aware-scorer x1'), diff.differences.join('\n'));
 });

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { llmDNames } from '../../src/compat/llm-d-plugins.ts';
 import { OwnPlugins } from '../../src/configuration/own-plugins.ts';
 import { readConfig, type ReadConfig } from '../../src/configuration/read-config.ts';
+import { loadPolicy } from '../../src/door/policy-source.ts';
 import { pluginByType } from '../../src/scheduler/plugins/index.ts';
 import { repository } from '../support/command.ts';
 import { decide, pickedName, requestOf, viewOf } from '../support/scheduling.ts';
@@ -85,6 +86,28 @@ test('what has no effect is said, and what cannot be done is refused with the re
     read(config(['queue-scorrer'], '  - pluginRef: queue-scorrer\n')),
     /did you mean "queue-scorer"/,
   );
+});
+
+test('without a configuration, and asked to be like llm-d, its defaults decide', async () => {
+  const { policy } = await loadPolicy({ environment: {}, compat: 'llm-d' }, plugins);
+  const [profile] = policy.profiles.values();
+  assert.deepEqual(
+    profile!.scorers.map(({ type, weight }) => [type, weight]),
+    [
+      ['queue-scorer', 2],
+      ['kv-cache-utilization-scorer', 2],
+      ['prefix-cache-scorer', 3],
+    ],
+  );
+  const rows = [
+    { name: 'cached', waiting: 4, cachedTokens: 90 },
+    { name: 'idle', waiting: 0 },
+    { name: 'busy', waiting: 9, kvUsage: 0.9 },
+  ];
+  // queue 2 x 5/9 + KV 2 x 1 + prefix 3 x 90/96 = 5.92, against 2 + 2 + 0 and 0 + 0.2 + 0.
+  assert.equal(pickedName(decide(policy, requestOf({ promptTokens: 96 }), viewOf(rows), 1)), 'cached');
+  const none = await loadPolicy({ environment: {} }, plugins);
+  assert.equal(none.policy.name, 'least-added-wait');
 });
 
 test('every type of llm-d’s is built, mapped to one that is, needless or refused, and the page says which', () => {

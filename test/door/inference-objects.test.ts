@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { callerOf } from '../../src/admission/objectives.ts';
 import { parseRequest } from '../../src/api/request.ts';
+import { wallClock } from '../../src/base/clock.ts';
 import { seededRandom } from '../../src/base/random.ts';
 import { InferenceObjects, readInferenceObjects } from '../../src/door/inference-objects.ts';
 import { questionOf } from '../../src/door/question.ts';
-import { SessionTokens } from '../../src/door/session-token.ts';
+import { Sessions } from '../../src/door/sessions.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';
 import { temporaryFolder } from '../support/command.ts';
 
@@ -72,7 +73,7 @@ test('objectives have their priority, those of another pool none', async (t) => 
 test('a request that names an objective brings its priority to admission', async (t) => {
   const objects = await objectsOf(temporaryFolder(t), file, 'chat');
   const fleet = new Fleet({ prefixSeed: { low: 1, high: 2 } });
-  const sessions = new SessionTokens(Buffer.alloc(32));
+  const sessions = new Sessions({ key: Buffer.alloc(32), clock: wallClock, rule: () => null });
   const callerNaming = (name: string) => {
     const headers = { 'x-gateway-inference-objective': name };
     return callerOf(questionOf(asked('llama'), 'r', headers, fleet, sessions, objects, null).request, []);

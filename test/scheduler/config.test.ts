@@ -48,7 +48,7 @@ test('a configuration is compiled: names, weights, and what it leaves out', () =
     ],
   );
   assert.equal(profile.picker.type, 'max-score-picker');
-  assert.equal(policy.usesSessions, false);
+  assert.equal(policy.sessions, null);
 });
 
 test('a hash is of what decides: the same when a default is spelt out, another with another weight', () => {

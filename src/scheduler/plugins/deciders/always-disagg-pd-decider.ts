@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { DeciderDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
-export const alwaysDisaggPdDecider: DeciderDefinition = {
+export const alwaysDisaggPdDecider = definePlugin({
   type: 'always-disagg-pd-decider',
   kind: 'decider',
   summary: 'Splits every request.',
@@ -11,4 +11,4 @@ export const alwaysDisaggPdDecider: DeciderDefinition = {
     comparesPicks: false,
     decide: () => ({ split: true, reason: 'always', details: {} }),
   }),
-};
+});

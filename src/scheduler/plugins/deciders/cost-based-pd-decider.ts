@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { DeciderDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
 const parameters = z.strictObject({
   othersWeight: z
@@ -11,7 +11,7 @@ const parameters = z.strictObject({
   handoverSeconds: z.number().min(0).default(0.03).describe('what a split costs whatever its length: a second request'),
 });
 
-export const costBasedPdDecider: DeciderDefinition<z.infer<typeof parameters>> = {
+export const costBasedPdDecider = definePlugin({
   type: 'cost-based-pd-decider',
   kind: 'decider',
   summary:
@@ -40,4 +40,4 @@ export const costBasedPdDecider: DeciderDefinition<z.infer<typeof parameters>> =
       return { split, reason, details: { splitSeconds, togetherSeconds, transferSeconds, transferTokens } };
     },
   }),
-};
+});

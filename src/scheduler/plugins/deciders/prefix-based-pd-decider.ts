@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { DeciderDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
 const parameters = z.strictObject({
   nonCachedTokens: z
@@ -10,7 +10,7 @@ const parameters = z.strictObject({
   promptTokens: z.int().min(0).default(0).describe('shorter prompts are never split'),
 });
 
-export const prefixBasedPdDecider: DeciderDefinition<z.infer<typeof parameters>> = {
+export const prefixBasedPdDecider = definePlugin({
   type: 'prefix-based-pd-decider',
   kind: 'decider',
   summary: 'Splits a request when enough of its prompt is not cached where it would decode.',
@@ -31,4 +31,4 @@ export const prefixBasedPdDecider: DeciderDefinition<z.infer<typeof parameters>>
       return { split, reason, details };
     },
   }),
-};
+});

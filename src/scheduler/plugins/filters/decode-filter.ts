@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { roleOf } from '../../endpoint.ts';
-import type { FilterDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
 const decodingRoles = new Set(['decode', 'both', 'prefill-decode', 'encode-prefill-decode']);
 
-export const decodeFilter: FilterDefinition = {
+export const decodeFilter = definePlugin({
   type: 'decode-filter',
   kind: 'filter',
   summary: 'Keeps endpoints that decode: role decode, both or a combination with decode, or no role at all.',
@@ -16,4 +16,4 @@ export const decodeFilter: FilterDefinition = {
       return role === null || decodingRoles.has(role) ? null : `role is ${role}`;
     },
   }),
-};
+});

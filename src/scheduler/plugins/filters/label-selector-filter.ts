@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { FilterDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
 const requirement = z.strictObject({
   key: z.string().min(1),
@@ -8,7 +8,11 @@ const requirement = z.strictObject({
 });
 
 const parameters = z.strictObject({
-  matchLabels: z.record(z.string(), z.string()).default({}).describe('labels that an endpoint must have, as given'),
+  matchLabels: z
+    .record(z.string(), z.string())
+    .default({})
+    .describe('labels that an endpoint must have, as given')
+    .meta({ examples: [{ gpu: 'h100' }] }),
   matchExpressions: z.array(requirement).default([]).describe('Kubernetes requirements: key, operator, values'),
 });
 
@@ -22,7 +26,7 @@ function unmet(labels: Labels, { key, operator, values }: z.infer<typeof require
   return isMet ? null : `${key} is ${value ?? 'not there'}`;
 }
 
-export const labelSelectorFilter: FilterDefinition<z.infer<typeof parameters>> = {
+export const labelSelectorFilter = definePlugin({
   type: 'label-selector-filter',
   kind: 'filter',
   summary: 'Keeps endpoints whose labels meet a Kubernetes label selector; an empty one keeps all.',
@@ -44,4 +48,4 @@ export const labelSelectorFilter: FilterDefinition<z.infer<typeof parameters>> =
       },
     };
   },
-};
+});

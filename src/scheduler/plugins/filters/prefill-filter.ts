@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { roleOf } from '../../endpoint.ts';
-import type { FilterDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
 const prefillingRoles = new Set(['prefill', 'encode-prefill', 'both', 'prefill-decode', 'encode-prefill-decode']);
 
-export const prefillFilter: FilterDefinition = {
+export const prefillFilter = definePlugin({
   type: 'prefill-filter',
   kind: 'filter',
   summary: 'Keeps endpoints that prefill for others: role prefill, both or a combination with prefill.',
@@ -16,4 +16,4 @@ export const prefillFilter: FilterDefinition = {
       return role !== null && prefillingRoles.has(role) ? null : `role is ${role ?? 'not set'}`;
     },
   }),
-};
+});

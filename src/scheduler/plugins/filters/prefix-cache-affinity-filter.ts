@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Cycle, FilterDefinition } from '../../plugin.ts';
+import { definePlugin, type Cycle } from '../../plugin.ts';
 import { knownOr0 } from '../scorers/load-release.ts';
 import { oncePerCycle } from './once-per-cycle.ts';
 
@@ -21,19 +21,26 @@ const parameters = z.strictObject({
     .positive()
     .default(15_928)
     .describe('prompt tokens an endpoint computes per second at its best; one figure for the pool'),
+  ttftSource: z
+    .enum(['prefillThroughput', 'latencyPredictor'])
+    .default('prefillThroughput')
+    .describe('what the wait is estimated by: that figure, or the speed learned of each endpoint'),
 });
 
 type Verdict = 'warm only' | 'all';
 
-export const prefixCacheAffinityFilter: FilterDefinition<z.infer<typeof parameters>> = {
+export const prefixCacheAffinityFilter = definePlugin({
   type: 'prefix-cache-affinity-filter',
   kind: 'filter',
   summary:
     'Keeps endpoints that hold most of the prompt, until the best of them has more prefill queued than the best other one by the penalty allowed: sticky until saturated.',
   source: 'llm-d router, default since August 2026',
   parameters,
-  create({ affinityThreshold, explorationProbability, maxTTFTPenaltyMs, peakPrefillThroughput }) {
-    const saturationTokens = (peakPrefillThroughput * maxTTFTPenaltyMs) / 1000;
+  create({ affinityThreshold, explorationProbability, maxTTFTPenaltyMs, peakPrefillThroughput, ttftSource }) {
+    const queuedMs = ({ view }: Cycle, slot: number): number =>
+      ttftSource === 'latencyPredictor'
+        ? 1000 * knownOr0(view.queuedPrefillSeconds[slot]!)
+        : (1000 * knownOr0(view.queuedPrefillTokens[slot]!)) / peakPrefillThroughput;
     const isWarm = ({ request, view }: Cycle, slot: number): boolean =>
       request.promptTokens > 0 && knownOr0(view.cachedTokens()[slot]!) >= affinityThreshold * request.promptTokens;
     const verdict = oncePerCycle((cycle: Cycle): Verdict => {
@@ -41,12 +48,12 @@ export const prefixCacheAffinityFilter: FilterDefinition<z.infer<typeof paramete
       let leastWarm = Infinity;
       let leastCold = Infinity;
       for (const slot of cycle.candidates) {
-        const queued = knownOr0(cycle.view.queuedPrefillTokens[slot]!);
+        const queued = queuedMs(cycle, slot);
         if (isWarm(cycle, slot)) leastWarm = Math.min(leastWarm, queued);
         else leastCold = Math.min(leastCold, queued);
       }
       if (leastWarm === Infinity || leastCold === Infinity) return 'all';
-      return leastWarm - leastCold > saturationTokens ? 'all' : 'warm only';
+      return leastWarm - leastCold > maxTTFTPenaltyMs ? 'all' : 'warm only';
     });
     return {
       drop(cycle, slot) {
@@ -54,4 +61,4 @@ export const prefixCacheAffinityFilter: FilterDefinition<z.infer<typeof paramete
       },
     };
   },
-};
+});

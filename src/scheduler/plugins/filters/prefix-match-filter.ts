@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Decision } from '../../decision.ts';
-import type { Cycle, FilterDefinition } from '../../plugin.ts';
+import { definePlugin, type Cycle } from '../../plugin.ts';
 import { knownOr0 } from '../scorers/load-release.ts';
 import { oncePerCycle } from './once-per-cycle.ts';
 
@@ -19,7 +19,7 @@ type TreeTokens = Map<string, number>;
 
 const mostEndpoints = 4096;
 
-export const prefixMatchFilter: FilterDefinition<z.infer<typeof parameters>> = {
+export const prefixMatchFilter = definePlugin({
   type: 'prefix-match-filter',
   kind: 'filter',
   summary:
@@ -56,4 +56,4 @@ export const prefixMatchFilter: FilterDefinition<z.infer<typeof parameters>> = {
       },
     };
   },
-};
+});

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Cycle, FilterDefinition } from '../../plugin.ts';
+import { definePlugin, type Cycle } from '../../plugin.ts';
 import type { FleetView } from '../../view.ts';
 import { oncePerCycle } from './once-per-cycle.ts';
 
@@ -22,11 +22,12 @@ const parameters = z.strictObject({
       }),
     )
     .default([])
-    .describe('each a `metric` and its `maxValue`; an endpoint above one is left out, one that does not say is kept'),
+    .describe('each a `metric` and its `maxValue`; an endpoint above one is left out, one that does not say is kept')
+    .meta({ examples: [[{ metric: 'kv-cache-utilization', maxValue: 0.9 }]] }),
   fallbackOnEmpty: z.boolean().default(true).describe('keep all when all are above; else the request finds none'),
 });
 
-export const utilizationFilter: FilterDefinition<z.infer<typeof parameters>> = {
+export const utilizationFilter = definePlugin({
   type: 'utilization-filter',
   kind: 'filter',
   summary: 'Leaves out endpoints that are above a limit on requests, queue or KV cache.',
@@ -42,4 +43,4 @@ export const utilizationFilter: FilterDefinition<z.infer<typeof parameters>> = {
       drop: (cycle, slot) => (fallbackOnEmpty && allAbove(cycle, undefined) ? null : excess(cycle, slot)),
     };
   },
-};
+});

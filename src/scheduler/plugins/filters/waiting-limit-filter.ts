@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import type { FilterDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
 const parameters = z.strictObject({
   maxWaitingRequests: z.number().min(1).default(10).describe('requests waiting in an engine at which it is left out'),
 });
 
-export const waitingLimitFilter: FilterDefinition<z.infer<typeof parameters>> = {
+export const waitingLimitFilter = definePlugin({
   type: 'waiting-limit-filter',
   kind: 'filter',
   summary: 'Leaves out engines with a long waiting queue, unless all have one.',
@@ -17,4 +17,4 @@ export const waitingLimitFilter: FilterDefinition<z.infer<typeof parameters>> = 
       return isFull(slot) && !candidates.every(isFull) ? `${view.waiting[slot]} requests wait` : null;
     },
   }),
-};
+});

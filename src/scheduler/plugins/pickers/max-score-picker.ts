@@ -1,8 +1,7 @@
-import type { z } from 'zod';
-import type { PickerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { pickBest, pickerParameters } from './pick-best.ts';
 
-export const maxScorePicker: PickerDefinition<z.infer<typeof pickerParameters>> = {
+export const maxScorePicker = definePlugin({
   type: 'max-score-picker',
   kind: 'picker',
   unit: 'share',
@@ -10,4 +9,4 @@ export const maxScorePicker: PickerDefinition<z.infer<typeof pickerParameters>> 
   source: 'Gateway API Inference Extension',
   parameters: pickerParameters,
   create: ({ maxNumOfEndpoints }) => ({ pick: (cycle, totals) => pickBest(cycle, totals, 1, maxNumOfEndpoints) }),
-};
+});

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import type { PickerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { pickBest, pickerParameters } from './pick-best.ts';
 
 const parameters = pickerParameters.extend({
   tolerance: z.number().min(0).default(0).describe('costs up to this share above the least count as equal to it'),
 });
 
-export const minCostPicker: PickerDefinition<z.infer<typeof parameters>> = {
+export const minCostPicker = definePlugin({
   type: 'min-cost-picker',
   kind: 'picker',
   unit: 'seconds',
@@ -21,4 +21,4 @@ export const minCostPicker: PickerDefinition<z.infer<typeof parameters>> = {
       return pickBest(cycle, levelled, -1, maxNumOfEndpoints);
     },
   }),
-};
+});

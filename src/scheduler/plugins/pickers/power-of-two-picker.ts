@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { PickerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
-export const powerOfTwoPicker: PickerDefinition = {
+export const powerOfTwoPicker = definePlugin({
   type: 'power-of-two-picker',
   kind: 'picker',
   unit: 'share',
@@ -18,4 +18,4 @@ export const powerOfTwoPicker: PickerDefinition = {
       return { picked: [candidates[best]!], tied };
     },
   }),
-};
+});

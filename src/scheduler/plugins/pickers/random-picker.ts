@@ -1,8 +1,7 @@
-import type { z } from 'zod';
-import type { PickerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { pickBest, pickerParameters } from './pick-best.ts';
 
-export const randomPicker: PickerDefinition<z.infer<typeof pickerParameters>> = {
+export const randomPicker = definePlugin({
   type: 'random-picker',
   kind: 'picker',
   unit: 'share',
@@ -12,4 +11,4 @@ export const randomPicker: PickerDefinition<z.infer<typeof pickerParameters>> = 
   create: ({ maxNumOfEndpoints }) => ({
     pick: (cycle) => pickBest(cycle, new Float64Array(cycle.candidates.length), 1, maxNumOfEndpoints),
   }),
-};
+});

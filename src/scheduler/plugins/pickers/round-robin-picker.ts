@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import type { PickerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
 interface Turn {
   count: number;
 }
 
-export const roundRobinPicker: PickerDefinition = {
+export const roundRobinPicker = definePlugin({
   type: 'round-robin-picker',
   kind: 'picker',
   unit: 'share',
@@ -22,4 +22,4 @@ export const roundRobinPicker: PickerDefinition = {
       (state as Turn).count += 1;
     },
   }),
-};
+});

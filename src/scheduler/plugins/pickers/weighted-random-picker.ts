@@ -1,8 +1,7 @@
-import type { z } from 'zod';
-import type { PickerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { pickBest, pickerParameters } from './pick-best.ts';
 
-export const weightedRandomPicker: PickerDefinition<z.infer<typeof pickerParameters>> = {
+export const weightedRandomPicker = definePlugin({
   type: 'weighted-random-picker',
   kind: 'picker',
   unit: 'share',
@@ -21,4 +20,4 @@ export const weightedRandomPicker: PickerDefinition<z.infer<typeof pickerParamet
       return pickBest(cycle, keys, 1, maxNumOfEndpoints);
     },
   }),
-};
+});

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ProfileHandlerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { configuredDecider, needProfiles } from './configured.ts';
 import { splitProfiles } from './split-profiles.ts';
 
@@ -12,21 +12,23 @@ const parameters = z.strictObject({
       together: z.string().min(1).optional(),
     })
     .prefault({})
-    .describe('names of the profiles; `together` places what is not split, which without it stays where decode is'),
+    .describe('names of the profiles; `together` places what is not split, which without it stays where decode is')
+    .meta({ examples: [{ decode: 'decode', prefill: 'prefill' }] }),
   deciders: z
     .strictObject({
       prefill: z.string().min(1).optional(),
       encode: z.never('media is encoded where the prompt is computed; leave the encode decider out').optional(),
     })
     .prefault({})
-    .describe('`prefill`: the name of the decider; without one nothing is split'),
+    .describe('`prefill`: the name of the decider; without one nothing is split')
+    .meta({ examples: [{ prefill: 'cost-based-pd-decider' }] }),
   stageOrder: z
     .enum(['decode-first', 'prefill-first'])
     .default('decode-first')
     .describe('which profile runs first; with prefill first and no decider everything is split'),
 });
 
-export const disaggProfileHandler: ProfileHandlerDefinition<z.infer<typeof parameters>> = {
+export const disaggProfileHandler = definePlugin({
   type: 'disagg-profile-handler',
   kind: 'profile-handler',
   summary: 'Prefill and decode apart: a pick for each, where the decider says that a request is to be split.',
@@ -44,4 +46,4 @@ export const disaggProfileHandler: ProfileHandlerDefinition<z.infer<typeof param
     const decider = deciders.prefill === undefined ? null : configuredDecider(configured, this.type, deciders.prefill);
     return splitProfiles({ handler: this.type, decode, prefill, together, prefillFirst, decider });
   },
-};
+});

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Decider, ProfileHandlerDefinition } from '../../plugin.ts';
+import { definePlugin, type Decider } from '../../plugin.ts';
 import { prefixBasedPdDecider } from '../deciders/prefix-based-pd-decider.ts';
 import { configuredDecider, needProfiles } from './configured.ts';
 import { splitProfiles } from './split-profiles.ts';
@@ -18,7 +18,7 @@ const parameters = z.strictObject({
   primaryPort: unused,
 });
 
-export const pdProfileHandler: ProfileHandlerDefinition<z.infer<typeof parameters>> = {
+export const pdProfileHandler = definePlugin({
   type: 'pd-profile-handler',
   kind: 'profile-handler',
   summary: 'Prefill and decode apart above a threshold; the older form of disagg-profile-handler.',
@@ -32,7 +32,7 @@ export const pdProfileHandler: ProfileHandlerDefinition<z.infer<typeof parameter
         : configuredDecider(configured, this.type, deciderPluginName);
     return splitProfiles({ handler: this.type, decode, prefill, together: null, prefillFirst: false, decider });
   },
-};
+});
 
 /** Here 0 splits everything, while the decider takes 0 as "off". */
 function atLeast(threshold: number): Decider {

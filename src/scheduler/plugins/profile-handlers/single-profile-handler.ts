@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { SignalboxError } from '../../../base/errors.ts';
-import type { ProfileHandlerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
-export const singleProfileHandler: ProfileHandlerDefinition = {
+export const singleProfileHandler = definePlugin({
   type: 'single-profile-handler',
   kind: 'profile-handler',
   summary: 'Runs the one profile there is.',
@@ -21,4 +21,4 @@ export const singleProfileHandler: ProfileHandlerDefinition = {
       settle: () => ({ serves: primary, prefills: null, verdict: null }),
     };
   },
-};
+});

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
 const parameters = z.strictObject({
   idleThreshold: z.int().min(0).default(0).describe('requests up to which an endpoint counts as idle'),
   maxBusyScore: z.number().min(0).max(1).default(1).describe('score of the least busy one that is not idle'),
 });
 
-export const activeRequestScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const activeRequestScorer = definePlugin({
   type: 'active-request-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -26,4 +26,4 @@ export const activeRequestScorer: ScorerDefinition<z.infer<typeof parameters>> =
       }
     },
   }),
-};
+});

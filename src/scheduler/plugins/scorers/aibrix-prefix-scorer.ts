@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 import { shareOfLeast } from './share-of-least.ts';
 
@@ -16,7 +16,7 @@ const parameters = z.strictObject({
     .describe('a match is followed up to mean + this many standard deviations of the requests'),
 });
 
-export const aibrixPrefixScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const aibrixPrefixScorer = definePlugin({
   type: 'aibrix-prefix-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -47,4 +47,4 @@ export const aibrixPrefixScorer: ScorerDefinition<z.infer<typeof parameters>> = 
       for (let i = 0; i < scores.length; i++) if (match[i]! < longest || load[i]! > limit) scores[i] = 0;
     },
   }),
-};
+});

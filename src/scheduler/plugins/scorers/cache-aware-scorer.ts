@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 import { shareOfLeast } from './share-of-least.ts';
 
@@ -18,7 +18,7 @@ const parameters = z.strictObject({
   balanceRelThreshold: z.number().min(0).default(1.5).describe('… and most is more than this many times the least'),
 });
 
-export const cacheAwareScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const cacheAwareScorer = definePlugin({
   type: 'cache-aware-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -50,4 +50,4 @@ export const cacheAwareScorer: ScorerDefinition<z.infer<typeof parameters>> = {
       for (let i = 0; i < scores.length; i++) if (match[i]! < longest) scores[i] = 0;
     },
   }),
-};
+});

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { rendezvousOrder } from './rendezvous.ts';
 import { shareOfLeast } from './share-of-least.ts';
 
@@ -12,7 +12,7 @@ const parameters = z.strictObject({
     .describe('requests an endpoint may have, in percent of the mean with this one'),
 });
 
-export const chwblScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const chwblScorer = definePlugin({
   type: 'chwbl-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -42,4 +42,4 @@ export const chwblScorer: ScorerDefinition<z.infer<typeof parameters>> = {
       details.note('loadLimit', candidates.length === 0 ? null : limit);
     },
   }),
-};
+});

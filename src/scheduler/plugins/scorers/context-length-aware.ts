@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
 const parameters = z.strictObject({
   label: z
@@ -23,7 +23,7 @@ function rangeOf(text: string | undefined): Range | null {
   return least === undefined || Number(most) < Number(least) ? null : { least: Number(least), most: Number(most) };
 }
 
-export const contextLengthAware: ScorerDefinition<z.infer<typeof parameters>> = {
+export const contextLengthAware = definePlugin({
   type: 'context-length-aware',
   kind: 'scorer',
   unit: 'share',
@@ -46,4 +46,4 @@ export const contextLengthAware: ScorerDefinition<z.infer<typeof parameters>> = 
       }
     },
   }),
-};
+});

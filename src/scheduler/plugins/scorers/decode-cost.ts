@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
 const parameters = z.strictObject({
   outputTokens: z.number().positive().default(200).describe('how long an answer is taken to be'),
@@ -10,7 +10,7 @@ const parameters = z.strictObject({
     .describe('what each token held in the KV cache adds to a decode step'),
 });
 
-export const decodeCost: ScorerDefinition<z.infer<typeof parameters>> = {
+export const decodeCost = definePlugin({
   type: 'decode-cost',
   kind: 'scorer',
   unit: 'seconds',
@@ -26,4 +26,4 @@ export const decodeCost: ScorerDefinition<z.infer<typeof parameters>> = {
       }
     },
   }),
-};
+});

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
-export const delayToOthersCost: ScorerDefinition = {
+export const delayToOthersCost = definePlugin({
   type: 'delay-to-others-cost',
   kind: 'scorer',
   unit: 'seconds',
@@ -21,4 +21,4 @@ export const delayToOthersCost: ScorerDefinition = {
       }
     },
   }),
-};
+});

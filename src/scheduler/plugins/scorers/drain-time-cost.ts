@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
   tokensPerSecond: z.number().positive().default(2000).describe('one figure for every endpoint'),
 });
 
-export const drainTimeCost: ScorerDefinition<z.infer<typeof parameters>> = {
+export const drainTimeCost = definePlugin({
   type: 'drain-time-cost',
   kind: 'scorer',
   unit: 'seconds',
@@ -23,4 +23,4 @@ export const drainTimeCost: ScorerDefinition<z.infer<typeof parameters>> = {
       }
     },
   }),
-};
+});

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Decision } from '../../decision.ts';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import type { FleetView } from '../../view.ts';
 import { knownOr0 } from './load-release.ts';
 import { rendezvousOrder } from './rendezvous.ts';
@@ -30,7 +30,7 @@ const hotShares = 2;
 /** Turns a key's first candidate into its independent second. */
 const secondHash = 0x9e3779b9;
 
-export const dualmapScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const dualmapScorer = definePlugin({
   type: 'dualmap-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -83,7 +83,7 @@ export const dualmapScorer: ScorerDefinition<z.infer<typeof parameters>> = {
       }
     },
   }),
-};
+});
 
 /** The request's keys, each twice as long as the one before it, up to the first that is not hot. */
 function keysOf(

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 import { shareOfLeast } from './share-of-least.ts';
 
@@ -13,7 +13,7 @@ const parameters = z.strictObject({
   prefillLoadScale: z.number().min(0).default(1),
 });
 
-export const dynamoScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const dynamoScorer = definePlugin({
   type: 'dynamo-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -41,4 +41,4 @@ export const dynamoScorer: ScorerDefinition<z.infer<typeof parameters>> = {
       shareOfLeast(costs, scores);
     },
   }),
-};
+});

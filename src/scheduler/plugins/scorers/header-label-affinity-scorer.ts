@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
 const parameters = z.strictObject({
   headerName: z.string().min(1).default('x-affinity').describe('the request header that is compared'),
   labelKey: z.string().min(1).default('affinity').describe('the endpoint label it is compared with'),
 });
 
-export const headerLabelAffinityScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const headerLabelAffinityScorer = definePlugin({
   type: 'header-label-affinity-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -24,4 +24,4 @@ export const headerLabelAffinityScorer: ScorerDefinition<z.infer<typeof paramete
       },
     };
   },
-};
+});

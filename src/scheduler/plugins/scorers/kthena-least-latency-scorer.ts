@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ewma } from '../../../base/ewma.ts';
 import type { Decision } from '../../decision.ts';
-import type { Outcome, ScorerDefinition } from '../../plugin.ts';
+import { definePlugin, type Outcome } from '../../plugin.ts';
 
 const parameters = z.strictObject({
   ttftTpotWeightFactor: z.number().min(0).max(1).default(0.5).describe("weight of TTFT; the rest is TPOT's"),
@@ -16,7 +16,7 @@ type Latencies = Map<string, Latency>;
 const learningShare = 0.1;
 const mostEndpoints = 4096;
 
-export const kthenaLeastLatencyScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const kthenaLeastLatencyScorer = definePlugin({
   type: 'kthena-least-latency-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -56,7 +56,7 @@ export const kthenaLeastLatencyScorer: ScorerDefinition<z.infer<typeof parameter
       if (latencies.size > mostEndpoints) latencies.delete(latencies.keys().next().value!);
     },
   }),
-};
+});
 
 /** 1 for the least of the known values, 0 for the greatest; 1 when they are all the same. */
 function betweenBestAndWorst(values: Float64Array): (value: number) => number {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 /** What a waiting request weighs against a running one. */
 const waitingWeight = 100;
 
-export const kthenaLeastRequestScorer: ScorerDefinition = {
+export const kthenaLeastRequestScorer = definePlugin({
   type: 'kthena-least-request-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -26,4 +26,4 @@ export const kthenaLeastRequestScorer: ScorerDefinition = {
       for (let i = 0; i < candidates.length; i++) scores[i] = most === 0 ? 1 : (most - base[i]!) / most;
     },
   }),
-};
+});

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
-export const kvCacheUtilizationScorer: ScorerDefinition = {
+export const kvCacheUtilizationScorer = definePlugin({
   type: 'kv-cache-utilization-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -18,4 +18,4 @@ export const kvCacheUtilizationScorer: ScorerDefinition = {
       }
     },
   }),
-};
+});

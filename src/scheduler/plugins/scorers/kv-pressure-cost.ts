@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
@@ -9,7 +9,7 @@ const parameters = z.strictObject({
 /** A full cache is no worse than this. */
 const fullest = 0.999;
 
-export const kvPressureCost: ScorerDefinition<z.infer<typeof parameters>> = {
+export const kvPressureCost = definePlugin({
   type: 'kv-pressure-cost',
   kind: 'scorer',
   unit: 'seconds',
@@ -26,4 +26,4 @@ export const kvPressureCost: ScorerDefinition<z.infer<typeof parameters>> = {
       }
     },
   }),
-};
+});

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
-export const kvcacheAwareScorer: ScorerDefinition = {
+export const kvcacheAwareScorer = definePlugin({
   type: 'kvcache-aware-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -26,4 +26,4 @@ export const kvcacheAwareScorer: ScorerDefinition = {
       details.note('lookup', most > 0 ? 'match' : (view.prefixLookup?.() ?? 'no match'));
     },
   }),
-};
+});

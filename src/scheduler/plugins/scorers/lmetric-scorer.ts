@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 import { shareOfLeast } from './share-of-least.ts';
 
-export const lmetricScorer: ScorerDefinition = {
+export const lmetricScorer = definePlugin({
   type: 'lmetric-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -27,4 +27,4 @@ export const lmetricScorer: ScorerDefinition = {
       shareOfLeast(product, scores);
     },
   }),
-};
+});

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
@@ -9,7 +9,7 @@ const parameters = z.strictObject({
 /** A gauge older than this says nothing about now. */
 const freshMs = 5_000;
 
-export const loadAwareScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const loadAwareScorer = definePlugin({
   type: 'load-aware-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -33,4 +33,4 @@ export const loadAwareScorer: ScorerDefinition<z.infer<typeof parameters>> = {
       }
     },
   }),
-};
+});

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
 /** As llm-d's router weighs them. */
 const running = 1;
 const room = 0.8;
 const waiting = 0.6;
 
-export const loraAffinityScorer: ScorerDefinition = {
+export const loraAffinityScorer = definePlugin({
   type: 'lora-affinity-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -27,4 +27,4 @@ export const loraAffinityScorer: ScorerDefinition = {
       }
     },
   }),
-};
+});

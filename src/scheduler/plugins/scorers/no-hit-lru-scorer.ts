@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Decision } from '../../decision.ts';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
@@ -10,7 +10,7 @@ const parameters = z.strictObject({
 /** Names of endpoints in the order of their last cold request, the longest ago first. */
 type ColdOrder = Set<string>;
 
-export const noHitLruScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const noHitLruScorer = definePlugin({
   type: 'no-hit-lru-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -49,4 +49,4 @@ export const noHitLruScorer: ScorerDefinition<z.infer<typeof parameters>> = {
       }
     },
   }),
-};
+});

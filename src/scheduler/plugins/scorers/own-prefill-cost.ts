@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
-export const ownPrefillCost: ScorerDefinition = {
+export const ownPrefillCost = definePlugin({
   type: 'own-prefill-cost',
   kind: 'scorer',
   unit: 'seconds',
@@ -19,4 +19,4 @@ export const ownPrefillCost: ScorerDefinition = {
       }
     },
   }),
-};
+});

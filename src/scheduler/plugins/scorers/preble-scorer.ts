@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ewma } from '../../../base/ewma.ts';
 import type { Decision } from '../../decision.ts';
-import type { Outcome, ScorerDefinition } from '../../plugin.ts';
+import { definePlugin, type Outcome } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 import { shareOfLeast } from './share-of-least.ts';
 
@@ -24,7 +24,7 @@ const mostGiven = 100_000;
 const unknownSecondsPerOutputToken = 0.15;
 const learningShare = 0.05;
 
-export const prebleScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const prebleScorer = definePlugin({
   type: 'preble-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -78,7 +78,7 @@ export const prebleScorer: ScorerDefinition<z.infer<typeof parameters>> = {
       load.secondsPerOutputToken = ewma(load.secondsPerOutputToken, seconds, learningShare);
     },
   }),
-};
+});
 
 function loadOf(loads: Loads, endpoint: string): Load {
   let load = loads.get(endpoint);

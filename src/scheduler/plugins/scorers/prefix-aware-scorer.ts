@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0, leastOf, loadRelease } from './load-release.ts';
 
 const parameters = z.strictObject({
@@ -16,7 +16,7 @@ const parameters = z.strictObject({
  * since waiting for tokens costs what computing them costs; and it fades as the endpoint gets busier than the least
  * busy one. So a prefix never beats any load: a hot one spills over as soon as its holder's queue outweighs it.
  */
-export const prefixAwareScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const prefixAwareScorer = definePlugin({
   type: 'prefix-aware-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -49,4 +49,4 @@ export const prefixAwareScorer: ScorerDefinition<z.infer<typeof parameters>> = {
       details.note('lookup', mostCached > 0 ? 'match' : (view.prefixLookup?.() ?? 'no match'));
     },
   }),
-};
+});

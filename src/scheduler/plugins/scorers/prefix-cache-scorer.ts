@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
@@ -10,9 +10,10 @@ const parameters = z.strictObject({
     .default(0)
     .describe('share of the score that goes by the length of the match instead of its part of the prompt'),
   matchLengthScaleTokens: z.number().positive().default(8192).describe('length of a match that counts in full'),
+  prefixMatchInfoProducerName: z.string().optional().describe('taken and not needed: what is cached is always known'),
 });
 
-export const prefixCacheScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const prefixCacheScorer = definePlugin({
   type: 'prefix-cache-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -32,4 +33,4 @@ export const prefixCacheScorer: ScorerDefinition<z.infer<typeof parameters>> = {
       }
     },
   }),
-};
+});

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
   beta: z.number().min(0).default(1).describe('weight of the load against the match'),
 });
 
-export const prefixOverLoadScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const prefixOverLoadScorer = definePlugin({
   type: 'prefix-over-load-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -29,4 +29,4 @@ export const prefixOverLoadScorer: ScorerDefinition<z.infer<typeof parameters>> 
       for (let i = 0; i < candidates.length; i++) scores[i] = 1 / (1 + (best - value[i]!));
     },
   }),
-};
+});

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 import { leastIsOne } from './share-of-range.ts';
 
-export const queueScorer: ScorerDefinition = {
+export const queueScorer = definePlugin({
   type: 'queue-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -17,4 +17,4 @@ export const queueScorer: ScorerDefinition = {
       leastIsOne(waiting.map(knownOr0), scores);
     },
   }),
-};
+});

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 
-export const queuedPrefillCost: ScorerDefinition = {
+export const queuedPrefillCost = definePlugin({
   type: 'queued-prefill-cost',
   kind: 'scorer',
   unit: 'seconds',
@@ -18,4 +18,4 @@ export const queuedPrefillCost: ScorerDefinition = {
       }
     },
   }),
-};
+});

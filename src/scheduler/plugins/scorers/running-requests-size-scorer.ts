@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 import { leastIsOne } from './share-of-range.ts';
 
-export const runningRequestsSizeScorer: ScorerDefinition = {
+export const runningRequestsSizeScorer = definePlugin({
   type: 'running-requests-size-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -18,4 +18,4 @@ export const runningRequestsSizeScorer: ScorerDefinition = {
       leastIsOne(running.map(knownOr0), scores);
     },
   }),
-};
+});

@@ -1,8 +1,10 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
+import { sessionParameters, sessionRule } from '../session-rule.ts';
 import { knownOr0, leastOf, loadRelease } from './load-release.ts';
 
 const parameters = z.strictObject({
+  ...sessionParameters,
   queueThreshold: z
     .number()
     .positive()
@@ -10,15 +12,16 @@ const parameters = z.strictObject({
     .describe('requests more than the least busy candidate at which a session counts for nothing'),
 });
 
-export const sessionAffinityScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const sessionAffinityScorer = definePlugin({
   type: 'session-affinity-scorer',
   kind: 'scorer',
   unit: 'share',
   summary:
-    "Prefers the endpoint that served the session before: 1 there, fading to 0 at `queueThreshold` requests more than the least busy; 0 elsewhere. The session is the answer's `x-session-token`, sent back.",
+    'Prefers the endpoint that served the session before: 1 there, fading to 0 at `queueThreshold` requests more than the least busy; 0 elsewhere.',
   source: 'llm-d-inference-scheduler 0.0.3; the token is verified at the door, and the release under load is ours',
   parameters,
-  create: ({ queueThreshold }) => ({
+  create: ({ queueThreshold, ...session }) => ({
+    sessions: sessionRule(session),
     score(cycle, scores, details) {
       const { candidates, request, view } = cycle;
       const leastInFlight = leastOf(cycle, view.inFlight);
@@ -32,4 +35,4 @@ export const sessionAffinityScorer: ScorerDefinition<z.infer<typeof parameters>>
       details.note('session', request.sessionEndpoint === null ? 'none' : found ? 'known' : 'its endpoint is gone');
     },
   }),
-};
+});

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import type { ScorerDefinition } from '../../plugin.ts';
+import { definePlugin } from '../../plugin.ts';
 import { knownOr0 } from './load-release.ts';
 
 const parameters = z.strictObject({
   queueThresholdTokens: z.number().positive().default(4_194_304).describe('queued tokens at which the score reaches 0'),
 });
 
-export const tokenLoadScorer: ScorerDefinition<z.infer<typeof parameters>> = {
+export const tokenLoadScorer = definePlugin({
   type: 'token-load-scorer',
   kind: 'scorer',
   unit: 'share',
@@ -25,4 +25,4 @@ export const tokenLoadScorer: ScorerDefinition<z.infer<typeof parameters>> = {
       }
     },
   }),
-};
+});
