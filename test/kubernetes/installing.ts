@@ -18,10 +18,11 @@ export function installing(on: OneNode): void {
     assert.match(stdout, /^kind: ModelService$/m);
     assert.equal(stdout.includes(env.HF_TOKEN), false);
     assert.notEqual((await on.cluster.kubectl('get', 'namespace', 'dry')).status, 0);
-    // Kubernetes' own kinds; the new ones are not known before they are applied.
+    // Kubernetes' own kinds; the new one is not known before its definition is applied.
+    const documents = stdout.split(/^---$/m).filter((document) => !/^apiVersion: llm-d\.ai/m.test(document));
     const accepted = await runCommand('kubectl', ['apply', '--dry-run=client', '--validate=false', '-f', '-'], {
       env: on.environment,
-      input: stdout.replace(/^---\n(?:#.*\n)?apiVersion: llm-d\.ai[^]*?(?=^---$)/gm, ''),
+      input: documents.join('---'),
     });
     assert.equal(accepted.status, 0, accepted.stderr);
   });
@@ -38,7 +39,7 @@ export function installing(on: OneNode): void {
     const file = join(temporaryFolder(t), 'gated.yaml');
     const model = '{modelArtifactURI: "hf://gated/model", modelName: gated/model}';
     writeFileSync(file, `sampleApplication: {model: ${model}, decode: {replicas: 1}, prefill: {replicas: 0}}\n`);
-    const install = ['-n', 'gated', '-f', file, '--engine', 'vllm', '--no-wait'];
+    const install = ['-n', 'gated', '-f', file, '--engine', 'vllm', '--no-wait', '--set', 'gateway.enabled=false'];
 
     const refused = await on.installerWith({ HF_ENDPOINT: hub, HF_TOKEN: '' }, ...install);
     assert.equal(refused.status, 1);

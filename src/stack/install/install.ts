@@ -59,9 +59,18 @@ export async function install(options: InstallOptions, say: Say): Promise<void> 
   if (options.wait !== false) {
     say('  waiting until a request is answered …');
     await firstAnswer(tools, { namespace, model, isClass: !isOwnGateway, waitSeconds: options.wait });
-    say('ready');
+    const all = await allReady(tools, namespace);
+    say(all === null ? 'ready' : `ready; not all of it is there yet: ${all}`);
   }
   say(nextSteps(model, isOwnGateway));
+}
+
+/** Null once every pod is there; after a while, what is not. One that waits for a GPU may do so for long. */
+async function allReady(tools: ClusterTools, namespace: string): Promise<string | null> {
+  const made = ['modelservices', '-n', namespace, '-l', `app.kubernetes.io/instance=${release}`];
+  if (await tools.succeeds('kubectl', ['wait', ...made, '--for=condition=Ready', '--timeout=120s'])) return null;
+  const why = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].message}';
+  return tools.run('kubectl', ['get', ...made, '-o', why]);
 }
 
 /** Prints all that would be applied, as kubectl takes it. */
