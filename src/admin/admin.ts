@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BodyRoom } from '../api/body-room.ts';
 import { setImmediate } from 'node:timers/promises';
 import { asSignalboxError } from '../api/errors.ts';
 import { metricsText, type Family } from '../base/metrics.ts';
@@ -47,6 +48,7 @@ interface AdminOptions {
   readonly tokens: PromptTokens;
   /** Null where everybody may send requests. */
   readonly keys: Keys | null;
+  readonly bodies: BodyRoom;
   /** The host it is bound to, which requests may name beside the loopback names. */
   readonly host: string;
   reload(): Promise<void>;
@@ -134,7 +136,8 @@ export function createAdmin(options: AdminOptions): Admin {
       (request, response, url) =>
         readBody(
           request,
-          maxExplainBytes,
+          response,
+          { limitBytes: maxExplainBytes, room: options.bodies },
           guarded(response, (body: Buffer) => {
             const decide = guarded(response, ({ request: question, key }: Question) =>
               sendDecision(response, url, dispatch.explain(question, key)),

@@ -30,7 +30,7 @@ export class FlowQueue<Item> {
   #bands: Band<Item>[] = [];
   /** Taken by the pass under way. */
   readonly #taken = new Set<Held<Item>>();
-  /** Those with a target, by when it is missed. */
+  /** Those with a target or a client that waits for so long only, by when that is missed. */
   readonly #byDeadline = new Heap<Held<Item>>((a, b) => deadlineMs(a) < deadlineMs(b));
   #size = 0;
   #bytes = 0;
@@ -180,7 +180,7 @@ export class FlowQueue<Item> {
 
   #put(held: Held<Item>): void {
     this.#band(held.caller.priority).add(held);
-    if (held.caller.ttftTargetSeconds !== null) this.#byDeadline.put(held);
+    if (deadlineMs(held) < Infinity) this.#byDeadline.put(held);
     this.#size += 1;
     this.#bytes += held.bytes;
   }
@@ -200,8 +200,9 @@ export class FlowQueue<Item> {
 }
 
 /** The last moment at which it could be placed and be in time. */
-function deadlineMs({ arrivedAtMs, caller, prefillSeconds }: Asking): number {
-  return arrivedAtMs + ((caller.ttftTargetSeconds ?? Infinity) - prefillSeconds) * 1000;
+function deadlineMs({ arrivedAtMs, caller, prefillSeconds, timeoutSeconds }: Asking): number {
+  const seconds = Math.min((caller.ttftTargetSeconds ?? Infinity) - prefillSeconds, timeoutSeconds ?? Infinity);
+  return arrivedAtMs + seconds * 1000;
 }
 
 function isDue<Item>(band: Band<Item>): boolean {

@@ -10,6 +10,8 @@ export interface Asking {
   readonly uncachedTokens: number;
   /** What it keeps in memory. */
   readonly bytes: number;
+  /** How long its client waits; null where it does not say. */
+  readonly timeoutSeconds: number | null;
 }
 
 /** A request that waits in the gateway for its place. */

@@ -1,54 +1,46 @@
-import type { IncomingMessage } from 'node:http';
-import { SignalboxError } from '../base/errors.ts';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { SignalboxError } from '../base/errors.ts';
+import { BodyPieces } from './body-pieces.ts';
+import { bodyTooLarge, noRoomForBody, unsizedTooLarge, type BodyLimits } from './body-room.ts';
 
-/** How long a client whose body was refused may go on sending before its connection is cut. */
-const lingerMs = 2000;
+/** How much may come of a body that does not say its length, before it is known to be too large. */
+const largestUnsizedBytes = 12 * 1024 * 1024;
 
 /**
  * Collects a request's body once. Exactly one of the callbacks is called, unless the client leaves first.
- * A body over `limitBytes` is refused at once; what still comes of it is thrown away.
+ * A body over the limit is refused at once, before it is read where it says its length; what still comes of it is thrown
+ * away by whoever sends the error.
  */
 export function readBody(
   request: IncomingMessage,
-  limitBytes: number,
+  response: ServerResponse,
+  { limitBytes, room }: BodyLimits,
   done: (body: Buffer) => void,
   refused: (error: SignalboxError) => void,
 ): void {
-  const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > limitBytes) {
-    discard(request);
-    refused(tooLarge(limitBytes));
+  const declared = request.headers['content-length'];
+  if (Number(declared ?? 0) > limitBytes) {
+    refused(bodyTooLarge(limitBytes));
     return;
   }
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  const onData = (chunk: Buffer): void => {
-    bytes += chunk.length;
-    if (bytes > limitBytes) {
-      request.off('data', onData).off('end', onEnd);
-      chunks.length = 0;
-      discard(request);
-      refused(tooLarge(limitBytes));
-      return;
-    }
-    chunks.push(chunk);
+  // Whoever asks first is told to go on only now (RFC 9110 section 10.1.1).
+  if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
+  const mostBytes = declared === undefined ? Math.min(limitBytes, largestUnsizedBytes) : limitBytes;
+  const part = room.part();
+  response.once('close', part.free);
+  const pieces = new BodyPieces();
+  const refuse = (error: SignalboxError): void => {
+    request.off('data', onData).off('end', onEnd);
+    pieces.take();
+    part.free();
+    refused(error);
   };
-  const onEnd = (): void => done(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, bytes));
+  const onData = (piece: Buffer): void => {
+    if (pieces.bytes + piece.length > mostBytes)
+      refuse(declared === undefined ? unsizedTooLarge(mostBytes) : bodyTooLarge(mostBytes));
+    else if (!part.take(piece.length)) refuse(noRoomForBody(room.limitBytes));
+    else pieces.push(piece);
+  };
+  const onEnd = (): void => done(pieces.take());
   request.on('data', onData).on('end', onEnd);
-}
-
-function tooLarge(limitBytes: number): SignalboxError {
-  const limit = limitBytes >= 2 ** 20 ? `${Math.floor(limitBytes / 2 ** 20)} MiB` : `${limitBytes} bytes`;
-  return new SignalboxError('body_too_large', `The request body is larger than the limit of ${limit}.`);
-}
-
-/**
- * Throws away what still comes. Cutting the connection at once would reset it before the client has read the answer;
- * one that has sent everything in time keeps its connection.
- */
-function discard(request: IncomingMessage): void {
-  request.resume();
-  const cut = setTimeout(() => request.socket.destroy(), lingerMs);
-  cut.unref();
-  request.once('close', () => clearTimeout(cut));
 }

@@ -17,8 +17,8 @@ export const errorTable = {
   client_gone: { status: 499, type: 'client_error' },
   internal: { status: 500, type: 'server_error' },
   endpoint_failed: { status: 502, type: 'server_error' },
+  overloaded: { status: 503, type: 'server_error' },
   no_endpoint: { status: 503, type: 'server_error' },
-  shutting_down: { status: 503, type: 'server_error' },
   endpoint_timeout: { status: 504, type: 'server_error' },
   /** Command line and files: never sent over HTTP. */
   usage: { status: 400, type: 'usage' },

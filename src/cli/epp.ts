@@ -22,6 +22,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   certPath?: string;
   observeStreams: number;
   maxBodyBytes: number;
+  maxTotalBodyBytes: number;
   fallbacks: number;
   conformance?: true;
   canary?: true;
@@ -74,6 +75,12 @@ export function eppCommand(): Command {
     )
     .option('--conformance', 'obey test-epp-endpoint-selection, as the conformance tests need; any client may send it')
     .option('--max-body-bytes <bytes>', 'largest request body taken', positiveWholeNumber, 32 * 1024 * 1024)
+    .option(
+      '--max-total-body-bytes <bytes>',
+      'memory for the bodies of all requests together',
+      positiveWholeNumber,
+      256 * 1024 * 1024,
+    )
     .option('--drain-timeout <duration>', 'how long streams may go on after SIGTERM, e.g. 30s', duration, 30_000)
     .option('-v, --verbosity <level>', "verbosity of the EPP's log: 4 shows every step of each decision", level, 2)
     .addOption(new Option('--v <level>').argParser(level).hideHelp())
@@ -135,6 +142,7 @@ function optionsOf(flags: Flags): EppOptions {
     conformance: flags.conformance ?? false,
     canary: flags.canary ?? false,
     maxBodyBytes: flags.maxBodyBytes,
+    maxTotalBodyBytes: flags.maxTotalBodyBytes,
     verbosity: flags.v ?? flags.verbosity,
     ...(endpoint === undefined ? {} : { endpoints: endpoint }),
     ...(flags.endpointDns === undefined ? {} : { endpointsDns: flags.endpointDns }),

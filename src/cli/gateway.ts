@@ -2,9 +2,11 @@ import { Command, Option } from 'commander';
 import { connectorNamed, connectorNames, type ConnectorName } from '../disaggregation/connectors/index.ts';
 import type { GatewayOptions } from '../gateway/gateway.ts';
 import { duration, portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
+import { announceServing } from '../proxy/successor.ts';
+import { takeHandedDown } from '../base/handed-down.ts';
 import { addKubernetesFlags, kubernetesSource, type KubernetesFlags } from './kubernetes-source.ts';
 import { kvEventsOf, withKvEventsOptions, type KvEventsFlags } from './kv-events-options.ts';
-import { untilSignalled } from './signals.ts';
+import { untilFollowed, untilSignalled } from './signals.ts';
 
 interface Flags extends KubernetesFlags, KvEventsFlags {
   host: string;
@@ -23,6 +25,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   name: string;
   namespace: string;
   maxBodyBytes: number;
+  maxTotalBodyBytes: number;
   sessionKeyFile?: string;
   keysFile?: string;
   keys: boolean;
@@ -74,6 +77,12 @@ export function gatewayCommand(): Command {
     .option('--name <pod>', "this gateway's name in logs and metrics", 'signalbox')
     .option('--namespace <namespace>', 'namespace of the pods, for logs', 'default')
     .option('--max-body-bytes <bytes>', 'largest request body taken', positiveWholeNumber, 32 * 1024 * 1024)
+    .option(
+      '--max-total-body-bytes <bytes>',
+      'memory for the bodies of all requests together',
+      positiveWholeNumber,
+      256 * 1024 * 1024,
+    )
     .option('--journal <folder>', 'append every decision there, a line of JSON each, in files that rotate')
     .option(
       '--journal-max-bytes <bytes>',
@@ -90,10 +99,16 @@ export function gatewayCommand(): Command {
     .action(async (flags: Flags) => {
       const options = optionsOf(flags);
       const { startGateway } = await import('../gateway/gateway.ts');
-      const gateway = await startGateway(options);
+      const sockets = takeHandedDown(process.env);
+      // Asked for too early it is no reason to die.
+      process.on('SIGUSR2', () => undefined);
+      const gateway = await startGateway({ ...options, handedDown: sockets });
+      announceServing();
       // What does not validate is in the log, and changes nothing.
       process.on('SIGHUP', () => void gateway.reload().catch(() => undefined));
-      await untilSignalled();
+      // Under a supervisor it is for that to start another.
+      const mayBeFollowed = sockets === null || sockets.byPredecessor;
+      await Promise.race([untilSignalled(), ...(mayBeFollowed ? [untilFollowed(gateway)] : [])]);
       await gateway.close(flags.drainTimeout);
     });
 }

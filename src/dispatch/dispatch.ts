@@ -253,7 +253,7 @@ export class Dispatch {
         fleet: this.fleet,
         journal: this.journal,
         clock: this.clock,
-        mayRetry: () => this.retries.take(),
+        retries: this.retries,
         pickAnother: (tried) => this.#another(policy, states, request, key, new Set([...tried, ...excluded])),
         finished: (outcome) => {
           this.#holding.charge(caller, (outcome.completionTokens ?? 0) * outputTokenWeight);
@@ -304,6 +304,7 @@ export class Dispatch {
       prefillSeconds: prefillSeconds === Infinity ? 0 : prefillSeconds,
       uncachedTokens: request.promptTokens - mostCached,
       bytes: request.bytes ?? 0,
+      timeoutSeconds: request.timeoutSeconds ?? null,
     };
   }
 
@@ -442,7 +443,14 @@ function tooLate({ caller, prefillSeconds }: Asking, aheadSeconds: number): Sign
 /** Service is counted in input tokens, and an output token as so many (VTC, OSDI '24). */
 const outputTokenWeight = 2;
 
-function missed({ caller = anyCaller }: SchedulingRequest, waitedSeconds: number): SignalboxError {
+function missed(
+  { caller = anyCaller, timeoutSeconds = Infinity }: SchedulingRequest,
+  waitedSeconds: number,
+): SignalboxError {
+  if (waitedSeconds >= timeoutSeconds) {
+    const message = `Every endpoint was busy for the ${timeoutSeconds} s that the client waits.`;
+    return new SignalboxError('endpoint_timeout', message, { retryAfterSeconds: 5 });
+  }
   return cannotBeMet(caller.ttftTargetSeconds ?? 0, waitedSeconds);
 }
 

@@ -11,6 +11,7 @@ import type { Endpoint } from '../scheduler/endpoint.ts';
 import type { Outcome } from '../scheduler/plugin.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
 import { patienceMs } from './patience.ts';
+import type { RetryBudget } from './retry-budget.ts';
 
 /** Why an attempt came to nothing. `busy` says nothing against the endpoint. */
 type AttemptFailure = Failure | 'busy';
@@ -35,8 +36,7 @@ interface FlightContext {
   readonly journal: Journal;
   readonly clock: Clock;
   pickAnother(tried: ReadonlySet<number>): Choice | null;
-  /** Whether the pool bears one more try that reaches an engine. */
-  mayRetry(): boolean;
+  readonly retries: RetryBudget;
   finished(outcome: Outcome): void;
   /** An endpoint has less to do than before. */
   freed(): void;
@@ -103,7 +103,7 @@ export class Flight {
    * one whose only fault is a lost connection gets a second try when alone.
    */
   retry(status: number | null, failure: AttemptFailure, reason: string, saidTokens = 0): Endpoint | null {
-    const { fleet, clock } = this.#context;
+    const { fleet, clock, retries } = this.#context;
     const { slot } = this.#placement;
     this.#mark(status ?? (this.#answering ? 502 : null), reason);
     this.#prefill?.abandon('decode failed');
@@ -112,7 +112,8 @@ export class Flight {
     this.#answering = false;
     this.#context.freed();
     if (failure === 'busy') fleet.busy(slot, clock.nowMs());
-    else fleet.failed(slot, failure, clock.nowMs());
+    else if (!this.#isTooLate || failure !== 'timeout') fleet.failed(slot, failure, clock.nowMs());
+    if (this.#isTooLate) return null;
     this.#fruitless += 1;
     if (saidTokens > this.#saidTokens) {
       this.#saidTokens = saidTokens;
@@ -126,7 +127,8 @@ export class Flight {
       next = this.#context.pickAnother(new Set());
     }
     // A connection that never was cost no engine anything.
-    if (next === null || (failure !== 'connect' && !this.#context.mayRetry())) return null;
+    if (next === null || (failure !== 'connect' && !retries.take())) return null;
+    retries.triedAgain(failure, saidTokens > 0);
     this.#endpoint = fleet.endpointAt(next.slot)!;
     this.#placement = this.#attempt(next, saidTokens > 0 ? 'went on' : 'retried');
     return this.#endpoint;
@@ -141,6 +143,7 @@ export class Flight {
     const { slot } = this.#placement;
     const isListed = fleet.isCurrent(this.#placement);
     if (isListed) fleet.heard(slot, heardAtMs);
+    if (this.#isTooLate) return `no answer within the ${this.#request.timeoutSeconds} s that the client waits`;
     if (silentMs < suspiciousMs) return null;
     if (isListed && fleet.isGone(slot)) return 'it does not answer';
     if (isListed) fleet.suspect(slot);
@@ -190,7 +193,7 @@ export class Flight {
     if (this.#answeredStatus !== null || this.#finished) return;
     this.#answeredStatus = status;
     this.#mark(status, 'answered');
-    this.#context.fleet.succeeded(this.#placement.slot);
+    if (status < 400) this.#context.fleet.succeeded(this.#placement.slot);
     this.#context.fleet.ledger.unseen(this.#placement.entry);
   }
 
@@ -251,6 +254,13 @@ export class Flight {
     const context = { fleet, clock, toDecode, freed };
     this.#prefill = new PrefillFlight(this.decision, this.#request, this.#key, prefill, context);
     return fleet.placeDecode(request, this.#key, slot, cachedTokens, clock.nowMs());
+  }
+
+  /** Its client has gone, or goes now, for nothing has been answered in the time that it gave. */
+  get #isTooLate(): boolean {
+    const { timeoutSeconds } = this.#request;
+    if (timeoutSeconds === undefined || this.#firstTokenAtMs !== null) return false;
+    return this.#context.clock.nowMs() - this.#startedAtMs >= timeoutSeconds * 1000;
   }
 
   #patienceMs(): number {

@@ -1,7 +1,9 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { RequestListener, Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { createAdmin } from '../admin/admin.ts';
+import { BodyRoom } from '../api/body-room.ts';
 import { wallClock } from '../base/clock.ts';
 import { messageOf, SignalboxError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -38,12 +40,16 @@ import { configurationFamilies, type ReloadOutcome } from './configuration-metri
 import { InferenceObjects, readInferenceObjects, type InferenceObject } from './inference-objects.ts';
 import { DoorMetrics } from './metrics.ts';
 import { loadPolicy, namedPolicy, type PolicySource } from './policy-source.ts';
+import { reliabilityFamilies } from './reliability-metrics.ts';
 import { Sessions } from './sessions.ts';
 import { createTraces, type Traces } from './traces.ts';
 
 /** Above this share of its time at work, the process has none left for shadows. */
 const busyShare = 0.8;
+const readyPollMs = 10;
 const defaultJournalFolderBytes = 256 * 1024 * 1024;
+/** What is made of bodies (copies with members added, prompts) takes about as much again. */
+const defaultMaxTotalBodyBytes = 256 * 1024 * 1024;
 
 /** What every front door that serves requests is told. */
 export interface CoreOptions {
@@ -89,6 +95,8 @@ export interface CoreOptions {
   readonly journalFolderBytes?: number;
   /** An endpoint that was out must answer one token before it is used again. */
   readonly canary?: boolean;
+  /** Memory for the bodies of all requests together. */
+  readonly maxTotalBodyBytes?: number;
 }
 
 interface AdminPort {
@@ -96,6 +104,8 @@ interface AdminPort {
   readonly door: Parameters<typeof createAdmin>[0]['door'];
   readonly port: number;
   readonly portFlag: string;
+  /** A socket that was handed down, in place of the port. */
+  readonly descriptor?: number | null;
   /** What the door itself has to show at /metrics. */
   families?(): Family[];
 }
@@ -112,6 +122,7 @@ export class Core {
   readonly dispatch: Dispatch;
   readonly metrics: DoorMetrics;
   readonly sessions: Sessions;
+  readonly bodies: BodyRoom;
   /** Null where nobody asks for traces. */
   readonly traces: Traces | null;
   readonly #options: CoreOptions;
@@ -135,6 +146,7 @@ export class Core {
   readonly #watch: FleetWatch;
   readonly #ranks = new Ranks();
   readonly #files: FileWatch[] = [];
+  #closeAdmin: (() => Promise<void>) | null = null;
   readonly #closing: (() => void | Promise<void>)[] = [];
   #generation = 1;
   #isWatching = false;
@@ -159,6 +171,7 @@ export class Core {
     this.#plugins = plugins;
     this.#log = log;
     this.#events = events;
+    this.bodies = new BodyRoom(options.maxTotalBodyBytes ?? defaultMaxTotalBodyBytes);
     this.traces = traces;
     if (traces !== null) this.#closing.push(() => traces.close());
     const { fleet } = this;
@@ -213,7 +226,7 @@ export class Core {
   }
 
   /** Serves the admin API. Bound before anything is watched, so that a taken port leaves nothing behind. */
-  async serveAdmin({ door, port, portFlag, families }: AdminPort): Promise<Server> {
+  async serveAdmin({ door, port, portFlag, descriptor = null, families }: AdminPort): Promise<Server> {
     const host = this.#options.adminHost ?? this.#options.host ?? '127.0.0.1';
     const { createAdmin } = await import('../admin/admin.ts');
     const configuration = (): Family[] =>
@@ -227,6 +240,7 @@ export class Core {
         ...this.sessions.families(),
         ...dispatchFamilies(this.dispatch, poolName),
         ...(this.keys === null ? [] : keyFamilies(this.keys)),
+        ...reliabilityFamilies(this.dispatch, this.bodies),
         ...(families?.() ?? []),
       ],
     };
@@ -237,6 +251,7 @@ export class Core {
       kvEvents: this.kvEvents,
       tokens: this.tokens,
       keys: this.keys,
+      bodies: this.bodies,
       metrics,
       host,
       reload,
@@ -250,15 +265,28 @@ export class Core {
       }),
     });
     const handle = this.#options.metricsAuth === true ? await this.#authenticated(admin.handle) : admin.handle;
-    const server = await listen(handle, { host, port, portFlag }).catch((error: unknown) => {
+    const server = await listen(handle, { host, port, portFlag, descriptor }).catch((error: unknown) => {
       admin.close();
       throw error;
     });
-    this.#closing.push(async () => {
+    this.#closeAdmin = async () => {
       admin.close();
       await drain(server, 0);
-    });
+    };
     return server;
+  }
+
+  /** Leaves the admin port to others. */
+  async closeAdmin(): Promise<void> {
+    const close = this.#closeAdmin;
+    this.#closeAdmin = null;
+    await close?.();
+  }
+
+  /** Resolves when a request would be placed, at the latest after `limitMs`. */
+  async untilReady(limitMs: number): Promise<void> {
+    const endMs = wallClock.nowMs() + limitMs;
+    while (!this.ready && wallClock.nowMs() < endMs) await sleep(readyPollMs);
   }
 
   /**
@@ -347,6 +375,7 @@ export class Core {
     this.kvEvents.close();
     this.tokens.close();
     this.#http.close();
+    await this.closeAdmin();
     for (const step of this.#closing) await step();
   }
 

@@ -4,6 +4,7 @@ import type { ParsedRequest, PromptKind, RequestKind } from '../api/request.ts';
 import { parseOther, parseRequest } from '../api/request.ts';
 import type { BlockHashes } from '../base/block-hash.ts';
 import { wishOf } from '../compat/llm-d-headers.ts';
+import { timeoutOf } from '../compat/timeout-headers.ts';
 import type { Flight } from '../dispatch/flight.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import {
@@ -73,6 +74,7 @@ export function questionOf(
 ): Question {
   const { prompt, model } = parsed;
   const wish = withPriority(key === null ? wishOf(headers) : wishUnder(key, headers), objects);
+  const timeoutSeconds = timeoutOf(headers);
   // Of several prompts only the first one's ids are known.
   const isSeveral = parsed.promptKind === 'completions' && prompt.textBytes > prompt.bytes.length;
   const estimate = ids !== null && !isSeveral ? 0 : Math.ceil(prompt.textBytes / fleet.bytesPerToken.of(model));
@@ -91,6 +93,7 @@ export function questionOf(
       bytes: parsed.body.length,
       headers: visibleHeaders(headers),
       ...(wish === null ? {} : { wish }),
+      ...(timeoutSeconds === null ? {} : { timeoutSeconds }),
     },
   };
 }

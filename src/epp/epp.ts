@@ -75,6 +75,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
       metrics,
       traces,
       log,
+      bodies: core.bodies,
       maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
       fallbacks: options.fallbacks ?? defaultFallbacks,
       conformance: options.conformance ?? false,

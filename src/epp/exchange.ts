@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { bodyTooLarge, noRoomForBody, type BodyPart, type BodyRoom } from '../api/body-room.ts';
 import { credentialNames, isControl, saneRequestId } from '../api/control-headers.ts';
 import { rankHeader } from '../api/data-parallel-rank.ts';
 import { asSignalboxError, errorResponse } from '../api/errors.ts';
@@ -47,6 +48,7 @@ interface ExchangeOptions {
   readonly metrics: DoorMetrics;
   readonly traces: Traces | null;
   readonly log: Logger;
+  readonly bodies: BodyRoom;
   readonly maxBodyBytes: number;
   /** How many addresses are named after the one picked. */
   readonly fallbacks: number;
@@ -65,8 +67,10 @@ const droppedReasonHeader = 'x-llm-d-request-dropped-reason';
 const droppedReasons: Readonly<Record<string, string>> = {
   saturated: 'rejected-saturated',
   no_endpoint: 'rejected-no-endpoints',
-  shutting_down: 'rejected-shutting-down',
 };
+
+/** Envoy sets it on what came from an endpoint, and not on answers of its own. */
+const upstreamTimeHeader = 'x-envoy-upstream-service-time';
 
 const noHeaders: HeaderMap = {};
 
@@ -88,6 +92,7 @@ export class Exchange implements CallHandler {
   #subset: readonly string[] | null = null;
   #chunks: Buffer[] = [];
   #bytes = 0;
+  readonly #part: BodyPart;
   /** Headers alone, a body, or a body with trailers after it; null until all of it has come. */
   #shape: 'headers' | 'body' | 'trailers' | null = null;
   #cancel: (() => void) | null = null;
@@ -104,6 +109,7 @@ export class Exchange implements CallHandler {
   constructor(call: Call, options: ExchangeOptions) {
     this.#call = call;
     this.#options = options;
+    this.#part = options.bodies.part();
   }
 
   message(message: Buffer): void {
@@ -142,6 +148,7 @@ export class Exchange implements CallHandler {
 
   closed(): void {
     this.#isClosed = true;
+    this.#part.free();
     this.#cancel?.();
     if (this.#answer !== null && !this.#seesBody) this.#answerEnds();
     else this.#finish(499, false, 'the client or its endpoint left before the end');
@@ -170,17 +177,18 @@ export class Exchange implements CallHandler {
     if (this.#shape !== null) return;
     this.#bytes += body.length;
     if (this.#bytes > this.#options.maxBodyBytes) {
-      this.#shape = 'body';
-      this.#chunks = [];
-      const limit = `${Math.floor(this.#options.maxBodyBytes / 2 ** 20)} MiB`;
-      this.#refuse(
-        new SignalboxError('body_too_large', `The request body is larger than the limit of ${limit}.`),
-        null,
-      );
-      return;
+      return this.#refuseBody(bodyTooLarge(this.#options.maxBodyBytes));
     }
+    if (!this.#part.take(body.length)) return this.#refuseBody(noRoomForBody(this.#options.bodies.limitBytes));
     if (body.length > 0) this.#chunks.push(body);
     if (ends) this.#ask('body');
+  }
+
+  #refuseBody(error: SignalboxError): void {
+    this.#shape = 'body';
+    this.#chunks = [];
+    this.#part.free();
+    this.#refuse(error, null);
   }
 
   /** The request is here whole. */
@@ -302,7 +310,7 @@ export class Exchange implements CallHandler {
     if (typeof served === 'string') this.#servedBy(served, flight);
     const status = Number(headers[':status'] ?? 0);
     const { name } = flight.endpoint;
-    if (status >= 500) this.#suspect(name);
+    this.#judge(name, status, headers);
     const type = headers['content-type'] ?? '';
     this.#answer = new AnswerWatch(status, observed ? type : null, parsed.continuable);
     const set: Record<string, string> = {
@@ -365,10 +373,15 @@ export class Exchange implements CallHandler {
     if (slot !== undefined) flight.moved(slot);
   }
 
-  #suspect(name: string): void {
-    const { fleet } = this.#options.dispatch;
+  /** What the status of an answer's head says of who gave it; an error may be the data plane's own. */
+  #judge(name: string, status: number, headers: HeaderMap): void {
+    if (status < 500 && status !== 429) return;
+    const { fleet, clock } = this.#options.dispatch;
     const slot = fleet.slots.find((each) => fleet.endpointAt(each)!.name === name);
-    if (slot !== undefined) fleet.suspect(slot);
+    if (slot === undefined) return;
+    if (!(upstreamTimeHeader in headers)) fleet.suspect(slot);
+    else if (status === 429 || status === 503) fleet.busy(slot, clock.nowMs());
+    else fleet.failed(slot, 'server-error', clock.nowMs());
   }
 }
 

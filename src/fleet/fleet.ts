@@ -403,6 +403,8 @@ export class Fleet {
 
   /** How often endpoints were taken out so far, by reason. */
   readonly ejections = new Map<Failure, number>();
+  /** How often they were taken in again, by what had been wrong. */
+  readonly returns = new Map<Failure, number>();
 
   isDeclaredReady(slot: number): boolean {
     return this.#members[slot]?.declaredReady === true;
@@ -464,9 +466,10 @@ export class Fleet {
   succeeded(slot: number): void {
     const member = this.#members[slot];
     if (member === undefined) return;
-    const wasUp = member.health.up;
+    const { out } = member.health;
     member.health.succeeded();
-    if (!wasUp) this.#changed();
+    this.#returned(out);
+    if (out !== null) this.#changed();
   }
 
   probeIsDue(slot: number, nowMs: number): boolean {
@@ -479,8 +482,14 @@ export class Fleet {
     const member = this.#members[slot];
     if (member === undefined) return;
     if (result === 'refused' && member.health.out !== 'connect') this.#forgetCache(slot);
+    const { out } = member.health;
     member.health.probed(result, nowMs);
+    if (member.health.up) this.#returned(out);
     this.#changed();
+  }
+
+  #returned(from: Failure | null): void {
+    if (from !== null) this.returns.set(from, (this.returns.get(from) ?? 0) + 1);
   }
 
   /** Something there went wrong in a way that another look explains. */

@@ -1,5 +1,7 @@
 /** What is learned of an endpoint from its failures, and from asking it: whether to send it more. */
 const firstBackOffMs = 200;
+/** With nothing left to serve, everybody waits for the first that is back. */
+const urgentMs = 40;
 /** Asking a port where nobody listens costs little, and whoever starts an engine anew waits for it. */
 const longestGoneBackOffMs = 800;
 const longestBackOffMs = 5000;
@@ -96,7 +98,7 @@ export class Health {
   /** Whether it is time to ask an endpoint that is out; `urgent` when no other is left to serve. */
   probeIsDue(nowMs: number, urgent: boolean): boolean {
     if (this.#out === null) return false;
-    return nowMs >= this.#probeAtMs || (urgent && nowMs >= this.#probedAtMs + firstBackOffMs / 2);
+    return nowMs >= this.#probeAtMs || (urgent && nowMs >= this.#probedAtMs + urgentMs);
   }
 
   probed(result: ProbeResult, nowMs: number): void {

@@ -7,6 +7,7 @@ import type { ProbeResult } from './health.ts';
 import type { HttpGetter } from './http-get.ts';
 
 const tickMs = 50;
+const urgentTickMs = 20;
 const modelsEveryMs = 10_000;
 const modelsWhileNotReadyMs = 200;
 const modelsTimeoutMs = 2000;
@@ -120,7 +121,7 @@ export class FleetWatch {
       }
       this.#visit(watched, nowMs);
     }
-    this.#timer = this.#clock.after(tickMs, () => this.#tick());
+    this.#timer = this.#clock.after(this.#fleet.anyReady ? tickMs : urgentTickMs, () => this.#tick());
   }
 
   #visit(watched: Watched, nowMs: number): void {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BodyRoom } from '../api/body-room.ts';
 import { requestHeaders, saneRequestId } from '../api/control-headers.ts';
 import { asSignalboxError } from '../api/errors.ts';
 import type { ServedModel } from '../fleet/fleet.ts';
@@ -49,6 +50,7 @@ interface FrontDoorOptions {
   readonly metrics: DoorMetrics;
   readonly traces: Traces | null;
   readonly log: Logger;
+  readonly bodies: BodyRoom;
   readonly maxBodyBytes: number;
   /** Whether requests would be placed. */
   readonly ready: () => boolean;
@@ -65,7 +67,7 @@ export class FrontDoor {
     this.#options = options;
   }
 
-  /** From here on readiness is off and new requests are told to go elsewhere. */
+  /** From here on readiness is off; what still comes over connections that are open is served. */
   startDraining(): void {
     this.#draining = true;
   }
@@ -90,7 +92,6 @@ export class FrontDoor {
       if (path === '/healthz') sendJson(exchange, { status: 'ok' });
       else if (path === '/health' || path === '/readyz') this.#readiness(exchange);
       else if (!path.startsWith('/v1/')) throw unknownRoute(exchange.method, path);
-      else if (this.#draining) throw new SignalboxError('shutting_down', 'Shutting down.', { retryAfterSeconds: 1 });
       else if (isGet && /^\/v1\/models(\/|$)/.test(path)) this.#models(exchange, path.slice(11), keys);
       else this.#serve(exchange, path, keys);
     } catch (error) {
@@ -131,7 +132,7 @@ export class FrontDoor {
       };
       if (use !== null) exchange.onceLeft(() => use.ended());
       exchange.readBody(
-        this.#options.maxBodyBytes,
+        { limitBytes: this.#options.maxBodyBytes, room: this.#options.bodies },
         (body) => {
           try {
             const parsed = readRequest(path, body, exchange.headers, this.#options.objects);

@@ -1,3 +1,4 @@
+import type { BodyLimits } from '../api/body-room.ts';
 import type { SignalboxError } from '../base/errors.ts';
 
 /** By lower-case names; a header that came several times is joined, or a list, as node:http has it. */
@@ -12,6 +13,7 @@ export interface ClientResponse {
   /** False: it takes no more for now, until `onceDrained`. */
   write(bytes: Buffer): boolean;
   onceDrained(step: () => void): void;
+  /** A client that is still sending its request may go on for a while, so that it gets to read this. */
   end(bytes?: Buffer | string): void;
   /** Breaks the connection off, where the head has promised more than comes. */
   destroy(): void;
@@ -26,8 +28,9 @@ export interface Exchange extends ClientResponse {
   readonly target: string;
   readonly headers: RequestHeaders;
   /**
-   * Collects the body once. Exactly one of the callbacks is called, unless the client leaves first. A body over
-   * `limitBytes` is refused at once; what still comes of it is thrown away.
+   * Collects the body once. Exactly one of the callbacks is called, unless the client leaves first. A body over the limit,
+   * or for which there is no room, is refused at once; what still comes of it is thrown away. Its room is given back
+   * when the exchange is over.
    */
-  readBody(limitBytes: number, done: (body: Buffer) => void, refused: (error: SignalboxError) => void): void;
+  readBody(limits: BodyLimits, done: (body: Buffer) => void, refused: (error: SignalboxError) => void): void;
 }

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { Server as TcpServer, type AddressInfo } from 'node:net';
 import { SignalboxError } from '../base/errors.ts';
 
 /** In PEM. */
@@ -12,6 +12,8 @@ export interface Certificate {
 export interface ListenOptions {
   readonly host: string;
   readonly port: number;
+  /** A socket that was handed down to listen with, by its descriptor, in place of host and port. */
+  readonly descriptor?: number | null;
   /** The flag that sets the port, for the message when it is taken. */
   readonly portFlag: string;
   /** Serves TLS with it; plain without. */
@@ -21,6 +23,8 @@ export interface ListenOptions {
 const headersLimitMs = 20_000;
 const requestLimitMs = 300_000;
 const idleConnectionMs = 75_000;
+/** A client that has just been answered sends its next request within it, or none. */
+const idleWhileDrainingMs = 500;
 const maxHeaderBytes = 32 * 1024;
 
 /** Starts an HTTP server with limits on slow and oversized senders. A taken port is an error that says so. */
@@ -35,23 +39,35 @@ export async function listen(handler: RequestListener, options: ListenOptions): 
   const { certificate } = options;
   const server =
     certificate === undefined ? createServer(limits, handler) : createTlsServer({ ...limits, ...certificate }, handler);
+  // Whether a body is wanted, whoever reads it says.
+  server.on('checkContinue', handler);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, options)));
-    server.listen(options.port, options.host, resolve);
+    const { host, port, descriptor = null } = options;
+    if (descriptor === null) server.listen(port, host, resolve);
+    else server.listen({ fd: descriptor }, resolve);
   });
   return server;
+}
+
+/** The file descriptor that a server listens with. Node shows it nowhere else. */
+export function descriptorOf(server: Server): number {
+  return (server as unknown as { _handle: { fd: number } })._handle.fd;
 }
 
 export function portOf(server: Server): number {
   return (server.address() as AddressInfo).port;
 }
 
-/** No new connections; those open end with their requests, at the latest after `graceMs`. */
+/**
+ * No new connections. What is under way ends, at the latest after `graceMs`, and so does what still comes over connections
+ * that are open: a request may be on its way over one that looks idle.
+ */
 export async function drain(server: Server, graceMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
-  // A connection that was busy a moment ago becomes idle without being closed.
-  const sweep = setInterval(() => server.closeIdleConnections(), 100);
+  server.prependListener('request', (_request, response) => (response.shouldKeepAlive = false));
+  // An HTTP server's own `close` cuts idle connections off at once.
+  const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(server, () => resolve()));
+  const sweep = setInterval(() => server.closeIdleConnections(), idleWhileDrainingMs);
   const cut = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
   clearInterval(sweep);

@@ -1,7 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { BodyLimits } from '../api/body-room.ts';
 import { readBody } from '../api/read-body.ts';
 import type { SignalboxError } from '../base/errors.ts';
 import type { Exchange, RequestHeaders } from './exchange.ts';
+
+/** How long, and with how much, a client may go on that is still sending when it is answered. */
+const lingerMs = 10_000;
+const lingerBytes = 256 * 1024 * 1024;
 
 /** An exchange of a server of node:http. */
 export class NodeExchange implements Exchange {
@@ -33,8 +38,8 @@ export class NodeExchange implements Exchange {
     return this.#response.destroyed;
   }
 
-  readBody(limitBytes: number, done: (body: Buffer) => void, refused: (error: SignalboxError) => void): void {
-    readBody(this.#incoming, limitBytes, done, refused);
+  readBody(limits: BodyLimits, done: (body: Buffer) => void, refused: (error: SignalboxError) => void): void {
+    readBody(this.#incoming, this.#response, limits, done, refused);
   }
 
   writeHead(status: number, headers: Readonly<Record<string, string | string[] | number>>): void {
@@ -50,7 +55,13 @@ export class NodeExchange implements Exchange {
   }
 
   end(bytes?: Buffer | string): void {
-    this.#response.end(bytes);
+    if (this.#incoming.complete || !hasBody(this.#incoming)) {
+      this.#response.end(bytes);
+      return;
+    }
+    // Closing the connection now would reset it before the client has read the answer.
+    if (bytes !== undefined) this.#response.write(bytes);
+    discard(this.#incoming, () => this.#response.end());
   }
 
   destroy(): void {
@@ -62,4 +73,22 @@ export class NodeExchange implements Exchange {
       if (!this.#response.writableFinished) step();
     });
   }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return 'transfer-encoding' in headers || Number(headers['content-length'] ?? 0) > 0;
+}
+
+/** Throws away what still comes of a request, up to a bound at which its connection is cut; `over` is called at its end. */
+function discard(request: IncomingMessage, over: () => void): void {
+  const cut = (): void => void request.socket.destroy();
+  const timer = setTimeout(cut, lingerMs).unref();
+  let bytes = 0;
+  request.on('data', (piece: Buffer) => {
+    bytes += piece.length;
+    if (bytes > lingerBytes) cut();
+  });
+  request.once('end', over);
+  request.once('close', () => clearTimeout(timer));
+  request.resume();
 }

@@ -47,6 +47,8 @@ export interface SchedulingRequest {
   readonly wish?: Wish;
   /** What it keeps in memory while it waits, where that was counted. */
   readonly bytes?: number;
+  /** How long its client waits for an answer to begin, where it says so. */
+  readonly timeoutSeconds?: number;
   /** Headers that plugins may read (lower-case), already stripped of secrets. */
   readonly headers: Readonly<Record<string, string>>;
 }

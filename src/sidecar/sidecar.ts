@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { askedRank } from '../api/data-parallel-rank.ts';
+import { BodyRoom } from '../api/body-room.ts';
 import { requestHeaders, saneRequestId } from '../api/control-headers.ts';
 import { isObject } from '../api/prompt.ts';
-import { readBody } from '../api/read-body.ts';
 import { sendError } from '../api/respond.ts';
 import { withoutTransferMembers } from '../api/transfer-members.ts';
 import { SignalboxError } from '../base/errors.ts';
@@ -44,6 +44,7 @@ interface Sidecar {
 }
 
 const maxBodyBytes = 64 * 1024 * 1024;
+const maxTotalBodyBytes = 512 * 1024 * 1024;
 const defaultGraceMs = 30_000;
 const defaultPrefillPatienceMs = 120_000;
 
@@ -62,6 +63,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
     log.warn({ asked }, 'asked to have a prompt computed outside the pool; it is computed here');
 
   const inFlight = new InFlight();
+  const bodies = new BodyRoom(maxTotalBodyBytes);
   const handler = (rank: number): ((incoming: IncomingMessage, response: ServerResponse) => void) => {
     const address = `127.0.0.1:${options.enginePort + rank}`;
     const seen = engineWatch(address, log);
@@ -69,6 +71,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
       // Asked before a pod ends, by its preStop hook.
       if (incoming.url === '/drained') return inFlight.answerWhenQuiet(response);
       if (incoming.method === 'POST') inFlight.add(response);
+      const exchange = new NodeExchange(incoming, response);
       const send = (body: Buffer): void => {
         if (response.destroyed) return;
         const asked = askedRank(incoming.headers);
@@ -82,7 +85,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
           connector && bothLegs({ connector, prefill: prefillUpstream, decode: upstream, leg: () => prefill.leg() });
         relay({
           upstream: legs ?? upstream,
-          client: new NodeExchange(incoming, response),
+          client: exchange,
           request: requestOf(incoming, body),
           route: onlyRoute(engine, seen),
           headers: () => {
@@ -100,7 +103,7 @@ export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
               : new SignalboxError('endpoint_failed', `The engine gave no answer: ${reason}.`),
         });
       };
-      readBody(incoming, maxBodyBytes, send, (error) => sendError(response, error));
+      exchange.readBody({ limitBytes: maxBodyBytes, room: bodies }, send, (error) => sendError(exchange, error));
     };
   };
 

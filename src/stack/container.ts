@@ -1,7 +1,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
+import { handDown } from '../base/handed-down.ts';
 import { extname, join } from 'node:path';
+import type { HeldSocket } from './held-socket.ts';
 import { openLog } from './log-file.ts';
 import { parentPipeVariable } from './parent-watch.ts';
 import { isReady, type Probe } from './probe.ts';
@@ -16,6 +18,8 @@ export interface ContainerOptions {
   readonly probe: Probe;
   readonly logPath: string;
   readonly workingFolder: string;
+  /** What it listens with, where that is kept while it is started anew. */
+  readonly sockets: readonly HeldSocket[];
   /** Called after every change of `ready`, `process`, `restarts` or `isBackingOff`. */
   readonly onChange: () => void;
 }
@@ -43,6 +47,7 @@ export class Container {
   #readySinceMs = 0;
   #startedMs = 0;
   #timer: NodeJS.Timeout | undefined;
+  readonly #serving = Promise.withResolvers<void>();
 
   constructor(options: ContainerOptions) {
     this.options = options;
@@ -53,14 +58,20 @@ export class Container {
     return !this.#hasBeenReady && this.restarts > 1;
   }
 
+  /** Resolves when it has told for the first time that it answers on sockets of ours. */
+  get serving(): Promise<void> {
+    return this.#serving.promise;
+  }
+
   start(): void {
-    const { logPath, workingFolder, env, args } = this.options;
+    const { logPath, workingFolder, env, args, sockets } = this.options;
+    const listens = sockets.length > 0 ? handDown(sockets.length, 'supervisor') : {};
     const log = openLog(logPath);
     // A session of its own, so that Ctrl-C in a terminal reaches the supervisor alone, which ends it in good order.
     const child = spawn(process.execPath, [...process.execArgv, mainModule, ...args], {
       cwd: workingFolder,
-      env: { ...inheritedEnvironment(), ...env, [parentPipeVariable]: '1' },
-      stdio: ['pipe', log, log],
+      env: { ...inheritedEnvironment(), ...env, ...listens, [parentPipeVariable]: '1' },
+      stdio: ['pipe', log, log, ...sockets.map(({ fd }) => fd), ...(sockets.length > 0 ? (['ipc'] as const) : [])],
       detached: true,
     });
     closeSync(log);
@@ -69,6 +80,7 @@ export class Container {
     this.isBackingOff = false;
     this.process = child.pid === undefined ? null : identify(child.pid);
     child.stdin?.on('error', () => undefined);
+    child.once('message', () => this.#serving.resolve());
     child.once('error', () => this.#ended());
     child.once('exit', () => this.#ended());
     this.options.onChange();

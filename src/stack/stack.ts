@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { workloads, type EngineOptions, type GatewayKind } from './components.ts';
 import { startControlServer, type Order } from './control.ts';
+import { holdSocket } from './held-socket.ts';
 import { lockNamespace } from './namespace-lock.ts';
 import { expectFree, freePorts } from './ports.ts';
 import { identify } from './process-identity.ts';
@@ -49,6 +50,8 @@ export async function startStack(options: StackOptions, onStarted: (stack: Stack
     const port = await chosenPort(host, options.port, '--port');
     const adminPort = await chosenPort('127.0.0.1', options.adminPort, '--admin-port');
     const [eppPort] = await freePorts(1);
+    const gatewaySockets =
+      options.gateway === 'signalbox' ? [await holdSocket(host, port), await holdSocket('127.0.0.1', adminPort)] : [];
     prepare(folder);
 
     const { promise: ended, resolve: end } = Promise.withResolvers<void>();
@@ -71,6 +74,7 @@ export async function startStack(options: StackOptions, onStarted: (stack: Stack
         endpoints: options.endpoints.length > 0 ? { urls: options.endpoints } : { file: endpointsPath(folder) },
       },
       controlPort: control.port,
+      gatewaySockets,
       onChange(pods) {
         if (!lock.isHeld()) return;
         writeAtOnce(statePath(folder), {
@@ -87,6 +91,7 @@ export async function startStack(options: StackOptions, onStarted: (stack: Stack
     const close = (): void => {
       clearInterval(watch);
       control.close();
+      for (const socket of gatewaySockets) socket.close();
       if (lock.isHeld()) cleanUp(folder);
       lock.release();
       end();

@@ -8,6 +8,7 @@ import type { EndpointsFile } from '../scheduler/endpoints-file.ts';
 import { containerArgs, containerProbe, type GatewayContext, type PodContext } from './commands.ts';
 import type { Component, Workload } from './components.ts';
 import { Container, type ContainerOptions } from './container.ts';
+import type { HeldSocket } from './held-socket.ts';
 import { readTail, rotateIfLarge } from './log-file.ts';
 import { podSuffix } from './object-names.ts';
 import { eppState, modelserviceState, Pod } from './pod.ts';
@@ -22,6 +23,8 @@ interface SupervisorOptions {
   readonly workloads: readonly Workload[];
   readonly gateway: Omit<GatewayContext, 'eppLog'>;
   readonly controlPort: number;
+  /** What our gateway listens with: API and admin port; none where something else is the gateway. */
+  readonly gatewaySockets: readonly HeldSocket[];
   /** Called after every change of any pod, at most once a tick. */
   readonly onChange: (pods: readonly PodState[]) => void;
 }
@@ -32,6 +35,8 @@ const graceMs = 30_000;
 const shutdownGraceMs = 5000;
 /** Time for routers to read that an endpoint is leaving, before it refuses. */
 const leaveMs = 150;
+/** How long a gateway waits for its replacement to answer. */
+const replacementMs = 15_000;
 const rotateMs = 2000;
 const pollMs = 10;
 const roleLabel = 'llm-d.ai/role';
@@ -101,10 +106,20 @@ export class Supervisor {
       );
     }
     this.#log.info({ pod: name }, 'deleting');
-    if (component === 'gateway' || component === 'epp') {
-      // Its replacement needs the same port, and an EPP in its process goes with it.
-      const epp = this.#only('epp');
-      const goes = epp !== pod && epp.workload.isHosted ? [pod, epp] : [pod];
+    // An EPP in the gateway's process goes with it.
+    const epp = this.#only('epp');
+    const goes = component === 'gateway' && epp.workload.isHosted ? [pod, epp] : [pod];
+    if (component === 'gateway' && this.#options.gatewaySockets.length > 0) {
+      // Its replacement listens with the same sockets: it goes once that one answers.
+      const next = Promise.withResolvers<void>();
+      const gone = goes.map((each) => this.#end(each, graceMs, next.promise));
+      await this.#reconcile();
+      const served = this.#only('gateway').containers.map(({ serving }) => serving);
+      await Promise.race([Promise.all(served), sleep(replacementMs)]);
+      next.resolve();
+      await Promise.all(gone);
+    } else if (component === 'gateway' || component === 'epp') {
+      // Its replacement needs the same port.
       await Promise.all(goes.map((each) => this.#end(each, graceMs)));
       await this.#reconcile();
     } else {
@@ -166,6 +181,7 @@ export class Supervisor {
           probe: containerProbe(template, index, context),
           logPath: logPath(folder, name, template.name),
           workingFolder: folder,
+          sockets: template.program === 'gateway' ? this.#options.gatewaySockets : [],
           onChange: () => this.#changed(),
         }),
     );
@@ -181,11 +197,12 @@ export class Supervisor {
   }
 
   /** Engine first, then the sidecar through which its last answers leave. */
-  async #end(pod: Pod, withinMs: number): Promise<void> {
+  async #end(pod: Pod, withinMs: number, before?: Promise<void>): Promise<void> {
     if (pod.isTerminating) return;
     pod.isTerminating = true;
     this.#writeEndpoints();
     this.#changed();
+    await before;
     if (pod.workload.labels[roleLabel] !== undefined) await sleep(leaveMs);
     for (const container of pod.containers.toReversed()) await container.stop(withinMs);
     if (this.#stopping) return;

@@ -9,7 +9,7 @@ import { anyCaller } from '../../src/scheduler/request.ts';
 
 function asking({ priority = 0, tenant = 'a', ...fields }: Partial<Asking> & { priority?: number; tenant?: string }) {
   const caller = { ...anyCaller, priority, fairnessId: tenant };
-  return { caller, arrivedAtMs: 0, prefillSeconds: 0, uncachedTokens: 100, bytes: 0, ...fields };
+  return { caller, arrivedAtMs: 0, prefillSeconds: 0, uncachedTokens: 100, bytes: 0, timeoutSeconds: null, ...fields };
 }
 
 function queueOf(rule: Partial<FlowRule> = {}): FlowQueue<string> {

@@ -80,6 +80,22 @@ test('a stack shows its pods, survives the death of an engine, scales, replaces 
     assert.ok([first.name, second.name].includes(restarted));
   });
 
+  await t.test('a gateway that is deleted is followed by another, and no request is lost', async () => {
+    let over = false;
+    const client = async (): Promise<void> => {
+      while (!over) await ask(stack);
+    };
+    const clients = [client(), client(), client(), client()];
+    const [gateway] = before;
+    const { status, stderr } = await stack.signalbox('delete', 'pod', gateway!.name).finally(() => (over = true));
+    assert.equal(status, 0, stderr);
+    await Promise.all(clients);
+    const after = await pods(stack);
+    assert.equal(after.length, before.length);
+    assert.ok(!after.some(({ name }) => name === gateway!.name));
+    assert.ok(after.every(({ status: each }) => each === 'Running'));
+  });
+
   await t.test('logs: by name and selector, per container, the EPP saying where it lives', async () => {
     const engine = await stack.signalbox('logs', `pod/${second.name}`, '-c', 'vllm');
     assert.match(engine.stdout, /startup complete/);
@@ -94,7 +110,8 @@ test('a stack shows its pods, survives the death of an engine, scales, replaces 
       const { stdout } = await stack.signalbox('logs', '-l', 'llm-d.ai/epp');
       return stdout.includes('Running filter plugin') ? stdout : null;
     });
-    assert.match(epp, new RegExp(`runs in the process of pod ${before[0]!.name}`));
+    const [gateway] = await pods(stack, '-l', 'app=llm-d-inference-gateway');
+    assert.match(epp, new RegExp(`runs in the process of pod ${gateway!.name}`));
     assert.equal((await stack.signalbox('logs', 'nobody')).status, 1);
   });
 

@@ -241,6 +241,28 @@ test('what an answer says of itself is read from documents and observed streams,
   }
 });
 
+test('server errors of an endpoint take it out; those of the data plane itself do not', async (t) => {
+  for (const isEndpoints of [false, true]) {
+    const { epp } = await idle(t, 1);
+    for (let count = 0; count < 6; count++) {
+      const plane = new DataPlane(t, epp.address);
+      plane.send(requestHeaders(), requestBody(body));
+      const answer = await plane.next();
+      if ('immediate_response' in answer) break;
+      await plane.next();
+      const from: Record<string, string> = isEndpoints ? { 'x-envoy-upstream-service-time': '3' } : {};
+      const headers = headerMap({ ':status': '500', 'content-type': 'application/json', ...from });
+      plane.send({ response_headers: { headers, end_of_stream: false } }, answerBody('{"error":"no"}', true));
+      await plane.next();
+      await plane.next();
+      plane.stream.end();
+      await until(() => plane.ended !== null);
+    }
+    const metrics = await (await fetch(`${epp.adminUrl}/metrics`)).text();
+    assert.equal(/^signalbox_ejections_total\{reason="server-error"\} 1$/m.test(metrics), isEndpoints);
+  }
+});
+
 test('what a client did wrong is answered in its terms', async (t) => {
   const { epp } = await idle(t, 1);
   const cases = [
