@@ -14,7 +14,7 @@ const reportSchema = z.object({
     .array(
       z.object({
         status: z.number().nullable(),
-        failure: z.enum(['connect', 'reset', 'timeout', 'server-error', 'busy', 'refused']).nullable(),
+        failure: z.enum(['connect', 'reset', 'timeout', 'server-error', 'busy', 'refused', 'local']).nullable(),
         reason: z.string(),
       }),
     )

@@ -13,8 +13,8 @@ import type { SchedulingRequest } from '../scheduler/request.ts';
 import { patienceMs } from './patience.ts';
 import type { RetryBudget } from './retry-budget.ts';
 
-/** Why an attempt came to nothing. `busy` says nothing against the endpoint. */
-type AttemptFailure = Failure | 'busy';
+/** Why an attempt came to nothing. `busy` and `local` say nothing against the endpoint. */
+type AttemptFailure = Failure | 'busy' | 'local';
 
 /** What the door saw in the end; null where it did not see. */
 interface Ending {
@@ -112,8 +112,10 @@ export class Flight {
     this.#answering = false;
     this.#context.freed();
     if (failure === 'busy') fleet.busy(slot, clock.nowMs());
-    else if (!this.#isTooLate || failure !== 'timeout') fleet.failed(slot, failure, clock.nowMs());
-    if (this.#isTooLate) return null;
+    else if (failure !== 'local' && (!this.#isTooLate || failure !== 'timeout')) {
+      fleet.failed(slot, failure, clock.nowMs());
+    }
+    if (this.#isTooLate || failure === 'local') return null;
     this.#fruitless += 1;
     if (saidTokens > this.#saidTokens) {
       this.#saidTokens = saidTokens;

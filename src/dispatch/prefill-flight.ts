@@ -8,7 +8,7 @@ import type { SchedulingRequest } from '../scheduler/request.ts';
 import type { Place } from './choice.ts';
 
 /** `busy` and `refused` say nothing against the endpoint; after `refused` no other is tried. */
-type PrefillFailure = Failure | 'busy' | 'refused';
+type PrefillFailure = Failure | 'busy' | 'refused' | 'local';
 
 interface PrefillContext {
   readonly fleet: Fleet;
@@ -113,7 +113,7 @@ export class PrefillFlight {
     this.#mark(status, reason);
     this.#withdraw();
     if (failure === 'busy') fleet.busy(placement.slot, clock.nowMs());
-    else if (failure !== 'refused') fleet.failed(placement.slot, failure, clock.nowMs());
+    else if (failure !== 'refused' && failure !== 'local') fleet.failed(placement.slot, failure, clock.nowMs());
     if (failure !== 'refused' && this.#next('retried')) return this.#endpoint;
     this.#endedAtMs = clock.nowMs();
     this.#context.toDecode();

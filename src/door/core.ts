@@ -35,6 +35,7 @@ import { policyShape } from '../scheduler/policy-shape.ts';
 import type { Policy } from '../scheduler/policy.ts';
 import type { ClusterObjects } from './cluster-objects.ts';
 import { dispatchFamilies } from './dispatch-metrics.ts';
+import { descriptorFamilies } from './descriptor-metrics.ts';
 import { writeEppLog } from './epp-log.ts';
 import { configurationFamilies, type ReloadOutcome } from './configuration-metrics.ts';
 import { InferenceObjects, readInferenceObjects, type InferenceObject } from './inference-objects.ts';
@@ -241,6 +242,7 @@ export class Core {
         ...dispatchFamilies(this.dispatch, poolName),
         ...(this.keys === null ? [] : keyFamilies(this.keys)),
         ...reliabilityFamilies(this.dispatch, this.bodies),
+        ...descriptorFamilies(),
         ...(families?.() ?? []),
       ],
     };

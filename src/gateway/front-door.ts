@@ -35,7 +35,7 @@ import type { ClientResponse, Exchange, RequestHeaders } from '../proxy/exchange
 import { NodeExchange } from '../proxy/node-exchange.ts';
 import { relay, type RelayOptions, type Route } from '../proxy/relay.ts';
 import { sendError, sendJson, type ExtraHeaders } from '../api/respond.ts';
-import type { Upstream } from '../proxy/upstream.ts';
+import type { TransportFailure, Upstream } from '../proxy/upstream.ts';
 
 interface FrontDoorOptions {
   readonly dispatch: Dispatch;
@@ -340,8 +340,13 @@ function decoded(text: string): string {
   }
 }
 
-function unansweredError(last: string, failure: 'connect' | 'reset' | 'timeout', reason: string): SignalboxError {
-  const code = { connect: 'no_endpoint', reset: 'endpoint_failed', timeout: 'endpoint_timeout' } as const;
+function unansweredError(last: string, failure: TransportFailure, reason: string): SignalboxError {
+  const code = {
+    connect: 'no_endpoint',
+    reset: 'endpoint_failed',
+    timeout: 'endpoint_timeout',
+    local: 'overloaded',
+  } as const;
   const message = `No endpoint could answer; the last one tried was ${last}: ${reason}.`;
   return new SignalboxError(code[failure], message, { retryAfterSeconds: 1 });
 }

@@ -12,8 +12,8 @@ export interface UpstreamRequest {
   readonly body: Buffer | null;
 }
 
-/** What became of a request on its way, before or within its answer. */
-export type TransportFailure = 'connect' | 'reset' | 'timeout';
+/** What became of a request on its way, before or within its answer; `local`: it is for want of something here. */
+export type TransportFailure = 'connect' | 'reset' | 'timeout' | 'local';
 
 /** Hears of one request, in this order: its head, its data, and one of end and failure. */
 export interface UpstreamHandler {
@@ -179,6 +179,9 @@ function failureOf(error: Error): { failure: TransportFailure; reason: string } 
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
       return { failure: 'connect', reason: `cannot be reached (${code})` };
+    case 'EMFILE':
+    case 'ENFILE':
+      return { failure: 'local', reason: 'no file descriptor is left for a connection to it (ulimit -n)' };
     case 'UND_ERR_HEADERS_TIMEOUT':
     case 'UND_ERR_BODY_TIMEOUT':
       return { failure: 'timeout', reason: 'silent for too long' };
