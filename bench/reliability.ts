@@ -79,6 +79,26 @@ async function leaving(stream: boolean, afterMs: number): Promise<string> {
   return `${Math.max(...took)} ms at most, asking included`;
 }
 
+async function metric(name: string): Promise<number> {
+  const text = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+  return Number(new RegExp(`^${name}(?:\\{.*\\})? (\\d+)$`, 'm').exec(text)?.[1] ?? NaN);
+}
+
+/** The same of requests that wait in the gateway, because prompts of others keep every engine busy. */
+async function leavingQueue(): Promise<string> {
+  const long = { ...question, text: 'Which way does the train go? '.repeat(10_000), maxTokens: 1 };
+  const busy = Promise.all(Array.from({ length: 24 }, () => ask(url, long, 60_000, 8000)));
+  while (!((await metric('llm_d_epp_flow_control_queue_size')) > 0)) await pause(20);
+  const took: number[] = [];
+  for (let round = 0; round < 5; round++) {
+    const before = await metric('signalbox_held_left_total');
+    await ask(url, question, 60_000, 300);
+    took.push(await until(async () => (await metric('signalbox_held_left_total')) > before));
+  }
+  await busy;
+  return `${Math.max(...took)} ms at most, asking included`;
+}
+
 /** Sends a body of 100 MB, with its length said before or not, and gives what came of it. */
 async function largeBody(saysLength: boolean): Promise<string> {
   const before = gateway.residentBytes;
@@ -146,6 +166,7 @@ try {
   }
   row('a client leaves before the first byte: engines are free after', await leaving(false, 300));
   row('a client leaves in mid-stream: engines are free after', await leaving(true, 300));
+  row('a client leaves while it waits in the gateway: it is off the queue after', await leavingQueue());
   row('a body of 100 MB that says its length', await largeBody(true));
   row('a body of 100 MB that does not', await largeBody(false));
   await Promise.all(engines.map((engine) => engine.kill()));

@@ -30,8 +30,14 @@ export class BodyPieces {
   take(): Buffer {
     this.#close();
     const pages = this.#pages;
-    this.#pages = [];
+    this.clear();
     return pages.length === 1 ? pages[0]! : Buffer.concat(pages);
+  }
+
+  clear(): void {
+    this.#pages = [];
+    this.#open = null;
+    this.#openBytes = 0;
   }
 
   #close(): void {

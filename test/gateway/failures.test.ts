@@ -150,6 +150,33 @@ for (const streaming of [false, true]) {
   });
 }
 
+test('a client that leaves while it is held is taken off the queue, and no engine ever hears of it', async (t) => {
+  const stub = await startStub(t, (_request, response) => response.writeHead(200, { 'content-type': 'text/plain' }));
+  const gateway = await startTestGateway(t, [stub.url]);
+  const held = async (): Promise<number> => {
+    const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text();
+    return Number(/^llm_d_epp_flow_control_queue_size\{.*\} (\d+)$/m.exec(text)![1]);
+  };
+  // So much prefill that nobody else's is begun for a while.
+  const long = { ...body, prompt: 'a long prompt that keeps an engine busy '.repeat(40_000) };
+  const first = new AbortController();
+  postJson(`${gateway.url}/v1/completions`, long, { signal: first.signal }).catch(() => undefined);
+  await until(() => stub.requests.length === 1);
+  const second = new AbortController();
+  postJson(`${gateway.url}/v1/completions`, body, { signal: second.signal }).catch(() => undefined);
+  await until(async () => (await held()) === 1);
+  second.abort();
+  await until(async () => (await held()) === 0);
+  first.abort();
+  const third = new AbortController();
+  postJson(`${gateway.url}/v1/completions`, { ...body, prompt: 'third' }, { signal: third.signal }).catch(
+    () => undefined,
+  );
+  await until(() => stub.requests.length > 1);
+  assert.match(stub.requests[1]!.body, /third/);
+  third.abort();
+});
+
 test('a slow reader holds the engine back instead of filling memory', async (t) => {
   const piece = Buffer.alloc(64 * 1024, 'x');
   let written = 0;
