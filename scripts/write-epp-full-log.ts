@@ -81,6 +81,7 @@ export function eppFullLog(): object[] {
     caller: anyCaller,
     ahead: null,
     rejection: null,
+    leftOut: [],
     schedulerSeconds: 0,
     predicted: { ttftSeconds: NaN, e2eSeconds: NaN },
   });

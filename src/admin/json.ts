@@ -201,6 +201,10 @@ export interface AdmissionJson {
   held: number;
   maxHeld: number | null;
   heldBytes: number;
+  /** How full the pool is, 1 being where requests begin to wait; null without a ready endpoint. */
+  saturation: number | null;
+  /** Endpoints that would do what there is to do, for whoever scales. */
+  desiredReplicas: number;
   /** Priorities of which something waits or waited, highest first, with their tenants that wait (100 at most). */
   bands: BandJson[];
   /** The first 100, next first. */
@@ -212,7 +216,11 @@ export interface AdmissionJson {
     held: number;
     /** Clients that left while they waited. */
     left: number;
-    /** By error code. */
+    /** Sent, and taken back for a higher priority before anything of an answer had come. */
+    takenBack: number;
+    /** Turned away because the fleet is full, by why (`Decision.admission.shed`). */
+    shed: Record<string, number>;
+    /** By error code; those of `shed` are among them. */
     refused: Record<string, number>;
   };
 }
@@ -225,6 +233,8 @@ interface BandJson {
   maxRequests: number;
   maxBytes: number;
   ttlSeconds: number;
+  /** Names of the objectives that have this priority. */
+  objectives: string[];
   /** Tokens that it is due for what was served above it. */
   owedTokens: number;
   tenants: {
@@ -241,7 +251,7 @@ interface HeldRequestJson {
   priority: number;
   fairnessId: string;
   /** When it came: how many waited ahead, and in how many seconds it was thought to be placed. */
-  ahead: { requests: number; seconds: number } | null;
+  ahead: { requests: number; seconds: number | null } | null;
   model: string;
   promptTokens: number;
   heldSeconds: number;

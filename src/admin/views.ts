@@ -1,5 +1,6 @@
 import { knownOrNull } from '../base/unknown.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
+import { scaleSignal } from '../dispatch/scale-signal.ts';
 import { shadowShare } from '../dispatch/shadows.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { KvEvents } from '../fleet/kv-events/kv-events.ts';
@@ -149,15 +150,21 @@ const waitReason = {
 /** `/api/admission`: what waits, and what became of all that came. */
 export function admissionJson(dispatch: Dispatch): AdmissionJson {
   const { held, arrivals, policy } = dispatch;
+  const { saturation, desiredReplicas } = scaleSignal(dispatch);
   return {
     held,
     maxHeld: policy.hold?.maxRequests ?? null,
     heldBytes: dispatch.heldBytes,
+    saturation: knownOrNull(saturation),
+    desiredReplicas,
     bands: dispatch.bands.map(({ rule, size, bytes, prefillSeconds, owedTokens, tenants }) => {
       const busy = [...tenants.busy.values()].slice(0, listedQueue);
       const least = busy.reduce((smallest, { served }) => Math.min(smallest, served), Infinity);
       return {
         ...rule,
+        objectives: (policy.hold?.objectives ?? [])
+          .filter(({ priority }) => priority === rule.priority)
+          .map(({ name }) => name),
         held: size,
         heldBytes: bytes,
         prefillSeconds,
@@ -174,7 +181,7 @@ export function admissionJson(dispatch: Dispatch): AdmissionJson {
       requestId: request.requestId,
       priority: request.caller?.priority ?? 0,
       fairnessId: request.caller?.fairnessId ?? 'default-flow',
-      ahead,
+      ahead: ahead && { ...ahead, seconds: knownOrNull(ahead.seconds) },
       model: request.model,
       promptTokens: request.promptTokens,
       heldSeconds,
@@ -184,6 +191,8 @@ export function admissionJson(dispatch: Dispatch): AdmissionJson {
       placed: arrivals.placed,
       held: arrivals.held,
       left: arrivals.left,
+      takenBack: arrivals.takenBack,
+      shed: Object.fromEntries(arrivals.shed),
       refused: Object.fromEntries(arrivals.refused),
     },
   };

@@ -20,9 +20,13 @@ export class DrainRate {
     this.#prefillSeconds += prefillSeconds;
   }
 
-  /** `guess`: what to believe where little was seen yet. */
-  perSecond(guess: number): number {
-    return (this.#prefillSeconds + guess * guessSeconds) / (this.#seconds + guessSeconds);
+  /**
+   * In how many seconds so much prefill will have been placed; NaN while nothing tells. `guess`: the rate to believe
+   * where little was seen yet.
+   */
+  secondsFor(prefillSeconds: number, guess: number): number {
+    const rate = (this.#prefillSeconds + guess * guessSeconds) / (this.#seconds + guessSeconds);
+    return rate > 0 ? prefillSeconds / rate : NaN;
   }
 
   #pass(nowMs: number): void {

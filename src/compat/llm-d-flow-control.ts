@@ -1,4 +1,31 @@
+import type { ShedReason } from '../scheduler/decision.ts';
 import { goDurationMs } from './llm-d-flags.ts';
+
+const outcomes: Readonly<Record<ShedReason, string>> = {
+  'queue-full': 'RejectedCapacity',
+  'too-late': 'RejectedOther',
+  missed: 'EvictedOther',
+  expired: 'EvictedTTL',
+  'made-room': 'EvictedOther',
+};
+
+/** What became of a request, in llm-d's words. */
+export function flowControlOutcome(shed: ShedReason | null, picked: number): string {
+  return shed !== null ? outcomes[shed] : picked < 0 ? 'EvictedNoEndpoints' : 'Dispatched';
+}
+
+const droppedReasons: Readonly<Record<ShedReason, string>> = {
+  'queue-full': 'rejected-saturated',
+  'too-late': 'rejected-saturated',
+  missed: 'rejected-ttl-expired',
+  expired: 'rejected-ttl-expired',
+  'made-room': 'evicted-priority',
+};
+
+/** Why it was dropped, as llm-d's EPP says it in a header; null where nothing was to be decided. */
+export function droppedReason(shed: ShedReason | null): string | null {
+  return shed === null ? null : droppedReasons[shed];
+}
 
 type Given = Readonly<Record<string, unknown>>;
 
@@ -6,9 +33,9 @@ type Given = Readonly<Record<string, unknown>>;
 export const flowControlLost: Readonly<Record<string, string>> = {
   maxRequests: 'the bands limit how many wait, each for itself',
   defaultNegativePriorityBand: 'defaultBand holds for every priority that has no band',
-  usageLimitPolicyPluginRef: 'higher priorities go first by themselves',
+  usageLimitPolicyPluginRef: 'room is kept for higher priorities by what they asked for of late',
   saturationDetector: 'the fleet is full where no endpoint promises the first token within ttftTargetSeconds',
-  enableEviction: 'a request that runs is not taken back',
+  enableEviction: 'a request of a lower priority of which no byte has come is always taken back, to wait again',
 };
 
 /** llm-d's `flowControl` in our terms; members that are ours already stay. What cannot be read is left to be refused. */

@@ -1,6 +1,8 @@
 import { callerOf } from '../admission/objectives.ts';
 import type { Asking } from '../admission/held.ts';
-import { shortageOf } from '../admission/saturation.ts';
+import { Headroom } from '../admission/headroom.ts';
+import { kvRoomTokens } from '../admission/kv-room.ts';
+import { lookAgainSeconds, shortageOf } from '../admission/saturation.ts';
 import type { Clock } from '../base/clock.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
@@ -9,7 +11,7 @@ import { prefillCost } from '../fleet/prefill-cost.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { Journal } from '../journal/journal.ts';
 import { counterfactual, type Counterfactual } from '../scheduler/counterfactual.ts';
-import type { Decision } from '../scheduler/decision.ts';
+import type { Decision, ShedReason } from '../scheduler/decision.ts';
 import { newStates, type Policy, type PolicyStates } from '../scheduler/policy.ts';
 import { recordDecision } from '../scheduler/record.ts';
 import { schedule, type Schedule } from '../scheduler/schedule.ts';
@@ -19,7 +21,16 @@ import { choiceOf, computingSlot, type Choice } from './choice.ts';
 import { Flight } from './flight.ts';
 import { Shadows, type ShadowOptions } from './shadows.ts';
 import { RetryBudget } from './retry-budget.ts';
-import { Holding, type Reserved, type Wait } from './holding.ts';
+import { Holding, type Load, type Place, type Reserved, type Wait } from './holding.ts';
+import { Recalls } from './recalls.ts';
+import {
+  cannotBeMet,
+  clientWaitsNoLonger,
+  madeRoom,
+  queueIsFull,
+  waitedTooLong,
+  type TurnedAway,
+} from './turned-away.ts';
 import { anyCaller, type SchedulingRequest } from '../scheduler/request.ts';
 
 interface DispatchOptions {
@@ -37,12 +48,19 @@ interface PlaceHandlers {
   placed(flight: Flight): void;
   /** Nothing can take it. The decision says what was seen; null when there was nothing to decide on. */
   refused(error: SignalboxError, decision: Decision | null): void;
+  /**
+   * A higher priority needs the room: stops what was sent and says true, or false when something of an answer has reached
+   * the client. `placed` is called again later with the same flight. Absent where the front door cannot do that.
+   */
+  takeBack?(flight: Flight): boolean;
 }
 
 /** A request that may still be waiting for its place. */
 interface Ticket {
   /** Gives the place up; nothing is called after it. False, and without effect, once placed or refused. */
   cancel(): boolean;
+  /** What is ahead of it now, as `Decision.admission.ahead`; null when it does not wait. */
+  ahead(): Decision['admission']['ahead'];
 }
 
 /** A request with what to do when its place is known. */
@@ -54,6 +72,10 @@ interface Asked {
   readonly excluded: ReadonlySet<number>;
   /** What waited ahead of it when it came; null until it has to wait. */
   ahead: Decision['admission']['ahead'];
+  /** Its place in the queue, while it waits. */
+  held: Place | null;
+  /** What it was taken back from; null where it has not been sent yet. */
+  flight: Flight | null;
 }
 
 /** A request that waits in the gateway. */
@@ -72,10 +94,37 @@ interface Look {
   readonly view: FleetView;
   readonly result: Schedule;
   readonly choice: Choice | null;
+  /** Slots whose KV cache has no room. */
+  readonly full: readonly number[];
 }
 
-const noneReserved: Reserved = new Map();
+/** What a look goes by beside the fleet itself. */
+interface Circumstances {
+  /** Never to be picked. */
+  readonly excluded: ReadonlySet<number>;
+  /** What those further in front are going to bring. */
+  readonly reserved: Reserved;
+  /** What would be taken back. */
+  readonly recalled: Reserved;
+  /** A place is looked for that it would really take: room in the KV cache counts. */
+  readonly forRoom: boolean;
+}
+
+const noTicket: Ticket = { cancel: () => false, ahead: () => null };
+const noneReserved: Reserved = new Map<number, Load>();
+const noneFull: readonly number[] = [];
 const noSlots: ReadonlySet<number> = new Set();
+const noCircumstances = { excluded: noSlots, reserved: noneReserved, recalled: noneReserved };
+/** Nothing was asked of the scheduler. */
+const notScheduled: Schedule = {
+  profiles: [],
+  picked: [],
+  primary: -1,
+  prefill: -1,
+  prefillPicked: [],
+  verdict: null,
+};
+const unseen = { complete: false, promptTokens: null, cachedTokens: null, completionTokens: null };
 
 /**
  * A request's one way through: view, pick, count, attempts, end. Every front door and the replay use it, with their own
@@ -92,6 +141,12 @@ export class Dispatch {
   readonly #random: Random;
   readonly #idPrefix: string;
   readonly #holding: Holding<Asked>;
+  readonly #recalls = new Recalls();
+  readonly #headroom = new Headroom();
+  /** Output tokens of an answer, as they have been of late: what a request is charged until it has ended. */
+  #usualOutputTokens = 0;
+  /** In a look through those that wait: no KV cache has room for this one, nor for a longer prompt of no higher priority. */
+  #noRoom: (Pick<Asked, 'request' | 'excluded'> & { readonly wait: Wait }) | null = null;
   #decisions = 0;
   #policy: Policy;
   #states: PolicyStates;
@@ -106,9 +161,9 @@ export class Dispatch {
     this.shadows = new Shadows(clock, shadows ?? { policies: [], isBusy: () => false });
     this.#holding = new Holding(clock, policy.hold, {
       tryToPlace: (...held) => this.#tryToPlace(...held),
-      nonePlaceable: () => this.#nonePlaceable(),
+      nonePlaceable: (priority) => this.#nonePlaceable(priority),
       expired: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, waitedTooLong(waitedSeconds)),
-      missed: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, missed(asked.request, waitedSeconds)),
+      missed: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, missed(asked, waitedSeconds)),
       evicted: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, madeRoom()),
     });
     this.#idPrefix = random
@@ -172,7 +227,7 @@ export class Dispatch {
     const unknown = this.#unknownModel(request.model);
     if (unknown !== null) {
       this.#refuse(handlers, unknown, null);
-      return { cancel: () => false };
+      return noTicket;
     }
     const { hold } = this.#policy;
     const caller = request.caller ?? (hold === null ? null : callerOf(request, hold.objectives));
@@ -182,30 +237,45 @@ export class Dispatch {
       handlers,
       excluded,
       ahead: null,
+      held: null,
+      flight: null,
     };
+    const ticket = { cancel: () => this.#cancel(asked), ahead: () => this.#aheadNow(asked) };
     // While others are held, nobody is placed out of turn.
     const isFirst = this.#holding.size === 0;
-    if ((isFirst || hold === null) && this.#tryToPlace(asked, null, noneReserved) === null) {
-      return { cancel: () => false };
-    }
+    this.#noRoom = null;
+    if ((isFirst || hold === null) && this.#tryToPlace(asked, null, noneReserved) === null) return ticket;
     const asking = this.#askingOf(asked);
-    const { requests, seconds } = this.#holding.aheadOf(asking, this.fleet.slots.length);
-    asked.ahead = { requests, seconds: seconds + this.fleet.leastQueuedPrefillSeconds(asking.arrivedAtMs) };
+    asked.ahead = this.#ahead(asking);
     const late = tooLate(asking, asked.ahead.seconds);
-    const held = late === null ? this.#holding.hold(asked, asking) : null;
-    if (held === null) {
+    asked.held = late === null ? this.#holding.hold(asked, asking) : null;
+    if (asked.held === null) {
       this.#turnAway(asked, 0, late ?? queueIsFull(this.#holding.size));
-      return { cancel: () => false };
+      return noTicket;
     }
     this.arrivals.held += 1;
     this.#holding.placeHeld();
-    return {
-      cancel: () => {
-        const wasHeld = held.cancel();
-        if (wasHeld) this.arrivals.left += 1;
-        return wasHeld;
-      },
-    };
+    return ticket;
+  }
+
+  #ahead(asking: Asking): NonNullable<Decision['admission']['ahead']> {
+    const { requests, seconds } = this.#holding.aheadOf(asking, this.fleet.slots.length);
+    const expected = seconds + this.fleet.leastQueuedPrefillSeconds(this.clock.nowMs());
+    return { requests, seconds: expected < Infinity ? expected : NaN };
+  }
+
+  #aheadNow({ held }: Asked): Decision['admission']['ahead'] {
+    if (held === null) return null;
+    const { requests, seconds } = this.#ahead(held.asking);
+    // It is one of those that its tenant has waiting.
+    return { requests: Math.max(0, requests - 1), seconds };
+  }
+
+  #cancel({ held, flight }: Asked): boolean {
+    if (held?.cancel() !== true) return false;
+    this.arrivals.left += 1;
+    flight?.finish({ ...unseen, status: 499, reason: 'the client left' });
+    return true;
   }
 
   /** What would have changed a decision: a search that yields between its steps. */
@@ -217,72 +287,122 @@ export class Dispatch {
   explain(request: SchedulingRequest, key: PrefixKey): Decision {
     const unknown = this.#unknownModel(request.model);
     if (unknown !== null) throw unknown;
-    const look = this.#look(request, key, noSlots);
+    const look = this.#look(request, key, { ...noCircumstances, forRoom: false });
     return this.#record(look, request, null);
   }
 
   /** Null when the request was placed or turned away; else what it has to wait for. */
-  #tryToPlace(
-    { request, key, handlers, excluded, ahead }: Asked,
-    heldSinceMs: number | null,
-    reserved: Reserved,
-  ): Wait | null {
-    const policy = this.#policy;
-    const states = this.#states;
-    const look = this.#look(request, key, excluded, reserved);
-    const { choice } = look;
+  #tryToPlace(asked: Asked, heldSinceMs: number | null, reserved: Reserved): Wait | null {
+    const { request, key, handlers, excluded, flight } = asked;
+    const priority = request.caller?.priority ?? 0;
+    const known = this.#noRoom;
+    if (known !== null && known.request.model === request.model && known.excluded === excluded) {
+      const { promptTokens, caller = anyCaller } = known.request;
+      if (caller.priority >= priority && promptTokens <= request.promptTokens) return known.wait;
+    }
+    // Nothing is taken back while there is room elsewhere, which there is not where others wait.
+    const recalled = this.held > 0 ? this.#recalls.loadBelow(priority) : noneReserved;
+    const look = this.#look(request, key, { excluded, reserved, recalled, forRoom: true });
     const wait = this.#waitFor(look, request, heldSinceMs);
+    if (wait?.what === 'kv-cache') this.#noRoom = { request, excluded, wait };
     if (wait !== null) return wait;
-    const decision = this.#record(look, request, heldSinceMs, ahead);
-    const { view } = look;
+    asked.held = null;
+    if (look.choice !== null && recalled.has(look.choice.slot)) {
+      this.#recalls.takeBack(look.choice.slot, priority);
+      this.#noRoom = null;
+    }
+    if (flight !== null && look.choice !== null) {
+      flight.placeAgain(look.choice);
+      this.#sent(asked, flight);
+      handlers.placed(flight);
+      return null;
+    }
+    const decision = this.#record(look, request, heldSinceMs, asked.ahead);
+    const { view, choice } = look;
     const { queuedSeconds } = decision.admission;
     const ttftSeconds = (slot: number): number => this.#predict(request, view, slot, queuedSeconds).ttftSeconds;
     this.shadows.compare({ request, view, decision, ttftSeconds });
     this.journal.record(decision);
     if (choice === null) {
-      this.#endUnplaced(decision, handlers, this.#refusal(request.model, decision));
+      this.#endUnplaced(decision, asked, this.#refusal(request.model, decision));
       return null;
     }
     this.arrivals.placed += 1;
-    const caller = request.caller ?? anyCaller;
-    this.#holding.charge(caller, request.promptTokens - decision.predicted.cachedTokens);
-    for (const [index, plugin] of policy.stateful.entries()) plugin.commit?.(states[index], decision);
-    this.retries.placed(this.fleet.ledger.total);
-    handlers.placed(
-      new Flight(decision, request, key, choice, {
-        fleet: this.fleet,
-        journal: this.journal,
-        clock: this.clock,
-        retries: this.retries,
-        pickAnother: (tried) => this.#another(policy, states, request, key, new Set([...tried, ...excluded])),
-        finished: (outcome) => {
-          this.#holding.charge(caller, (outcome.completionTokens ?? 0) * outputTokenWeight);
-          for (const [index, plugin] of policy.stateful.entries()) plugin.finish?.(states[index], decision, outcome);
-          this.shadows.finished(decision, outcome);
-        },
-        freed: () => this.#holding.placeHeld(),
-      }),
-    );
+    const placed = this.#fly(asked, decision, choice);
+    this.#sent(asked, placed);
+    handlers.placed(placed);
     return null;
   }
 
-  /** What the request has to wait for before it goes where the scheduler would send it now; null when for nothing. */
-  #waitFor({ view, choice }: Look, request: SchedulingRequest, heldSinceMs: number | null): Wait | null {
-    const { hold } = this.#policy;
-    if (hold === null) return null;
-    if (choice !== null) {
-      const shortage = shortageOf(view, computingSlot(choice), request, hold, this.fleet);
-      return shortage && { ...shortage, prefillSeconds: view.prefillSeconds()[shortage.slot]! };
-    }
-    const waitedMs = heldSinceMs === null ? 0 : view.nowMs - heldSinceMs;
-    if (!this.fleet.isScaledToZero || waitedMs >= hold.scaleFromZeroSeconds * 1000) return null;
-    return { slot: -1, what: 'endpoint', seconds: 1, prefillSeconds: 0 };
+  #fly({ request, key, excluded }: Asked, decision: Decision, choice: Choice): Flight {
+    const policy = this.#policy;
+    const states = this.#states;
+    const caller = request.caller ?? anyCaller;
+    const expectedTokens = Math.min(this.#usualOutputTokens, request.maxOutputTokens ?? Infinity);
+    this.#holding.charge(caller, chargeOf(decision) + expectedTokens * outputTokenWeight);
+    this.#headroom.placed(caller.priority, request.promptTokens, decision.nowMs);
+    for (const [index, plugin] of policy.stateful.entries()) plugin.commit?.(states[index], decision);
+    this.retries.placed(this.fleet.ledger.total);
+    const flight: Flight = new Flight(decision, request, key, choice, {
+      fleet: this.fleet,
+      journal: this.journal,
+      clock: this.clock,
+      retries: this.retries,
+      pickAnother: (tried) => this.#another(policy, states, request, key, new Set([...tried, ...excluded])),
+      answering: () => this.#recalls.settled(flight),
+      finished: (outcome) => {
+        const { completionTokens } = outcome;
+        this.#recalls.settled(flight);
+        this.#headroom.ended(caller.priority, request.promptTokens);
+        this.#holding.charge(caller, ((completionTokens ?? 0) - expectedTokens) * outputTokenWeight);
+        if (completionTokens !== null) this.#usualOutputTokens += (completionTokens - this.#usualOutputTokens) / 100;
+        for (const [index, plugin] of policy.stateful.entries()) plugin.finish?.(states[index], decision, outcome);
+        this.shadows.finished(decision, outcome);
+      },
+      freed: () => this.#holding.placeHeld(),
+    });
+    return flight;
   }
 
-  /** Nobody who waits can be placed while the endpoint with the least prefill has too much of it. */
-  #nonePlaceable(): number | null {
+  /** From here on it may be taken back, until something has come of it. */
+  #sent(asked: Asked, flight: Flight): void {
+    const { request, handlers } = asked;
+    if (handlers.takeBack === undefined || this.#policy.hold === null || flight.prefill !== null) return;
+    const takeBack = (): void => {
+      if (handlers.takeBack?.(flight) !== true) return;
+      flight.takeBack();
+      this.arrivals.takenBack += 1;
+      const { admission, nowMs } = flight.decision;
+      const asking = { ...this.#askingOf(asked), arrivedAtMs: nowMs - admission.queuedSeconds * 1000 };
+      asked.flight = flight;
+      asked.held = this.#holding.hold(asked, asking);
+      if (asked.held === null) this.#turnAway(asked, 0, madeRoom());
+    };
+    this.#recalls.sent({ flight, priority: request.caller?.priority ?? 0, takeBack });
+  }
+
+  /** What the request has to wait for before it goes where the scheduler would send it now; null when for nothing. */
+  #waitFor({ view, choice, full }: Look, request: SchedulingRequest, heldSinceMs: number | null): Wait | null {
+    const { hold } = this.#policy;
+    if (hold === null) return null;
+    const kvTokens = request.promptTokens;
+    if (choice !== null) {
+      const shortage = shortageOf(view, computingSlot(choice), request, hold, this.fleet);
+      return shortage && { ...shortage, prefillSeconds: view.prefillSeconds()[shortage.slot]!, kvTokens };
+    }
+    // The one with most room is the first in the list.
+    if (full.length > 0)
+      return { slot: full[0]!, what: 'kv-cache', seconds: lookAgainSeconds, prefillSeconds: 0, kvTokens };
+    const waitedMs = heldSinceMs === null ? 0 : view.nowMs - heldSinceMs;
+    if (!this.fleet.isScaledToZero || waitedMs >= hold.scaleFromZeroSeconds * 1000) return null;
+    return { slot: -1, what: 'endpoint', seconds: 1, prefillSeconds: 0, kvTokens: 0 };
+  }
+
+  /** Nobody who waits can be placed while the endpoint with the least prefill has too much of it, and all of it stays. */
+  #nonePlaceable(priority: number): number | null {
+    this.#noRoom = null;
     const bound = this.#policy.hold?.maxPrefillBacklogSeconds ?? null;
-    if (bound === null) return null;
+    if (bound === null || this.#recalls.anyBelow(priority)) return null;
     const over = this.fleet.leastQueuedPrefillSeconds(this.clock.nowMs()) - bound;
     return over > 0 && over < Infinity ? over : null;
   }
@@ -309,18 +429,24 @@ export class Dispatch {
   }
 
   /** One that waited, or would have to, is told that it is not to be, with a Decision that says why. */
-  #turnAway(asked: Asked, waitedSeconds: number, error: SignalboxError): void {
-    const look = this.#look(asked.request, asked.key, asked.excluded);
-    this.#reject(look, asked, look.startMs - waitedSeconds * 1000, error);
-  }
-
-  #reject(look: Look, { request, handlers, ahead }: Asked, heldSinceMs: number, error: SignalboxError): void {
-    const decision = this.#record(look, request, heldSinceMs, ahead, error.message);
+  #turnAway(asked: Asked, waitedSeconds: number, { shed, error }: TurnedAway): void {
+    const { request, key, excluded, ahead, flight } = asked;
+    asked.held = null;
+    this.arrivals.turnAway(shed);
+    if (flight !== null) {
+      flight.finish({ ...unseen, status: error.status, reason: error.message });
+      this.#refuse(asked.handlers, error, flight.decision);
+      return;
+    }
+    const look = this.#look(request, key, { ...noCircumstances, excluded, forRoom: false });
+    const heldSinceMs = look.startMs - waitedSeconds * 1000;
+    const decision = this.#record(look, request, heldSinceMs, ahead, { shed, message: error.message });
     this.journal.record(decision);
-    this.#endUnplaced(decision, handlers, error);
+    this.#endUnplaced(decision, asked, error);
   }
 
-  #endUnplaced(decision: Decision, handlers: PlaceHandlers, error: SignalboxError): void {
+  #endUnplaced(decision: Decision, { handlers, flight }: Asked, error: SignalboxError): void {
+    flight?.finish({ ...unseen, status: error.status, reason: error.message });
     decision.outcome = endedUnplaced(error.status);
     this.journal.ended(decision);
     this.#refuse(handlers, error, decision);
@@ -331,24 +457,52 @@ export class Dispatch {
     handlers.refused(error, decision);
   }
 
-  #look(
-    request: SchedulingRequest,
-    key: PrefixKey,
-    excluded: ReadonlySet<number>,
-    reserved: Reserved = noneReserved,
-  ): Look {
+  #look(request: SchedulingRequest, key: PrefixKey, circumstances: Circumstances): Look {
     const startMs = this.clock.nowMs();
     const seed = this.#random.below(2 ** 32);
-    const { view, result } = this.#run(this.#policy, this.#states, request, key, seed, excluded, reserved);
-    return { startMs, seed, view, result, choice: choiceOf(view, result) };
+    const { excluded, forRoom } = circumstances;
+    const { hold } = this.#policy;
+    let view = this.fleet.view(request.model, request.promptTokens, key, startMs, excluded);
+    let full = forRoom && hold !== null ? this.#slotsWithoutRoom(view, request, circumstances) : noneFull;
+    // Where priorities share the fleet a policy that holds by its pick leaves full endpoints out; else it is obeyed until
+    // none has room.
+    const choosy = hold !== null && hold.maxPrefillBacklogSeconds !== null && this.#headroom.isShared(startMs);
+    if (!choosy && full.length < view.eligible.length) full = noneFull;
+    if (full.length > 0 && full.length === view.eligible.length) {
+      return { startMs, seed, view, result: notScheduled, choice: null, full };
+    }
+    if (full.length > 0) {
+      view = this.fleet.view(request.model, request.promptTokens, key, startMs, new Set([...excluded, ...full]));
+    }
+    foresee(view, circumstances);
+    const result = schedule(this.#policy, this.#states, request, view, seed);
+    return { startMs, seed, view, result, choice: choiceOf(view, result), full };
+  }
+
+  /** Endpoints whose KV cache has no room for the request, the one with most room first. */
+  #slotsWithoutRoom(
+    view: FleetView,
+    { promptTokens, caller = anyCaller }: SchedulingRequest,
+    { reserved, recalled }: Circumstances,
+  ): readonly number[] {
+    const { kvCapacityTokens } = this.fleet;
+    const kept = this.#headroom.tokensFor(caller.priority, view.eligible.length, view.nowMs);
+    let full: { slot: number; room: number }[] | null = null;
+    for (const slot of view.eligible) {
+      const others = (recalled.get(slot)?.kvTokens ?? 0) - (reserved.get(slot)?.kvTokens ?? 0);
+      const room = kvRoomTokens(view, slot, kvCapacityTokens[slot]!, kept) + others;
+      if (room < promptTokens) (full ??= []).push({ slot, room });
+    }
+    if (full === null) return noneFull;
+    return full.sort((left, right) => right.room - left.room).map(({ slot }) => slot);
   }
 
   #record(
-    { startMs, seed, view, result, choice }: Look,
+    { startMs, seed, view, result, choice, full }: Look,
     request: SchedulingRequest,
     heldSinceMs: number | null,
     ahead: Decision['admission']['ahead'] = null,
-    rejection: string | null = null,
+    rejection: { readonly shed: ShedReason; readonly message: string } | null = null,
   ): Decision {
     const queuedSeconds = heldSinceMs === null ? 0 : Math.max(0, startMs - heldSinceMs) / 1000;
     return recordDecision(this.#policy, request, view, result, {
@@ -359,6 +513,7 @@ export class Dispatch {
       caller: request.caller ?? anyCaller,
       ahead,
       rejection,
+      leftOut: full.flatMap((slot) => this.fleet.endpointAt(slot)?.name ?? []),
       schedulerSeconds: (this.clock.nowMs() - startMs) / 1000,
       predicted:
         choice === null
@@ -374,22 +529,8 @@ export class Dispatch {
     key: PrefixKey,
     tried: ReadonlySet<number>,
   ): Choice | null {
-    const { view, result } = this.#run(policy, states, request, key, this.#random.below(2 ** 32), tried);
-    return choiceOf(view, result);
-  }
-
-  #run(
-    policy: Policy,
-    states: PolicyStates,
-    request: SchedulingRequest,
-    key: PrefixKey,
-    seed: number,
-    tried: ReadonlySet<number>,
-    reserved: Reserved = noneReserved,
-  ): { view: FleetView; result: Schedule } {
     const view = this.fleet.view(request.model, request.promptTokens, key, this.clock.nowMs(), tried);
-    for (const [slot, seconds] of reserved) view.queuedPrefillSeconds[slot]! += seconds;
-    return { view, result: schedule(policy, states, request, view, seed) };
+    return choiceOf(view, schedule(policy, states, request, view, this.#random.below(2 ** 32)));
   }
 
   #predict(
@@ -434,44 +575,31 @@ export class Dispatch {
 }
 
 /** Whether its turn would come too late for what it asked for. */
-function tooLate({ caller, prefillSeconds }: Asking, aheadSeconds: number): SignalboxError | null {
+function tooLate({ caller, prefillSeconds }: Asking, aheadSeconds: number): TurnedAway | null {
   const target = caller.ttftTargetSeconds;
   const seconds = aheadSeconds + prefillSeconds;
-  return target !== null && seconds > target ? cannotBeMet(target, seconds) : null;
+  return target !== null && seconds > target ? cannotBeMet('too-late', target, seconds) : null;
+}
+
+/** The view as it will be once those in front have come, and what makes room has gone. */
+function foresee({ queuedPrefillSeconds }: FleetView, { reserved, recalled }: Circumstances): void {
+  for (const [slot, { prefillSeconds }] of reserved) queuedPrefillSeconds[slot]! += prefillSeconds;
+  for (const [slot, { prefillSeconds }] of recalled) {
+    queuedPrefillSeconds[slot] = Math.max(0, queuedPrefillSeconds[slot]! - prefillSeconds);
+  }
 }
 
 /** Service is counted in input tokens, and an output token as so many (VTC, OSDI '24). */
 const outputTokenWeight = 2;
 
-function missed(
-  { caller = anyCaller, timeoutSeconds = Infinity }: SchedulingRequest,
-  waitedSeconds: number,
-): SignalboxError {
-  if (waitedSeconds >= timeoutSeconds) {
-    const message = `Every endpoint was busy for the ${timeoutSeconds} s that the client waits.`;
-    return new SignalboxError('endpoint_timeout', message, { retryAfterSeconds: 5 });
-  }
-  return cannotBeMet(caller.ttftTargetSeconds ?? 0, waitedSeconds);
+function chargeOf({ promptTokens, predicted }: Decision): number {
+  return promptTokens - predicted.cachedTokens;
 }
 
-function cannotBeMet(target: number, seconds: number): SignalboxError {
-  const message = `The first token was wanted within ${target} s and would come after about ${seconds.toFixed(1)} s.`;
-  return new SignalboxError('saturated', message, { retryAfterSeconds: Math.max(1, seconds - target) });
-}
-
-function queueIsFull(waiting: number): SignalboxError {
-  const message = `Every endpoint is busy, and ${waiting} requests wait already.`;
-  return new SignalboxError('saturated', message, { retryAfterSeconds: 5 });
-}
-
-function waitedTooLong(seconds: number): SignalboxError {
-  const message = `Every endpoint was busy for the ${seconds.toFixed(0)} s that a request may wait.`;
-  return new SignalboxError('saturated', message, { retryAfterSeconds: 5 });
-}
-
-function madeRoom(): SignalboxError {
-  const message = 'Every endpoint is busy, and requests of a higher priority took the room to wait.';
-  return new SignalboxError('saturated', message, { retryAfterSeconds: 5 });
+function missed({ request }: Asked, waitedSeconds: number): TurnedAway {
+  const { caller = anyCaller, timeoutSeconds = Infinity } = request;
+  if (waitedSeconds >= timeoutSeconds) return clientWaitsNoLonger(timeoutSeconds);
+  return cannotBeMet('missed', caller.ttftTargetSeconds ?? 0, waitedSeconds);
 }
 
 function endedUnplaced(status: number): NonNullable<Decision['outcome']> {

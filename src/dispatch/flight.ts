@@ -38,6 +38,8 @@ interface FlightContext {
   pickAnother(tried: ReadonlySet<number>): Choice | null;
   readonly retries: RetryBudget;
   finished(outcome: Outcome): void;
+  /** Something of its answer is about to reach the client. */
+  answering(): void;
   /** An endpoint has less to do than before. */
   freed(): void;
 }
@@ -71,6 +73,10 @@ export class Flight {
   /** The head of the answer that began; what came of it stands in the ending. */
   #answeredStatus: number | null = null;
   #finished = false;
+  /** Taken back, and not placed again yet: it is counted nowhere. */
+  #waits = false;
+  /** How often it was taken back. */
+  recalls = 0;
 
   constructor(decision: Decision, request: SchedulingRequest, key: PrefixKey, choice: Choice, context: FlightContext) {
     this.decision = decision;
@@ -85,6 +91,31 @@ export class Flight {
   /** Where the current attempt goes. */
   get endpoint(): Endpoint {
     return this.#endpoint;
+  }
+
+  /** What it keeps its endpoint from, until it begins to be answered. */
+  get unanswered(): { readonly slot: number; readonly prefillSeconds: number; readonly kvTokens: number } {
+    const { fleet, clock } = this.#context;
+    const { slot, entry } = this.#placement;
+    const prefillSeconds = fleet.prefillLeftSeconds(this.#placement, clock.nowMs());
+    return { slot, prefillSeconds, kvTokens: entry.promptTokens };
+  }
+
+  /** Its front door has stopped what was sent: it makes room for others, and waits. */
+  takeBack(): void {
+    this.#mark(null, 'taken back for a higher priority');
+    this.#prefill?.abandon('taken back');
+    this.#context.fleet.withdraw(this.#placement, this.#context.clock.nowMs());
+    this.#waits = true;
+    this.recalls += 1;
+  }
+
+  /** Its turn has come again. */
+  placeAgain(choice: Choice): void {
+    this.#waits = false;
+    this.#tried.clear();
+    this.#endpoint = this.#context.fleet.endpointAt(choice.slot)!;
+    this.#placement = this.#attempt(choice, 'placed again');
   }
 
   /** Whether the current endpoint's engine knows how to go on with a chat's last message. */
@@ -177,6 +208,7 @@ export class Flight {
     const { fleet, clock, journal } = this.#context;
     const nowMs = clock.nowMs();
     this.#answering = true;
+    this.#context.answering();
     this.#firstTokenAtMs ??= nowMs;
     this.#answeredStatus = status;
     this.#mark(status, this.#saidTokens > 0 ? 'went on' : 'answered');
@@ -209,7 +241,8 @@ export class Flight {
     this.#prefill?.abandon(ending.reason ?? 'the request ended');
     const answered = this.#answeredStatus !== null && this.#answeredStatus < 400;
     const complete = ending.complete && ending.status < 400;
-    if (complete) fleet.answered(placement, ending.completionTokens, ending.answer ?? null, nowMs);
+    if (this.#waits) this.#waits = false;
+    else if (complete) fleet.answered(placement, ending.completionTokens, ending.answer ?? null, nowMs);
     else if (this.#answering && this.#request.streaming) fleet.ledger.close(placement.entry, nowMs);
     else fleet.withdraw(placement, nowMs);
 

@@ -11,10 +11,16 @@ export interface Wait extends Omit<Shortage, 'what'> {
   readonly what: Shortage['what'] | 'endpoint';
   /** What it is going to bring to the slot, -1 being none. */
   readonly prefillSeconds: number;
+  readonly kvTokens: number;
 }
 
-/** Prefill by slot that held requests further in front are going to bring. */
-export type Reserved = ReadonlyMap<number, number>;
+/** What held requests further in front are going to bring to a slot. */
+export interface Load {
+  readonly prefillSeconds: number;
+  readonly kvTokens: number;
+}
+
+export type Reserved = ReadonlyMap<number, Load>;
 
 /** One that is held, as it stands in the queue. */
 interface Waiting<Asked> {
@@ -24,11 +30,18 @@ interface Waiting<Asked> {
   readonly wait: Wait | null;
 }
 
+/** The place of one that is held. */
+export interface Place {
+  readonly asking: Asking;
+  /** Gives it up; false when it was left already. */
+  cancel(): boolean;
+}
+
 interface Handlers<Asked> {
   /** Places it or turns it away, which ends its waiting, or says what it has to wait for. */
   tryToPlace(asked: Asked, arrivedAtMs: number, reserved: Reserved): Wait | null;
-  /** No request of its kind can be placed now; how long until another look makes sense, in seconds. */
-  nonePlaceable(): number | null;
+  /** Nothing of this priority or below can be placed now; how long until another look makes sense, in seconds. */
+  nonePlaceable(priority: number): number | null;
   /** It has waited for as long as it may. */
   expired(asked: Asked, waitedSeconds: number): void;
   /** Its first token cannot come in time any more. */
@@ -37,6 +50,7 @@ interface Handlers<Asked> {
   evicted(asked: Asked, waitedSeconds: number): void;
 }
 
+const nothing: Load = { prefillSeconds: 0, kvTokens: 0 };
 /** How many are tried past one that has to wait: others may suit an endpoint with room. */
 const lookAhead = 32;
 const shortestWaitMs = 5;
@@ -96,14 +110,14 @@ export class Holding<Asked> {
     this.placeHeld();
   }
 
-  /** What waits ahead of a request, and in how many seconds it would be placed; `guess` as for `DrainRate`. */
+  /** What waits ahead of a request, and in how many seconds it would be placed (NaN: not known); `guess` as for `DrainRate`. */
   aheadOf(asking: Asking, guess: number): Ahead & { readonly seconds: number } {
     const ahead = this.#queue.aheadOf(asking);
-    return { ...ahead, seconds: ahead.prefillSeconds / this.#drainRate.perSecond(guess) };
+    return { ...ahead, seconds: this.#drainRate.secondsFor(ahead.prefillSeconds, guess) };
   }
 
   /** Null when there is no room for it to wait. */
-  hold(asked: Asked, asking: Asking): { cancel(): boolean } | null {
+  hold(asked: Asked, asking: Asking): Place | null {
     const added = this.#queue.add(asked, asking);
     const nowMs = this.#clock.nowMs();
     for (const { item, arrivedAtMs } of added?.evicted ?? []) {
@@ -111,7 +125,7 @@ export class Holding<Asked> {
     }
     if (added === null) return null;
     if (this.#queue.size === 1) this.#drainRate.waiting(true, nowMs);
-    return { cancel: () => this.#queue.remove(added.held) };
+    return { asking, cancel: () => this.#queue.remove(added.held) };
   }
 
   /** Counts what a tenant was given, in tokens. */
@@ -135,7 +149,7 @@ export class Holding<Asked> {
       for (const { item, arrivedAtMs } of this.#queue.takeMissed(nowMs)) {
         this.#handlers.missed(item, (nowMs - arrivedAtMs) / 1000);
       }
-      soonestSeconds = this.#handlers.nonePlaceable() ?? this.#tryInTurn(nowMs);
+      soonestSeconds = this.#handlers.nonePlaceable(this.#highestPriority) ?? this.#tryInTurn(nowMs);
     } finally {
       this.#placing = false;
       this.#drainRate.waiting(this.#queue.size > 0, nowMs);
@@ -147,11 +161,16 @@ export class Holding<Asked> {
     this.#timer = this.#clock.after(delayMs, () => this.placeHeld());
   }
 
+  get #highestPriority(): number {
+    return this.#queue.bands.find(({ size }) => size > 0)?.rule.priority ?? -Infinity;
+  }
+
   /** Seconds until another look makes sense. */
   #tryInTurn(nowMs: number): number {
     let soonestSeconds = Infinity;
     let waiting = 0;
-    const reserved = new Map<number, number>();
+    const reserved = new Map<number, Load>();
+    let keepsRoom = false;
     const pass = this.#queue.pass();
     try {
       for (let held = pass.next(); held !== undefined; held = waiting > lookAhead ? undefined : pass.next()) {
@@ -168,7 +187,14 @@ export class Holding<Asked> {
         }
         waiting += 1;
         this.#waits.set(held, wait);
-        reserved.set(wait.slot, (reserved.get(wait.slot) ?? 0) + wait.prefillSeconds);
+        // Room for the first long prompt is left to gather in one place, or short ones would always take it.
+        const isFirst: boolean = wait.what === 'kv-cache' && !keepsRoom;
+        keepsRoom ||= isFirst;
+        const { prefillSeconds, kvTokens } = reserved.get(wait.slot) ?? nothing;
+        reserved.set(wait.slot, {
+          prefillSeconds: prefillSeconds + wait.prefillSeconds,
+          kvTokens: kvTokens + (isFirst ? wait.kvTokens : 0),
+        });
         soonestSeconds = Math.min(soonestSeconds, wait.seconds);
       }
     } finally {

@@ -3,6 +3,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Decision } from '../scheduler/decision.ts';
 import { endpointFamilies, poolFamilies } from './fleet-metrics.ts';
+import { flowControlOutcome } from '../compat/llm-d-flow-control.ts';
 import { epp } from './metric-names.ts';
 
 const secondsBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
@@ -76,9 +77,14 @@ export class DoorMetrics {
   );
   readonly #queued = new Histogram(
     epp('flow_control_request_queue_duration_seconds'),
-    'Seconds that placed requests were held first.',
-    ['outcome'],
+    'Seconds that requests were held before they were placed or turned away.',
+    ['fairness_id', 'priority', 'outcome', 'inference_pool', ...modelLabels],
     secondsBounds,
+  );
+  readonly #flow = new Counter(
+    epp('flow_control_requests_total'),
+    'Requests that came to flow control, by what became of them.',
+    ['fairness_id', 'priority', 'outcome', 'inference_pool', ...modelLabels],
   );
   readonly #scheduler = new Histogram(
     epp('scheduler_e2e_duration_seconds', 'inference_extension_scheduler_e2e_duration_seconds'),
@@ -130,6 +136,7 @@ export class DoorMetrics {
       this.#predictedTtft,
       this.#hitRatio,
       this.#queued,
+      this.#flow,
       this.#scheduler,
       this.#attempts,
       this.#refused,
@@ -143,18 +150,21 @@ export class DoorMetrics {
     const labels = [model, model];
     this.#requests.add(labels);
     this.#scheduler.observe([], schedulerSeconds);
-    if (picked < 0) return;
+    const outcome = flowControlOutcome(admission.shed, picked);
+    const flow = [admission.fairnessId, admission.band, outcome, this.#poolName, ...labels];
+    this.#queued.observe(flow, admission.queuedSeconds);
+    this.#flow.add(flow);
+    if (picked < 0 || admission.shed !== null) return;
     this.#running.add(labels, 1);
-    this.#queued.observe(['Dispatched'], admission.queuedSeconds);
     if (!Number.isNaN(predicted.ttftSeconds)) this.#predictedTtft.observe(labels, predicted.ttftSeconds);
     if (promptTokens > 0) this.#hitRatio.observe([], predicted.cachedTokens / promptTokens);
   }
 
-  #ended({ model, picked, streaming, attempts, outcome }: Decision): void {
+  #ended({ model, picked, admission, streaming, attempts, outcome }: Decision): void {
     if (outcome === null) return;
     const labels = [model, model];
     const { promptTokens = null, completionTokens, cachedTokens, ttftSeconds, e2eSeconds } = outcome;
-    if (picked >= 0) this.#running.add(labels, -1);
+    if (picked >= 0 && admission.shed === null) this.#running.add(labels, -1);
     for (const { endpoint, status } of attempts) {
       this.#attempts.add([status !== null && status < 400 ? 'success' : 'failure', model, endpoint]);
     }

@@ -176,7 +176,7 @@ export function decisionHeaders(flight: Flight, endpoint: string): Record<string
 function queueHeader({ decision }: Flight): Record<string, string> {
   const { ahead, queuedSeconds } = decision.admission;
   if (ahead === null) return {};
-  const expected = `${ahead.seconds.toFixed(1)}s`;
+  const expected = Number.isNaN(ahead.seconds) ? 'unknown' : `${ahead.seconds.toFixed(1)}s`;
   return {
     'x-signalbox-queue': `position=${ahead.requests + 1}, expected=${expected}, waited=${queuedSeconds.toFixed(1)}s`,
   };

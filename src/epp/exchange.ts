@@ -8,6 +8,7 @@ import { SignalboxError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import { noteReport, prefillHeaders } from '../disaggregation/prefill-headers.ts';
+import { droppedReason } from '../compat/llm-d-flow-control.ts';
 import type { Flight } from '../dispatch/flight.ts';
 import type { InferenceObjects } from '../door/inference-objects.ts';
 import type { DoorMetrics } from '../door/metrics.ts';
@@ -289,7 +290,7 @@ export class Exchange implements CallHandler {
     const { status, headers, body } = errorResponse(error);
     const own = { ...headers };
     delete own['content-length']; // Envoy sets it
-    const reason = droppedReasons[error.code];
+    const reason = droppedReason(decision?.admission.shed ?? null) ?? droppedReasons[error.code];
     if (reason !== undefined) own[droppedReasonHeader] = reason;
     if (decision !== null) own['x-signalbox-decision'] = decision.id;
     own['x-request-id'] = this.#requestId;

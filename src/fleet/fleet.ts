@@ -354,6 +354,11 @@ export class Fleet {
     return this.ledger.queuedPrefillSeconds(slot, this.speed.slowness(slot, nowMs), nowMs);
   }
 
+  /** Prefill that is still to be done for a request that was placed, in seconds. */
+  prefillLeftSeconds({ entry, slot }: Placement, nowMs: number): number {
+    return this.ledger.leftSeconds(entry, this.speed.slowness(slot, nowMs), nowMs);
+  }
+
   /** Prompt tokens thought to be cached there, all models together. */
   cachedTokensAt(slot: number): number {
     if (this.eventKnowledge(slot) === 'complete') return this.prefixes.blocksAt(slot) * this.#blockTokens[slot]!;

@@ -96,6 +96,14 @@ export class Ledger {
     this.contextTokens[entry.slot]! -= entry.promptTokens;
   }
 
+  /** Seconds of prefill that are still to be done for one request; 0 once its prompt is computed. */
+  leftSeconds(entry: Entry, slowness: number, nowMs: number): number {
+    if (!entry.prefilling) return 0;
+    const queue = this.#queues[entry.slot]!;
+    const done = queue.entries[0] === entry ? (nowMs - queue.headSinceMs) / 1000 : 0;
+    return Math.max(0, entry.prefillCost * slowness - done);
+  }
+
   /** Prefill work ahead of a new request, at reference speed. */
   queuedCost(slot: number): number {
     return this.#queues[slot]?.cost ?? 0;

@@ -33,9 +33,10 @@ import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { ClientResponse, Exchange, RequestHeaders } from '../proxy/exchange.ts';
 import { NodeExchange } from '../proxy/node-exchange.ts';
-import { relay, type RelayOptions, type Route } from '../proxy/relay.ts';
+import { relay, type Relayed, type RelayOptions, type Route } from '../proxy/relay.ts';
 import { sendError, sendJson, type ExtraHeaders } from '../api/respond.ts';
 import type { TransportFailure, Upstream } from '../proxy/upstream.ts';
+import { WaitingComments } from './waiting-comments.ts';
 
 interface FrontDoorOptions {
   readonly dispatch: Dispatch;
@@ -169,42 +170,63 @@ export class FrontDoor {
     const left = (): void => trace?.ended(499, null);
     if (exchange.destroyed) return left();
     use?.ask(request.model, request.promptTokens, request.maxOutputTokens, clock.nowMs());
+    const comments = this.#commentsFor(exchange, parsed, requestId);
+    let relayed: Relayed | null = null;
     const ticket = dispatch.place(request, key, {
-      placed: (flight) => this.#relay(exchange, parsed, requestId, key, flight, trace, use),
+      placed: (flight) => {
+        const client = comments?.stop() ?? exchange;
+        relayed = this.#relay(exchange, client, parsed, requestId, key, flight, trace, use);
+      },
       refused: (error, decision) => {
         use?.refused(clock.nowMs());
+        trace?.ended(error.status, decision);
+        if (comments?.refused(error) === true) return this.#options.metrics.refused(error.code);
         const id = decision === null ? {} : { 'x-signalbox-decision': decision.id };
         this.#fail(exchange, error, { 'x-request-id': requestId, ...id });
-        trace?.ended(error.status, decision);
+      },
+      takeBack: () => {
+        if (relayed?.takeBack() !== true) return false;
+        comments?.start(() => ticket.ahead());
+        return true;
       },
     });
+    comments?.start(() => ticket.ahead());
     exchange.onceLeft(() => {
+      comments?.stop();
       if (!ticket.cancel()) return;
       use?.refused(clock.nowMs());
       left();
     });
   }
 
+  /** Null where the answer is no stream, or nobody wants to be told while it waits. */
+  #commentsFor(exchange: Exchange, { streaming }: ParsedRequest, requestId: string): WaitingComments | null {
+    const asked = exchange.headers['x-signalbox-waiting'];
+    const wanted = asked === undefined ? this.#options.dispatch.policy.hold?.waitingComments === true : asked === 'on';
+    return streaming && wanted ? new WaitingComments(exchange, requestId) : null;
+  }
+
   #relay(
     exchange: Exchange,
+    client: ClientResponse,
     parsed: ParsedRequest,
     requestId: string,
     key: PrefixKey,
     flight: Flight,
     trace: RequestTrace | null,
     use: KeyUse | null,
-  ): void {
+  ): Relayed {
     const { upstream, sessions } = this.#options;
     const asking = bodyAskingForUsage(parsed);
     const body = asking ?? parsed.body;
     const { connector } = this.#options;
     const leg = (): PrefillFlight | null => flight.prefill;
-    relay({
+    return relay({
       upstream:
         connector === null
           ? throughSidecar(upstream, leg)
           : bothLegs({ connector, prefill: upstream, decode: upstream, leg }),
-      client: exchange,
+      client,
       hideUsage: asking !== null,
       keepText: parsed.continuable,
       explainBreaks: true,

@@ -27,7 +27,12 @@ export interface DecisionJson {
     /** The priority. */
     band: string;
     fairnessId: string;
-    ahead: { requests: number; seconds: number } | null;
+    /** `seconds` null: not known. */
+    ahead: { requests: number; seconds: number | null } | null;
+    /** Why it was turned away. */
+    shed: string | null;
+    /** Endpoints without room for it in their KV cache. */
+    leftOut: string[];
   };
   inputs: Record<string, InputsJson>;
   profiles: ProfileJson[];
@@ -99,6 +104,10 @@ interface OutcomeJson {
   completionTokens: number | null;
 }
 
+function admissionJson({ admission: { ahead, leftOut, ...rest } }: Decision): DecisionJson['admission'] {
+  return { ...rest, ahead: ahead && { ...ahead, seconds: knownOrNull(ahead.seconds) }, leftOut: [...leftOut] };
+}
+
 export function decisionJson(decision: Decision): DecisionJson {
   const listed = listedCandidates(decision);
   const { inputs, predicted, outcome } = decision;
@@ -113,7 +122,7 @@ export function decisionJson(decision: Decision): DecisionJson {
     promptTokens: decision.promptTokens,
     policy: decision.policy,
     seed: decision.seed,
-    admission: decision.admission,
+    admission: admissionJson(decision),
     inputs: Object.fromEntries(
       listed.map((index) => [
         decision.candidates[index]!.endpoint,

@@ -15,6 +15,7 @@ export function explainTable(decision: DecisionJson, sent = true): string {
     `${decision.time}  ${decision.kind}${decision.streaming ? ', streaming' : ''}  ${decision.model}`,
     `${decision.promptTokens} prompt tokens; policy ${policy.name} (${policy.hash}), seed ${decision.seed}`,
   ];
+  if (admission.leftOut.length > 0) out.push(`no room in the KV cache of ${admission.leftOut.join(', ')}`);
   if (admission.queuedSeconds >= 0.001) out.push(`held for ${seconds(admission.queuedSeconds)} before it was placed`);
   out.push('', ...inputLines(decision, short));
   for (const profile of decision.profiles) out.push('', ...profileLines(profile, short));

@@ -48,9 +48,17 @@ export interface RelayOptions {
   unanswered(last: Target, failure: TransportFailure, reason: string): SignalboxError;
 }
 
+/** An answer that is being got. */
+export interface Relayed {
+  /** Stops it and forgets it, as though it had never been sent; false when the client has got something of it. */
+  takeBack(): boolean;
+}
+
 /** Sends a request to its endpoint and the answer to the client; where that endpoint fails, others in its place. */
-export function relay(options: RelayOptions): void {
-  new Relay(options).start();
+export function relay(options: RelayOptions): Relayed {
+  const running = new Relay(options);
+  running.start();
+  return running;
 }
 
 class Relay {
@@ -81,6 +89,13 @@ class Relay {
   start(): void {
     this.#options.client.onceLeft(() => this.#clientLeft());
     this.#send(this.#options.request);
+  }
+
+  takeBack(): boolean {
+    if (this.#over || this.#head !== null) return false;
+    this.#over = true;
+    this.#attempt?.leave();
+    return true;
   }
 
   #send(request: UpstreamRequest): void {

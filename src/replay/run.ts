@@ -89,6 +89,7 @@ export function runPolicy(options: RunOptions): RunOutcome {
     };
     const request = { promptTokens: turn.promptTokens, blockHashes: hashes };
     let attempts = 0;
+    let takeBack = (): boolean => false;
     /** The prompt first, where it is computed apart; then all of it, or the answer alone. */
     const attempt = (flight: Flight): void => {
       const { prefill } = flight;
@@ -152,7 +153,15 @@ export function runPolicy(options: RunOptions): RunOutcome {
           } else attempt(flight);
         },
       };
-      engine.send({ ...request, id: `${row}`, maxOutputTokens: outputTokens, isReceived: handover !== null }, answer);
+      takeBack = () => {
+        if (seen) return false;
+        engine.abort(answer);
+        return true;
+      };
+      engine.send(
+        { ...request, id: `${row}-${++attempts}`, maxOutputTokens: outputTokens, isReceived: handover !== null },
+        answer,
+      );
     };
     dispatch.place(
       {
@@ -167,7 +176,7 @@ export function runPolicy(options: RunOptions): RunOutcome {
         ...(options.callerOf === undefined ? {} : { caller: options.callerOf(row) }),
       },
       prefixKeyOfBlocks(hashes, turn.promptTokens, blockTokens),
-      { placed: attempt, refused: (error) => end(messageOf(error)) },
+      { placed: attempt, refused: (error) => end(messageOf(error)), takeBack: () => takeBack() },
     );
   };
 

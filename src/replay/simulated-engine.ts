@@ -34,6 +34,9 @@ export class SimulatedEngine {
   readonly #blockTokens: number;
   readonly #network: NetworkDelays;
   readonly #answers = new Map<Sequence, Answer>();
+  /** Aborted: what is still on its way, and what the next step leaves out. */
+  readonly #unwanted = new WeakSet<Answer>();
+  readonly #aborted: string[] = [];
   /** Requests sent that have not reached the engine. */
   readonly #onTheWay = new Set<EngineRequest>();
   #model: EngineModel;
@@ -119,6 +122,20 @@ export class SimulatedEngine {
     });
   }
 
+  /** Whoever asked wants the answer no longer, and hears nothing more of it. */
+  abort(answer: Answer): void {
+    this.#unwanted.add(answer);
+    this.#clock.after(this.#network.requestMs, () => {
+      for (const [sequence, each] of this.#answers) {
+        if (each !== answer) continue;
+        this.#answers.delete(sequence);
+        this.#aborted.push(sequence.id);
+        if (this.#step === null) this.#startStep();
+        return;
+      }
+    });
+  }
+
   /** Frees the cache kept of a request that was sent with `isKept`. */
   letGo(id: string): void {
     this.#model.letGo(id);
@@ -161,6 +178,7 @@ export class SimulatedEngine {
 
   #submit(request: EngineRequest, answer: Answer): void {
     this.#onTheWay.delete(request);
+    if (this.#unwanted.has(answer)) return;
     if (!this.#alive) {
       this.#fail(answer, null, 'connection reset');
       return;
@@ -174,6 +192,7 @@ export class SimulatedEngine {
   }
 
   #startStep(): void {
+    for (const id of this.#aborted.splice(0)) this.#model.abort(id);
     const durationMs = this.#model.startStep(this.#clock.nowMs());
     this.#stepEndMs = this.#clock.nowMs() + (durationMs ?? 0);
     this.#step = durationMs === null ? null : this.#clock.after(durationMs, this.#finishStep);
@@ -183,12 +202,14 @@ export class SimulatedEngine {
     const { produced } = this.#model.finishStep(this.#clock.nowMs());
     for (const sequence of produced) {
       if (sequence.generated === 1) {
-        const answer = this.#answers.get(sequence)!;
+        const answer = this.#answers.get(sequence);
+        if (answer === undefined) continue;
         const { cachedTokens } = sequence;
         this.#clock.after(this.#network.answerMs, () => answer.firstToken(cachedTokens));
       }
       if (sequence.finished) {
-        const answer = this.#answers.get(sequence)!;
+        const answer = this.#answers.get(sequence);
+        if (answer === undefined) continue;
         this.#answers.delete(sequence);
         this.#clock.after(this.#network.answerMs, () => answer.finished());
       }

@@ -31,8 +31,15 @@ export interface Decision {
     readonly queuedSeconds: number;
     readonly band: string;
     readonly fairnessId: string;
-    /** What waited ahead of it when it came, and in how many seconds it was thought to be placed; null when it did not wait. */
+    /**
+     * What waited ahead of it when it came, and in how many seconds it was thought to be placed (NaN: not known); null
+     * when it did not wait.
+     */
     readonly ahead: { readonly requests: number; readonly seconds: number } | null;
+    /** Why it was turned away rather than placed; null when it was not, or nothing was there to decide on. */
+    readonly shed: ShedReason | null;
+    /** Endpoints that were left out because their KV cache had no room for it. */
+    readonly leftOut: readonly string[];
   };
   /** Everything that was eligible when the scheduler looked. */
   readonly candidates: readonly Candidate[];
@@ -57,6 +64,12 @@ export interface Decision {
   /** Null until the request has ended. */
   outcome: DecisionOutcome | null;
 }
+
+/**
+ * Its first token could not have come in time, as it stood when it came (`too-late`) or while it waited (`missed`); too
+ * many waited (`queue-full`); it waited for too long (`expired`); a higher priority took its room to wait (`made-room`).
+ */
+export type ShedReason = 'too-late' | 'missed' | 'queue-full' | 'expired' | 'made-room';
 
 export interface Candidate {
   readonly endpoint: string;

@@ -53,6 +53,10 @@ export const flowControlSchema = z.strictObject({
     )
     .default([])
     .describe('kinds of requests, by the name that a header gives or by model'),
+  waitingComments: z
+    .boolean()
+    .default(false)
+    .describe('tell streams that wait where they stand, in SSE comments; x-signalbox-waiting: on or off overrides it'),
   weights: z.record(z.string(), z.number().positive()).default({}).describe("tenants' shares beside others' of 1"),
   quantumTokens: z
     .int()

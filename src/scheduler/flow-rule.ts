@@ -52,4 +52,6 @@ export interface HoldRule extends FlowRule {
   /** With no endpoint there, requests wait for so long for the first to come. */
   readonly scaleFromZeroSeconds: number;
   readonly objectives: readonly Objective[];
+  /** Streams that wait are told where they stand, in SSE comments, unless they say otherwise themselves. */
+  readonly waitingComments: boolean;
 }

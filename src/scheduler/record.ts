@@ -1,5 +1,5 @@
 import { numbers } from '../base/numbers.ts';
-import type { Candidate, Decision, DecisionInputs, ProfileRecord } from './decision.ts';
+import type { Candidate, Decision, DecisionInputs, ProfileRecord, ShedReason } from './decision.ts';
 import { roleOf } from './endpoint.ts';
 import type { Policy } from './policy.ts';
 import type { Caller, SchedulingRequest } from './request.ts';
@@ -15,7 +15,8 @@ interface RecordContext {
   readonly caller: Caller;
   readonly ahead: Decision['admission']['ahead'];
   /** Why it goes nowhere although the scheduler had a place; null when it does. */
-  readonly rejection: string | null;
+  readonly rejection: { readonly shed: ShedReason; readonly message: string } | null;
+  readonly leftOut: readonly string[];
   readonly schedulerSeconds: number;
   readonly predicted: { readonly ttftSeconds: number; readonly e2eSeconds: number };
 }
@@ -75,6 +76,8 @@ export function recordDecision(
       band: String(context.caller.priority),
       fairnessId: context.caller.fairnessId,
       ahead: context.ahead,
+      shed: context.rejection?.shed ?? null,
+      leftOut: context.leftOut,
     },
     candidates,
     inputs,
@@ -88,7 +91,7 @@ export function recordDecision(
       prefill,
       attempts: [],
     },
-    reason: context.rejection ?? reasonOf(result.profiles[result.primary], picked, candidates.length),
+    reason: context.rejection?.message ?? reasonOf(result.profiles[result.primary], picked, candidates.length),
     predicted: { cachedTokens: inputs.cachedTokens[prefill < 0 ? picked : prefill] ?? NaN, ...context.predicted },
     schedulerSeconds: context.schedulerSeconds,
     attempts: [],

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
 import { test } from 'node:test';
 import type { SignalboxError } from '../../src/base/errors.ts';
 import { seededRandom } from '../../src/base/random.ts';
@@ -7,6 +8,7 @@ import { Dispatch } from '../../src/dispatch/dispatch.ts';
 import type { Flight } from '../../src/dispatch/flight.ts';
 import { Fleet } from '../../src/fleet/fleet.ts';
 import { noPrefix } from '../../src/fleet/prefix-index/prefix-key.ts';
+import { decisionJson } from '../../src/journal/decision-json.ts';
 import { Journal } from '../../src/journal/journal.ts';
 import type { Decision } from '../../src/scheduler/decision.ts';
 import { defaultHoldRule } from '../../src/scheduler/flow-control.ts';
@@ -19,8 +21,9 @@ import { requestOf } from '../support/scheduling.ts';
 function flow({
   preset = 'least-requests',
   endpoints = 1,
+  takesBack = false,
   ...rule
-}: Partial<HoldRule> & { preset?: string; endpoints?: number } = {}) {
+}: Partial<HoldRule> & { preset?: string; endpoints?: number; takesBack?: boolean } = {}) {
   const clock = new VirtualClock();
   const fleet = new Fleet({ prefixSeed: { low: 0, high: 0 } });
   const addEndpoint = (): void =>
@@ -30,20 +33,32 @@ function flow({
   const dispatch = new Dispatch({ clock, random: seededRandom(1), fleet, journal: new Journal(1 << 20), policy });
   const flights = new Map<string, Flight>();
   const refused = new Map<string, { error: SignalboxError; decision: Decision | null }>();
+  const takenBack: string[] = [];
   const ask = (id: string, caller: Partial<Caller> = {}, promptTokens = 1000) => {
     const request = requestOf({ requestId: id, model: 'm', promptTokens, streaming: true });
     return dispatch.place({ ...request, caller: { ...anyCaller, ...caller } }, noPrefix, {
       placed: (flight) => flights.set(id, flight),
       refused: (error, decision) => refused.set(id, { error, decision }),
+      takeBack: () => {
+        if (!takesBack || answering.has(id)) return false;
+        takenBack.push(id);
+        flights.delete(id);
+        return true;
+      },
     });
   };
   const full = () => ask('full', {}, 40_000);
+  const answering = new Set<string>();
+  const begin = (id: string): void => {
+    answering.add(id);
+    flights.get(id)!.firstToken(200);
+  };
   const end = (id: string, completionTokens = 10): void => {
     flights.get(id)!.firstToken(200);
     flights.get(id)!.finish({ status: 200, complete: true, promptTokens: null, cachedTokens: null, completionTokens });
   };
   const placed = (): string => [...flights.keys()].filter((id) => id !== 'full').join(' ');
-  return { clock, dispatch, fleet, addEndpoint, ask, full, end, placed, refused };
+  return { clock, dispatch, fleet, flights, answering, addEndpoint, ask, full, begin, end, placed, refused, takenBack };
 }
 
 test('with room everybody is placed at once; full is where no endpoint promises the first token in time', () => {
@@ -173,4 +188,168 @@ test('held by the backlog of the endpoint picked, where the policy counts in sec
   full();
   ask('a');
   assert.equal(placed(), '');
+});
+
+const byBacklog = { preset: 'least-added-wait', maxPrefillBacklogSeconds: 1, takesBack: true } as const;
+
+test('what was sent and not answered is taken back for a higher priority, and goes when its turn comes again', () => {
+  const { ask, full, end, placed, takenBack, flights, dispatch } = flow(byBacklog);
+  full();
+  ask('urgent', { priority: 5 }, 20_000);
+  assert.deepEqual(takenBack, ['full']);
+  assert.equal(placed(), 'urgent');
+  assert.equal(dispatch.held, 1);
+  assert.equal(dispatch.arrivals.takenBack, 1);
+  end('urgent');
+  const { decision } = flights.get('full')!;
+  end('full');
+  assert.deepEqual(
+    decision.attempts.map(({ reason }) => reason),
+    ['taken back for a higher priority', 'answered'],
+  );
+  assert.equal(decision.outcome!.status, 200);
+  assert.equal(dispatch.fleet.ledger.total, 0);
+});
+
+test('nothing is taken back that has begun to answer, is of the same priority, or leaves room all the same', () => {
+  const begun = flow(byBacklog);
+  begun.full();
+  begun.clock.after(3000, () => begun.begin('full'));
+  begun.clock.run(() => begun.clock.nowMs() < 3000);
+  begun.ask('behind', {}, 40_000);
+  begun.ask('urgent', { priority: 5 });
+  assert.deepEqual(begun.takenBack, ['behind'], 'only the one that has not begun');
+  const same = flow(byBacklog);
+  same.full();
+  same.ask('same');
+  assert.deepEqual(same.takenBack, []);
+  const room = flow(byBacklog);
+  room.ask('short', {}, 500);
+  room.ask('urgent', { priority: 5 });
+  assert.deepEqual(room.takenBack, []);
+});
+
+test('one that was taken back can still leave, or be turned away, and is counted nowhere then', () => {
+  const leaves = flow(byBacklog);
+  const ticket = leaves.full();
+  const flight = leaves.flights.get('full')!;
+  leaves.ask('urgent', { priority: 5 }, 20_000);
+  assert.deepEqual(ticket.ahead()?.requests, 0);
+  assert.equal(ticket.cancel(), true);
+  assert.equal(ticket.cancel(), false);
+  assert.equal(flight.decision.outcome!.status, 499);
+  leaves.end('urgent');
+  assert.equal(leaves.dispatch.fleet.ledger.total, 0);
+  assert.equal(leaves.dispatch.held, 0);
+
+  const expires = flow({ ...byBacklog, defaultBand: { maxRequests: 10, maxBytes: 1000, ttlSeconds: 2 } });
+  expires.full();
+  expires.ask('urgent', { priority: 5 }, 90_000);
+  expires.clock.run(() => expires.clock.nowMs() < 4000 && expires.refused.size === 0);
+  const { error, decision } = expires.refused.get('full')!;
+  assert.match(error.message, /busy for the 2 s/);
+  assert.equal(decision!.outcome!.status, 429);
+  assert.equal(expires.dispatch.arrivals.shed.get('expired'), 1);
+});
+
+test('nobody is taken back for ever', () => {
+  const { ask, full, end, takenBack, placed } = flow(byBacklog);
+  full();
+  for (let i = 0; i < 4; i++) {
+    ask(`urgent ${i}`, { priority: 5 }, 500);
+    if (placed().includes(`urgent ${i}`)) end(`urgent ${i}`);
+  }
+  assert.deepEqual(takenBack, ['full', 'full']);
+});
+
+test('where KV caches have no room requests wait, the longest not for ever; who is above finds the room kept for it', () => {
+  const { ask, end, placed, fleet, dispatch } = flow({
+    ...byBacklog,
+    maxPrefillBacklogSeconds: 1000,
+    order: 'first-come',
+  });
+  fleet.setGauges(0, { waiting: 0, running: 0, kvUsage: NaN, kvCapacityTokens: 100_000 }, 0);
+  ask('a', {}, 60_000);
+  ask('too long', {}, 50_000);
+  ask('short', {}, 1000);
+  assert.equal(placed(), 'a', 'room gathers for the one that came first');
+  assert.equal(dispatch.heldRequests(1)[0]!.waitsFor!.what, 'kv-cache');
+  end('a');
+  assert.equal(placed(), 'a too long short');
+  ask('above', { priority: 1 }, 20_000);
+  ask('below', {}, 10_000);
+  assert.equal(placed(), 'a too long short above', '20,000 are left free for the next one above');
+  ask('above again', { priority: 1 }, 20_000);
+  assert.equal(placed(), 'a too long short above above again');
+});
+
+test('with no endpoint there, how long it will take is not known, and is said so', () => {
+  const { ask, flights, addEndpoint, clock } = flow({ endpoints: 0 });
+  const ticket = ask('a');
+  assert.ok(Number.isNaN(ticket.ahead()!.seconds));
+  addEndpoint();
+  clock.run(() => !flights.has('a'));
+  assert.ok(Number.isNaN(flights.get('a')!.decision.admission.ahead!.seconds));
+  assert.equal(decisionJson(flights.get('a')!.decision).admission.ahead!.seconds, null);
+});
+
+const move = fc.oneof(
+  fc.record({
+    do: fc.constant('ask' as const),
+    priority: fc.integer({ min: -1, max: 2 }),
+    fairnessId: fc.constantFrom('a', 'b'),
+    ttftTargetSeconds: fc.constantFrom(null, null, 1, 20),
+    promptTokens: fc.integer({ min: 100, max: 40_000 }),
+  }),
+  fc.record({
+    do: fc.constantFrom('begin' as const, 'end' as const, 'fail' as const, 'leave' as const, 'wait' as const),
+    which: fc.nat(),
+  }),
+);
+
+test('each request leaves exactly one way, whatever is taken back, fails or leaves at whatever moment', () => {
+  fc.assert(
+    fc.property(fc.array(move, { maxLength: 60 }), fc.boolean(), (moves, slow) => {
+      const { clock, dispatch, ask, flights, refused, begin, answering, fleet } = flow({
+        ...byBacklog,
+        maxRequests: 8,
+        defaultBand: { maxRequests: 6, maxBytes: 1000, ttlSeconds: slow ? 5 : 60 },
+      });
+      fleet.setGauges(0, { waiting: 0, running: 0, kvUsage: NaN, kvCapacityTokens: 90_000 }, 0);
+      const tickets = new Map<string, ReturnType<typeof ask>>();
+      const ways = new Map<string, number>();
+      const gone = (id: string): void => void ways.set(id, (ways.get(id) ?? 0) + 1);
+      const finish = (id: string, status: number, complete: boolean): void => {
+        const flight = flights.get(id)!;
+        flights.delete(id);
+        answering.delete(id);
+        gone(id);
+        flight.finish({ status, complete, promptTokens: null, cachedTokens: null, completionTokens: 5 });
+      };
+      for (const [at, each] of moves.entries()) {
+        const open = [...flights.keys()];
+        const chosen = each.do === 'ask' || open.length === 0 ? undefined : open[each.which % open.length]!;
+        if (each.do === 'ask') tickets.set(`${at}`, ask(`${at}`, each, each.promptTokens));
+        else if (each.do === 'wait') clock.run(() => clock.nowMs() < at * 700 && dispatch.held > 0);
+        else if (each.do === 'leave') {
+          for (const [id, ticket] of tickets) if (Number(id) % 3 === each.which % 3 && ticket.cancel()) gone(id);
+        } else if (chosen === undefined) continue;
+        else if (each.do === 'begin' && !answering.has(chosen)) begin(chosen);
+        else if (each.do === 'end') {
+          if (!answering.has(chosen)) begin(chosen);
+          finish(chosen, 200, true);
+        } else if (each.do === 'fail') finish(chosen, 502, false);
+      }
+      for (let left = 1; flights.size > 0 || dispatch.held > 0; left++) {
+        const [id] = flights.keys();
+        if (id !== undefined) finish(id, 200, true);
+        else clock.run(() => flights.size === 0 && dispatch.held > 0);
+        assert.ok(left < 1000, 'some wait for ever');
+      }
+      for (const id of refused.keys()) gone(id);
+      for (const id of tickets.keys()) assert.equal(ways.get(id), 1, `request ${id} left ${ways.get(id) ?? 0} ways`);
+      assert.equal(fleet.ledger.total, 0);
+    }),
+    { numRuns: 200 },
+  );
 });

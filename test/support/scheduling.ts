@@ -16,6 +16,7 @@ export function decide(policy: Policy, request: SchedulingRequest, view: FleetVi
     caller: anyCaller,
     ahead: null,
     rejection: null,
+    leftOut: [],
     schedulerSeconds: 0.0001,
     predicted: { ttftSeconds: NaN, e2eSeconds: NaN },
   });

@@ -31,6 +31,7 @@ function playing(name: string) {
       caller: anyCaller,
       ahead: null,
       rejection: null,
+      leftOut: [],
       schedulerSeconds: 0,
       predicted: { ttftSeconds: NaN, e2eSeconds: NaN },
     });
