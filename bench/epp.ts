@@ -2,11 +2,11 @@
  * `npm run bench:epp`: what the endpoint picker costs behind a real Envoy, beside the same Envoy without it. Written to
  * bench/epp.md; `-- --quick` takes one short round and writes nothing. Needs two cores and python3 (for Envoy).
  */
-import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../scripts/lib/source-files.ts';
+import { envoyVersion, testedEnvoy } from '../src/stack/envoy-program.ts';
 import { page, type Cell, type Figures, type Round } from './epp/page.ts';
 import { cpuMicros, startEngines, startEnvoy, startEpp, startLoad, stop, type Front } from './epp/processes.ts';
 import { measureScraping } from './epp/scraping.ts';
@@ -42,8 +42,7 @@ const measurements: readonly Measurement[] = [
   { name: '8 KB, one connection', traffic: { ...chat8, stream: false }, connections: 1, requests: 2000 },
 ].filter(({ name }) => only === undefined || only.split(';').includes(name));
 
-const envoyVersion = '1.40.0'; // as test/envoy/install.sh has it
-const program = execFileSync('sh', [join(root, 'test/envoy/install.sh')], { encoding: 'utf8' }).trim();
+const program = await testedEnvoy();
 const folder = mkdtempSync(join(tmpdir(), 'signalbox-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 

@@ -1,6 +1,6 @@
 /**
  * Engines that answer at once, in a process of its own: what is measured is what stands in front of them. Started by
- * `fork` with their number; says on which ports they listen. Every answer carries the checksum of the body it is to.
+ * `fork` with their number and for how long they keep idle connections; says on which ports they listen. Every answer carries the checksum of the body it is to.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -68,7 +68,8 @@ function serve(request: IncomingMessage, response: ServerResponse): void {
 }
 
 const count = Number(process.argv[2]);
-const servers = Array.from({ length: count }, () => createServer({ keepAliveTimeout: 600_000 }, serve));
+const keepAliveMs = Number(process.argv[3]);
+const servers = Array.from({ length: count }, () => createServer({ keepAliveTimeout: keepAliveMs }, serve));
 await Promise.all(servers.map((server) => new Promise<void>((done) => server.listen(0, '127.0.0.1', done))));
 process.on('message', () => process.send!({ pageReads }));
 process.on('disconnect', () => process.exit());

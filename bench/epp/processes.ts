@@ -60,8 +60,9 @@ export interface Engines {
   pageReads(): Promise<number>;
 }
 
-export async function startEngines(count: number): Promise<Engines> {
-  const child = forked(otherCore, 'engines.ts', String(count));
+/** `keepAliveMs`: how long an engine keeps an idle connection open. */
+export async function startEngines(count: number, keepAliveMs = 600_000): Promise<Engines> {
+  const child = forked(otherCore, 'engines.ts', String(count), String(keepAliveMs));
   const { ports } = await said<{ ports: number[] }>(child);
   return {
     ports,

@@ -18,6 +18,8 @@ export interface Scraping {
 }
 
 const endpoints = 1000;
+/** vLLM's and SGLang's server closes an idle connection after so long. */
+const uvicornKeepAliveMs = 5000;
 
 interface Listed {
   readonly gaugeAgeMs: number | null;
@@ -25,7 +27,7 @@ interface Listed {
 }
 
 export async function measureScraping(seconds: number): Promise<Scraping> {
-  const engines = await startEngines(endpoints);
+  const engines = await startEngines(endpoints, uvicornKeepAliveMs);
   const epp = await startEpp({
     endpoints: engines.ports.map((port) => `http://127.0.0.1:${port}`),
     flags: ['--secure-serving=false'],

@@ -129,6 +129,24 @@ export function readAtScrape(
   return { names, help, type, samples };
 }
 
+/** Families of several sources as one, each sample with a label that says whose it is. */
+export function familiesOfAll(label: string, sources: ReadonlyMap<string, readonly Family[]>): Family[] {
+  const byName = new Map<string, { family: Family; samples: (() => Iterable<Sample>)[] }>();
+  for (const [source, families] of sources) {
+    for (const family of families) {
+      const merged = byName.get(family.names[0]!) ?? { family, samples: [] };
+      byName.set(family.names[0]!, merged);
+      merged.samples.push(() =>
+        Array.from(family.samples(), (sample) => ({ ...sample, labels: { ...sample.labels, [label]: source } })),
+      );
+    }
+  }
+  return Array.from(byName.values(), ({ family: { names, help, type }, samples }) => ({
+    ...{ names, help, type },
+    samples: () => samples.flatMap((each) => [...each()]),
+  }));
+}
+
 export function metricsText(families: readonly Family[]): string {
   const lines: string[] = [];
   for (const family of families) {

@@ -13,6 +13,7 @@ interface Flags {
   endpoint?: string[];
   endpointsFromEpp: boolean;
   failOpen: boolean;
+  pool?: string;
   output?: string;
 }
 
@@ -31,6 +32,7 @@ export function envoyConfigCommand(): Command {
         .conflicts('endpoint'),
     )
     .option('--fail-open', 'spread requests on the engines while the EPP is gone, instead of failing them', false)
+    .option('--pool <name>', "the EPP's pool that requests are for, where it has several; without, their models tell")
     .option('--output <file>', 'write it there')
     .action(async (flags: Flags) => {
       const named = (flags.endpoint ?? []).map((url) => hostAndPort(endpointFromUrl(url).address, '--endpoint'));
@@ -48,6 +50,7 @@ export function envoyConfigCommand(): Command {
         epp: { ...hostAndPort(flags.epp, '--epp'), tls: flags.secureServing },
         endpoints,
         failOpen: flags.failOpen,
+        pool: flags.pool ?? null,
       });
       if (flags.output === undefined) process.stdout.write(bootstrap);
       else writeFileSync(flags.output, bootstrap);

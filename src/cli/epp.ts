@@ -5,6 +5,7 @@ import type { EppOptions } from '../epp/epp.ts';
 import { duration, portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
 import { addKubernetesFlags, kubernetesSource, switched, type KubernetesFlags } from './kubernetes-source.ts';
 import { kvEventsOf, withKvEventsOptions, type KvEventsFlags } from './kv-events-options.ts';
+import { readPools } from './pools-file.ts';
 import { untilSignalled } from './signals.ts';
 
 interface Flags extends KubernetesFlags, KvEventsFlags {
@@ -12,6 +13,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   grpcPort: number;
   grpcHealthPort: number;
   metricsPort: number;
+  poolsFile?: string;
   objectsFile?: string[];
   configFile?: string;
   configText?: string;
@@ -35,6 +37,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   journal?: string;
   journalMaxBytes: number;
   haEnableLeaderElection: boolean;
+  tracing: boolean;
 }
 
 export function eppCommand(): Command {
@@ -50,6 +53,7 @@ export function eppCommand(): Command {
     .option('--endpoint <url...>', 'engines of the pool, as http://host:port')
     .option('--endpoints-file <file>', "file that lists endpoints, ours or llm-d's; watched")
     .option('--endpoint-dns <name...>', 'endpoints by DNS: host:port, or the name of SRV records')
+    .option('--pools-file <file>', 'several pools, each with its engines and policy; see docs/behind-envoy.md')
     .option('--objects-file <file...>', 'InferenceObjectives and InferenceModelRewrites; watched');
   addKubernetesFlags(command)
     .addOption(
@@ -96,6 +100,12 @@ export function eppCommand(): Command {
     .option('--session-key-file <file>', 'key that signs session tokens, when several EPPs share them')
     .option('--keys-file <file>', 'API keys to ask for (their hashes), limits and issuers of tokens; watched')
     .addOption(
+      new Option('--tracing [bool]', "write traces where OpenTelemetry's variables name a collector")
+        .default(true)
+        .preset(true)
+        .argParser(switched),
+    )
+    .addOption(
       new Option('--ha-enable-leader-election [bool]').default(false).preset(true).argParser(switched).hideHelp(),
     );
   withKvEventsOptions(command);
@@ -105,9 +115,13 @@ export function eppCommand(): Command {
 
 async function runEpp(flags: Flags, command: Command): Promise<void> {
   if (flags.haEnableLeaderElection) {
-    throw new SignalboxError('usage', '--ha-enable-leader-election is not supported: run one EPP for each gateway');
+    throw new SignalboxError(
+      'usage',
+      '--ha-enable-leader-election: there is no leader here, since every replica decides; leave it away',
+    );
   }
   const options = optionsOf(flags);
+  const pools = flags.poolsFile === undefined ? {} : { pools: await readPools(flags.poolsFile) };
   const { startEpp } = await import('../epp/epp.ts');
   const { createLogger } = await import('../base/log.ts');
   const log = createLogger('epp');
@@ -118,7 +132,7 @@ async function runEpp(flags: Flags, command: Command): Promise<void> {
       log.warn(`${option.long} has no effect: ${foreign.reason}`);
     }
   }
-  const epp = await startEpp({ ...options, log });
+  const epp = await startEpp({ ...options, ...pools, log });
   // What does not validate is in the log, and changes nothing.
   process.on('SIGHUP', () => void epp.reload().catch(() => undefined));
   await untilSignalled();
@@ -128,7 +142,7 @@ async function runEpp(flags: Flags, command: Command): Promise<void> {
 function optionsOf(flags: Flags): EppOptions {
   const { endpoint, endpointsFile, configFile, configText, compat, shadow, certPath, eppLog, sessionKeyFile, journal } =
     flags;
-  const kubernetes = kubernetesSource(flags);
+  const kubernetes = flags.poolsFile === undefined ? kubernetesSource(flags) : null;
   return {
     host: flags.host,
     grpcPort: flags.grpcPort,
@@ -141,6 +155,7 @@ function optionsOf(flags: Flags): EppOptions {
     fallbacks: flags.fallbacks,
     conformance: flags.conformance ?? false,
     canary: flags.canary ?? false,
+    tracing: flags.tracing,
     maxBodyBytes: flags.maxBodyBytes,
     maxTotalBodyBytes: flags.maxTotalBodyBytes,
     verbosity: flags.v ?? flags.verbosity,

@@ -32,7 +32,6 @@ const withoutEffect: readonly (readonly [names: readonly string[], reason: strin
   [['metrics-staleness-threshold'], 'a gauge counts for less as it ages, by itself'],
   [['enable-cert-reload'], 'certificate files are always reloaded'],
   [['health-checking'], 'engines are always checked'],
-  [['tracing'], 'there are no traces yet'],
   [['metrics-client-ca-file', 'metrics-cert-dir'], 'the admin port has no TLS'],
   [['enable-pprof'], 'there is no pprof here'],
   [['allow-experimental-plugins'], 'no plugin needs it'],

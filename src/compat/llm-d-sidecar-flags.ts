@@ -20,5 +20,5 @@ export const foreignSidecarFlags: readonly ForeignFlag[] = [
   { name: 'prefill-max-retries', reason: 'another endpoint is tried once, then the engine here computes the prompt' },
   { name: 'prefill-retry-backoff', reason: 'another endpoint is tried at once' },
   { name: 'max-idle-conns-per-host', reason: 'connections are kept for as long as they are of use' },
-  { name: 'tracing', reason: 'there are no traces yet' },
+  { name: 'tracing', reason: "spans are the picker's or the gateway's; their context is handed on to the engine" },
 ];

@@ -98,6 +98,8 @@ export interface CoreOptions {
   readonly canary?: boolean;
   /** Memory for the bodies of all requests together. */
   readonly maxTotalBodyBytes?: number;
+  /** False where no traces are to be written although the environment names a collector. */
+  readonly tracing?: boolean;
 }
 
 interface AdminPort {
@@ -107,8 +109,10 @@ interface AdminPort {
   readonly portFlag: string;
   /** A socket that was handed down, in place of the port. */
   readonly descriptor?: number | null;
-  /** What the door itself has to show at /metrics. */
-  families?(): Family[];
+  /** What is shown at /metrics, given what this core has; just that without it. */
+  families?(own: Family[]): Family[];
+  /** What is served below other paths than its own (`/pools/NAME`), by how they begin. */
+  readonly mounts?: ReadonlyMap<string, RequestListener>;
 }
 
 interface CoreEvents {
@@ -208,7 +212,7 @@ export class Core {
       new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows });
     const discoveries = await discoveriesOf(options, log);
     const objects = await clusterObjectsOf(options, log);
-    const traces = await createTraces(process.env);
+    const traces = options.tracing === false ? null : await createTraces(process.env);
     const core = new Core(
       options,
       source,
@@ -226,37 +230,51 @@ export class Core {
     return core;
   }
 
+  /** What it has to show at /metrics. */
+  families(): Family[] {
+    return [
+      ...this.metrics.families(),
+      ...configurationFamilies(this.#generation, this.#reloads, this.#plugins.live.health),
+      ...this.objects.families(),
+      ...this.sessions.families(),
+      ...dispatchFamilies(this.dispatch, this.#options.name ?? 'default'),
+      ...(this.keys === null ? [] : keyFamilies(this.keys)),
+      ...reliabilityFamilies(this.dispatch, this.bodies),
+    ];
+  }
+
   /** Serves the admin API. Bound before anything is watched, so that a taken port leaves nothing behind. */
-  async serveAdmin({ door, port, portFlag, descriptor = null, families }: AdminPort): Promise<Server> {
-    const host = this.#options.adminHost ?? this.#options.host ?? '127.0.0.1';
-    const { createAdmin } = await import('../admin/admin.ts');
-    const configuration = (): Family[] =>
-      configurationFamilies(this.#generation, this.#reloads, this.#plugins.live.health);
-    const poolName = this.#options.name ?? 'default';
-    const metrics = {
-      families: () => [
-        ...this.metrics.families(),
-        ...configuration(),
-        ...this.objects.families(),
-        ...this.sessions.families(),
-        ...dispatchFamilies(this.dispatch, poolName),
-        ...(this.keys === null ? [] : keyFamilies(this.keys)),
-        ...reliabilityFamilies(this.dispatch, this.bodies),
-        ...descriptorFamilies(),
-        ...(families?.() ?? []),
-      ],
+  async serveAdmin({ door, port, portFlag, descriptor = null, families, mounts }: AdminPort): Promise<Server> {
+    const host = this.#adminHost;
+    const own = await this.adminListener(door, families);
+    const handle = mounts === undefined ? own : mounted(mounts, own);
+    const guarded = this.#options.metricsAuth === true ? await this.#authenticated(handle) : handle;
+    const server = await listen(guarded, { host, port, portFlag, descriptor });
+    const before = this.#closeAdmin;
+    this.#closeAdmin = async () => {
+      await before?.();
+      await drain(server, 0);
     };
-    const reload = (): Promise<void> => this.reload();
+    return server;
+  }
+
+  get #adminHost(): string {
+    return this.#options.adminHost ?? this.#options.host ?? '127.0.0.1';
+  }
+
+  /** The admin API without a port of its own. */
+  async adminListener(door: AdminPort['door'], families?: AdminPort['families']): Promise<RequestListener> {
+    const { createAdmin } = await import('../admin/admin.ts');
     const admin = createAdmin({
       door,
       dispatch: this.dispatch,
       kvEvents: this.kvEvents,
       tokens: this.tokens,
+      metrics: { families: () => [...(families?.(this.families()) ?? this.families()), ...descriptorFamilies()] },
       keys: this.keys,
       bodies: this.bodies,
-      metrics,
-      host,
-      reload,
+      host: this.#adminHost,
+      reload: () => this.reload(),
       configuration: () => ({
         name: this.dispatch.policy.name,
         hash: this.dispatch.policy.hash,
@@ -266,16 +284,12 @@ export class Core {
         plugins: this.#plugins.live.health,
       }),
     });
-    const handle = this.#options.metricsAuth === true ? await this.#authenticated(admin.handle) : admin.handle;
-    const server = await listen(handle, { host, port, portFlag, descriptor }).catch((error: unknown) => {
-      admin.close();
-      throw error;
-    });
+    const before = this.#closeAdmin;
     this.#closeAdmin = async () => {
       admin.close();
-      await drain(server, 0);
+      await before?.();
     };
-    return server;
+    return admin.handle;
   }
 
   /** Leaves the admin port to others. */
@@ -504,6 +518,19 @@ export class Core {
       step().catch((error: unknown) => this.#log.error(`${messageOf(error)} (what was there before stays)`));
     };
   }
+}
+
+/** Takes off how the path begins, and hands on to who serves what is below. */
+function mounted(mounts: ReadonlyMap<string, RequestListener>, rest: RequestListener): RequestListener {
+  return (request, response) => {
+    const url = request.url ?? '/';
+    for (const [path, listener] of mounts) {
+      if (url !== path && !url.startsWith(`${path}/`)) continue;
+      request.url = url.slice(path.length) || '/';
+      return listener(request, response);
+    }
+    rest(request, response);
+  };
 }
 
 async function discoveriesOf(options: CoreOptions, log: Logger): Promise<Discovery[]> {

@@ -110,6 +110,11 @@ export class InferenceObjects {
     this.#random = random;
   }
 
+  /** Whether a rewrite names exactly this model. */
+  rewrites(model: string): boolean {
+    return this.#rules.some(({ rule }) => rule.matches.some((match) => match.model.value === model));
+  }
+
   /** From now on these hold; those of another pool than `pool` (null: any) do not. */
   replace(objects: readonly InferenceObject[], pool: string | null): void {
     const own = objects.filter(({ spec }) => pool === null || spec.poolRef.name === pool);

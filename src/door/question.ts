@@ -45,7 +45,12 @@ const conversationByPath = new Map<string, PromptKind>([
 ]);
 
 /** Reads what came on this path (without its query). @throws SignalboxError in the client's terms. */
-export function readRequest(path: string, body: Buffer, headers: Headers, objects: InferenceObjects): ParsedRequest {
+export function readRequest(
+  path: string,
+  body: Buffer,
+  headers: Headers,
+  objects: Pick<InferenceObjects, 'rewritten'>,
+): ParsedRequest {
   const kind = kindOf(path);
   if (kind !== 'other') return objects.rewritten(parseRequest(kind, body));
   const type = headers['content-type'];

@@ -1,5 +1,6 @@
 import { stringify } from 'yaml';
 import { subsetNamespace } from './candidates.ts';
+import { poolMetadata } from './pools.ts';
 import { destinationName, destinationNamespace, servedName } from './wire/ext-proc.ts';
 
 interface EnvoyBootstrapOptions {
@@ -14,6 +15,8 @@ interface EnvoyBootstrapOptions {
   readonly endpoints: readonly { readonly host: string; readonly port: number }[] | null;
   /** Whether requests go on, spread by load, when the EPP is gone. Needs to know the pool. */
   readonly failOpen: boolean;
+  /** Which of the EPP's pools the requests are for; null leaves it to their models. */
+  readonly pool?: string | null;
 }
 
 /** How long a request may wait for its place, at most. */
@@ -27,7 +30,7 @@ const placeLimit = '600s';
  * knowing them the cluster is an ORIGINAL_DST, which takes one address and no list (run `signalbox epp --fallbacks 0`).
  */
 export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
-  const { listen, adminPort, epp, endpoints, failOpen } = options;
+  const { listen, adminPort, epp, endpoints, failOpen, pool = null } = options;
   const bootstrap = {
     ...(endpoints === null ? { node: { id: 'signalbox', cluster: 'signalbox' } } : {}),
     ...(adminPort === null ? {} : { admin: { address: socketAddress('127.0.0.1', adminPort) } }),
@@ -38,7 +41,7 @@ export function envoyBootstrap(options: EnvoyBootstrapOptions): string {
           address: socketAddress(listen.host, listen.port),
           // ext_proc streams bodies of any length; this is what may wait in between.
           per_connection_buffer_limit_bytes: 1048576,
-          filter_chains: [{ filters: [connectionManager(failOpen)] }],
+          filter_chains: [{ filters: [connectionManager(failOpen, pool)] }],
         },
       ],
       clusters: [endpointsCluster(endpoints), eppCluster(epp)],
@@ -55,7 +58,7 @@ function typed(type: string, config: object): object {
   return { '@type': `type.googleapis.com/${type}`, ...config };
 }
 
-function connectionManager(failOpen: boolean): object {
+function connectionManager(failOpen: boolean, pool: string | null): object {
   const manager = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
   const route = {
     cluster: 'endpoints',
@@ -82,16 +85,20 @@ function connectionManager(failOpen: boolean): object {
           },
         ],
       },
-      http_filters: [externalProcessing(failOpen), router()],
+      http_filters: [externalProcessing(failOpen, pool), router()],
     }),
   };
 }
 
-function externalProcessing(failOpen: boolean): object {
+function externalProcessing(failOpen: boolean, pool: string | null): object {
   return {
     name: 'envoy.filters.http.ext_proc',
     typed_config: typed('envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor', {
-      grpc_service: { envoy_grpc: { cluster_name: 'epp', retry_policy: { num_retries: 2 } }, timeout: placeLimit },
+      grpc_service: {
+        envoy_grpc: { cluster_name: 'epp', retry_policy: { num_retries: 2 } },
+        timeout: placeLimit,
+        ...(pool === null ? {} : { initial_metadata: [{ key: poolMetadata, value: pool }] }),
+      },
       // The bodies of most streamed answers need not pass the EPP. Envoy lets it say so only where the filter's own mode
       // is another than FULL_DUPLEX_STREAMED, which is therefore the route's.
       processing_mode: { request_header_mode: 'SEND', response_header_mode: 'SEND' },

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
+import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { parseRequest } from '../api/request.ts';
 import { messageOf, SignalboxError } from '../base/errors.ts';
 import { createLogger, type Logger } from '../base/log.ts';
-import { readAtScrape } from '../base/metrics.ts';
+import { familiesOfAll, readAtScrape } from '../base/metrics.ts';
 import { Core, type CoreOptions } from '../door/core.ts';
 import { questionOf, withTokens } from '../door/question.ts';
 import { watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
@@ -13,8 +14,17 @@ import { EndpointDiscovery } from './endpoint-discovery.ts';
 import { Exchange } from './exchange.ts';
 import { GrpcServer, type Method } from './grpc-server.ts';
 import { healthMethods } from './health.ts';
+import { poolMetadata, Pools } from './pools.ts';
+
+/** What one pool of several has of its own. */
+export type PoolOptions = Pick<
+  CoreOptions,
+  'endpoints' | 'endpointsFile' | 'endpointsDns' | 'objectsFiles' | 'policy' | 'poolName'
+> & { readonly name: string };
 
 export interface EppOptions extends CoreOptions {
+  /** Several pools in place of the one that the options tell of; what they do not say themselves is as there. */
+  readonly pools?: readonly PoolOptions[];
   readonly grpcPort?: number;
   readonly healthPort?: number;
   readonly adminPort?: number;
@@ -58,29 +68,34 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
   const log = options.log ?? createLogger('epp');
   const host = options.host ?? '127.0.0.1';
   const discovery = new EndpointDiscovery(log);
-  const core = await Core.create(options, log, { addresses: (addresses) => discovery.replace(addresses) });
-  const { dispatch, sessions, objects, metrics, traces, fleet } = core;
+  const addressesOf = new Map<string, ReadonlySet<string>>();
+  const named = await Promise.all(
+    coreOptionsOf(options).map(async (each) => {
+      const name = each.name ?? 'default';
+      const addresses = (found: ReadonlySet<string>): void => {
+        addressesOf.set(name, found);
+        discovery.replace(new Set([...addressesOf.values()].flatMap((some) => [...some])));
+      };
+      return { name, core: await Core.create(each, log, { addresses }) };
+    }),
+  );
+  const pools = new Pools(named as [(typeof named)[0]]);
+  const cores = named.map(({ core }) => core);
   let draining = false;
-  const ready = (): boolean => !draining && core.ready;
+  const ready = (): boolean => !draining && pools.ready;
 
   const every = options.observeStreams ?? defaultObserveStreams;
   let streams = 0;
-  const exchange: Method = (call) =>
-    new Exchange(call, {
-      dispatch,
-      sessions,
-      tokens: core.tokens,
-      objects,
-      keys: core.keys,
-      metrics,
-      traces,
-      log,
-      bodies: core.bodies,
-      maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
-      fallbacks: options.fallbacks ?? defaultFallbacks,
-      conformance: options.conformance ?? false,
-      observeNextStream: () => streams++ % every === 0,
-    });
+  const exchangeOptions = {
+    ...{ pools, log },
+    // One bound for all pools.
+    bodies: pools.first.bodies,
+    maxBodyBytes: options.maxBodyBytes ?? defaultMaxBodyBytes,
+    fallbacks: options.fallbacks ?? defaultFallbacks,
+    conformance: options.conformance ?? false,
+    observeNextStream: () => streams++ % every === 0,
+  };
+  const exchange: Method = (call, metadata) => new Exchange(call, metadata[poolMetadata] ?? null, exchangeOptions);
   const health = healthMethods({ ready });
   const methods = new Map([
     ...health,
@@ -101,50 +116,78 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
       ...{ methods: health, largestMessageBytes: largestHealthMessageBytes, tls: null, log },
     });
     started.push({ close: () => healthServer.close(0) });
-    const adminServer = await core.serveAdmin({
-      door: {
-        get ready() {
-          return ready();
-        },
-        question: (kind, body, headers, answer) => {
-          const parsed = objects.rewritten(parseRequest(kind, body));
-          withTokens(parsed, core.tokens, (ids) =>
-            answer(questionOf(parsed, 'explain', headers, fleet, sessions, objects, ids)),
-          );
-        },
+    const doorOf = (core: Core, isReady: () => boolean): Parameters<Core['adminListener']>[0] => ({
+      get ready() {
+        return isReady();
       },
+      question: (kind, body, headers, answer) => {
+        const { objects, tokens, fleet, sessions } = core;
+        const parsed = objects.rewritten(parseRequest(kind, body));
+        withTokens(parsed, tokens, (ids) =>
+          answer(questionOf(parsed, 'explain', headers, fleet, sessions, objects, ids)),
+        );
+      },
+    });
+    const mounts = new Map<string, RequestListener>();
+    if (named.length > 1) {
+      for (const { name, core } of named) {
+        mounts.set(`/pools/${name}`, await core.adminListener(doorOf(core, () => !draining && core.ready)));
+      }
+    }
+    const adminServer = await pools.first.serveAdmin({
+      door: doorOf(pools.first, ready),
       port: options.adminPort ?? 9090,
       portFlag: '--metrics-port',
-      families: () => [
+      families: (own) => [
+        ...(named.length === 1
+          ? own
+          : familiesOfAll('inference_pool', new Map(named.map(({ name, core }) => [name, core.families()])))),
         readAtScrape(['llm_d_epp_extproc_streams_inflight'], 'Streams of the data plane under way.', () => [
           { labels: {}, value: server.openCalls - discovery.openCalls },
         ]),
       ],
+      mounts,
     });
-    core.start();
+    for (const core of cores) core.start();
     const files = tls === null ? [] : watchCertificate(options.certPath, server, log);
     const ports = { grpcPort: server.port, healthPort: healthServer.port, adminPort: portOf(adminServer) };
-    log.info({ ...ports, policy: dispatch.policy.name, secure: tls !== null }, 'listening');
+    const policies = [...new Set(cores.map(({ dispatch }) => dispatch.policy.name))].join(', ');
+    log.info({ ...ports, policy: policies, secure: tls !== null }, 'listening');
     return {
       ...ports,
       get openStreams() {
         return server.openCalls - discovery.openCalls;
       },
-      reload: () => core.reload(),
+      async reload() {
+        for (const core of cores) await core.reload();
+      },
       async close(graceMs = defaultGraceMs) {
         draining = true;
         for (const file of files) file.close();
-        core.stopWatching();
+        for (const core of cores) core.stopWatching();
         discovery.close();
         await server.close(graceMs);
         await healthServer.close(0);
-        await core.close();
+        for (const core of cores) await core.close();
       },
     };
   } catch (error) {
     for (const each of started) each.close();
     throw error;
   }
+}
+
+/** What each pool is told: what all have, and what is its own; endpoints are each pool's own. */
+function coreOptionsOf({ pools, ...options }: EppOptions): CoreOptions[] {
+  if (pools === undefined) return [options];
+  const { journalFolder, keysFile, ...shared } = options;
+  return pools.map((pool, index) => ({
+    ...shared,
+    // A key's limits are one for all pools.
+    ...(index > 0 || keysFile === undefined ? {} : { keysFile }),
+    ...(journalFolder === undefined ? {} : { journalFolder: join(journalFolder, pool.name) }),
+    ...pool,
+  }));
 }
 
 async function certificate(folder: string | undefined): Promise<{ key: string; cert: string }> {

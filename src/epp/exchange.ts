@@ -6,24 +6,20 @@ import { asSignalboxError, errorResponse } from '../api/errors.ts';
 import type { ParsedRequest } from '../api/request.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import type { Dispatch } from '../dispatch/dispatch.ts';
 import { noteReport, prefillHeaders } from '../disaggregation/prefill-headers.ts';
 import { droppedReason } from '../compat/llm-d-flow-control.ts';
 import type { Flight } from '../dispatch/flight.ts';
-import type { InferenceObjects } from '../door/inference-objects.ts';
-import type { DoorMetrics } from '../door/metrics.ts';
 import { decisionHeaders, finishFlight, kindOf, questionOf, readRequest, withTokens } from '../door/question.ts';
-import type { RequestTrace, Traces } from '../door/traces.ts';
-import type { Sessions } from '../door/sessions.ts';
+import type { Core } from '../door/core.ts';
+import type { RequestTrace } from '../door/traces.ts';
 import type { KeyUse } from '../keys/key.ts';
-import type { Keys } from '../keys/keys.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
-import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { Decision } from '../scheduler/decision.ts';
 import { AnswerWatch } from './answer-watch.ts';
 import { excludedBy, selectionHeader, subsetName, subsetNamespace, subsetOf } from './candidates.ts';
 import { destinationOf } from './destination.ts';
 import type { Call, CallHandler } from './grpc-server.ts';
+import type { Pools } from './pools.ts';
 import { GrpcError } from './wire/grpc-frames.ts';
 import {
   bodyResponse,
@@ -40,14 +36,7 @@ import {
 } from './wire/ext-proc.ts';
 
 interface ExchangeOptions {
-  readonly dispatch: Dispatch;
-  readonly sessions: Sessions;
-  readonly tokens: PromptTokens;
-  readonly objects: InferenceObjects;
-  /** Who may send requests; null where the data plane has asked. */
-  readonly keys: Keys | null;
-  readonly metrics: DoorMetrics;
-  readonly traces: Traces | null;
+  readonly pools: Pools;
   readonly log: Logger;
   readonly bodies: BodyRoom;
   readonly maxBodyBytes: number;
@@ -107,10 +96,17 @@ export class Exchange implements CallHandler {
   #use: KeyUse | null = null;
   #trace: RequestTrace | null = null;
 
-  constructor(call: Call, options: ExchangeOptions) {
+  /** Whose request it is: as the data plane says, else known once its model is. */
+  #pool: Core;
+  readonly #told: string | null;
+
+  /** `told`: name of the pool that the data plane says; null where it says none. */
+  constructor(call: Call, told: string | null, options: ExchangeOptions) {
     this.#call = call;
     this.#options = options;
     this.#part = options.bodies.part();
+    this.#told = told;
+    this.#pool = options.pools.first;
   }
 
   message(message: Buffer): void {
@@ -166,11 +162,12 @@ export class Exchange implements CallHandler {
   }
 
   #begin(headers: HeaderMap, request: ProcessingRequest): void {
+    if (this.#told !== null) this.#pool = this.#options.pools.named(this.#told);
     this.#headers = headers;
     this.#requestId = saneRequestId(headers) ?? randomUUID();
     this.#subset = subsetOf(request.metadata(subsetNamespace, subsetName));
     const path = (headers[':path'] ?? '/').replace(/\?.*$/s, '');
-    this.#trace = this.#options.traces?.begin(this.#requestId, path, headers) ?? null;
+    this.#trace = this.#pool.traces?.begin(this.#requestId, path, headers) ?? null;
   }
 
   #requestBody(body: Buffer, ends: boolean): void {
@@ -206,13 +203,14 @@ export class Exchange implements CallHandler {
       if (kind !== 'other' && method !== 'POST') {
         throw new SignalboxError('method_not_allowed', `${path} takes POST, not ${method}.`);
       }
-      const parsed = readRequest(path, body, headers, this.#options.objects);
+      const parsed = readRequest(path, body, headers, { rewritten: (each) => this.#rewritten(each) });
       const goOn = (use: KeyUse | null): void => {
         this.#use = use;
         if (this.#isClosed) use?.ended();
-        withTokens(parsed, this.#options.tokens, (ids) => this.#askPlace(parsed, ids));
+        withTokens(parsed, this.#pool.tokens, (ids) => this.#askPlace(parsed, ids));
       };
-      const { keys } = this.#options;
+      // A key's limits are one for all pools.
+      const { keys } = this.#options.pools.first;
       if (keys === null) goOn(null);
       else keys.begin(headers, goOn, (error) => this.#refuse(asSignalboxError(error), null));
     } catch (error) {
@@ -220,10 +218,15 @@ export class Exchange implements CallHandler {
     }
   }
 
+  #rewritten(parsed: ParsedRequest): ParsedRequest {
+    if (this.#told === null) this.#pool = this.#options.pools.serving(parsed.model);
+    return this.#pool.objects.rewritten(parsed);
+  }
+
   #askPlace(parsed: ParsedRequest, ids: Uint8Array | null): void {
     // Its client may have left while its tokens were counted.
     if (this.#isClosed) return;
-    const { dispatch, sessions, objects } = this.#options;
+    const { dispatch, sessions, objects } = this.#pool;
     const headers = this.#headers;
     try {
       const { request, key } = questionOf(
@@ -273,7 +276,7 @@ export class Exchange implements CallHandler {
       (name) =>
         (isControl(name) && !(name in set)) || name === 'accept-encoding' || name === selectionHeader || ours.has(name),
     );
-    const { fleet } = this.#options.dispatch;
+    const { fleet } = this.#pool;
     const takesIts = (name: string): boolean => fleet.endpointNamed(name)?.rank === endpoint.rank;
     const destination = destinationOf(flight.decision, endpoint.address, this.#options.fallbacks, takesIts);
     const pieces = [...requestHeadersResponse({ set, remove }, destination, !placed.observed)];
@@ -283,8 +286,8 @@ export class Exchange implements CallHandler {
   }
 
   #refuse(error: SignalboxError, decision: Decision | null): void {
-    this.#options.metrics.refused(error.code);
-    this.#use?.refused(this.#options.dispatch.clock.nowMs());
+    this.#pool.metrics.refused(error.code);
+    this.#use?.refused(this.#pool.dispatch.clock.nowMs());
     this.#trace?.ended(error.status, decision);
     if (error.code === 'internal') this.#options.log.error({ err: error.cause }, error.message);
     const { status, headers, body } = errorResponse(error);
@@ -305,7 +308,7 @@ export class Exchange implements CallHandler {
       return;
     }
     const { flight, parsed, observed } = placed;
-    const { sessions } = this.#options;
+    const { sessions } = this.#pool;
     noteReport(flight.prefill, headers);
     const served = request.metadata(destinationNamespace, servedName);
     if (typeof served === 'string') this.#servedBy(served, flight);
@@ -357,15 +360,15 @@ export class Exchange implements CallHandler {
     this.#finished = true;
     const report = this.#answer?.report() ?? AnswerWatch.nothing;
     const ending = { status, complete, ...report, ...(reason === undefined ? {} : { reason }) };
-    finishFlight(placed.flight, placed.parsed, placed.key, this.#options.dispatch.fleet, ending);
-    this.#use?.answered(ending, this.#options.dispatch.clock.nowMs());
+    finishFlight(placed.flight, placed.parsed, placed.key, this.#pool.fleet, ending);
+    this.#use?.answered(ending, this.#pool.dispatch.clock.nowMs());
     this.#trace?.ended(status, placed.flight.decision);
   }
 
   /** Who answered in the end, after the data plane's own retries. */
   #servedBy(address: string, flight: Flight): void {
     if (address === flight.endpoint.address) return;
-    const { fleet } = this.#options.dispatch;
+    const { fleet } = this.#pool;
     const isThat = (each: number): boolean => {
       const endpoint = fleet.endpointAt(each)!;
       return endpoint.address === address && endpoint.rank === flight.endpoint.rank;
@@ -377,7 +380,7 @@ export class Exchange implements CallHandler {
   /** What the status of an answer's head says of who gave it; an error may be the data plane's own. */
   #judge(name: string, status: number, headers: HeaderMap): void {
     if (status < 500 && status !== 429) return;
-    const { fleet, clock } = this.#options.dispatch;
+    const { fleet, clock } = this.#pool.dispatch;
     const slot = fleet.slots.find((each) => fleet.endpointAt(each)!.name === name);
     if (slot === undefined) return;
     if (!(upstreamTimeHeader in headers)) fleet.suspect(slot);

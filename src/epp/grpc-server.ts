@@ -1,16 +1,11 @@
-import {
-  createSecureServer,
-  createServer,
-  constants,
-  type Http2SecureServer,
-  type Http2Server,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { listenError } from '../proxy/listen.ts';
+import { Http2Connection, type Headers } from './http2/connection.ts';
+import { headerBlock } from './http2/hpack.ts';
+import type { Stream, StreamHandler } from './http2/stream.ts';
 import { FrameReader, GrpcError } from './wire/grpc-frames.ts';
 import { MalformedMessage } from './wire/protobuf.ts';
 
@@ -31,8 +26,8 @@ export interface CallHandler {
   closed(): void;
 }
 
-/** A method, called once for each call. */
-export type Method = (call: Call) => CallHandler;
+/** A method, called once for each call, with the caller's metadata. */
+export type Method = (call: Call, metadata: Headers) => CallHandler;
 
 interface GrpcServerOptions {
   readonly host: string;
@@ -44,52 +39,25 @@ interface GrpcServerOptions {
   readonly log: Logger;
 }
 
-const concurrentStreams = 100_000;
-/** What a stream may have under way before it waits for us; a body of usual length fits. */
-const streamWindowBytes = 1024 * 1024;
-const connectionWindowBytes = 16 * 1024 * 1024;
-const sessionMemoryMegabytes = 2048;
+const answerHead = headerBlock({ ':status': '200', 'content-type': 'application/grpc' });
+const okTrailers = headerBlock({ 'grpc-status': '0' });
 
 /**
- * A gRPC server (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md) on node:http2: uncompressed messages,
- * streams of them both ways.
+ * A gRPC server (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md): uncompressed messages, streams of them
+ * both ways.
  */
 export class GrpcServer {
-  readonly #server: Http2Server | Http2SecureServer;
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #server: Server | TlsServer;
+  readonly #connections = new Set<Http2Connection>();
   readonly #options: GrpcServerOptions;
   #open = 0;
 
   private constructor(options: GrpcServerOptions) {
     this.#options = options;
-    const settings = {
-      settings: { maxConcurrentStreams: concurrentStreams, initialWindowSize: streamWindowBytes },
-      // Node's limits are meant for strangers; here one peer has all its streams on a few connections, and resets each
-      // whose client leaves.
-      maxSessionMemory: sessionMemoryMegabytes,
-      streamResetBurst: concurrentStreams,
-      streamResetRate: concurrentStreams,
-    };
     this.#server =
       options.tls === null
-        ? createServer(settings)
-        : createSecureServer({ ...settings, ...options.tls, allowHTTP1: false });
-    this.#server.on('session', (session: ServerHttp2Session) => {
-      session.setLocalWindowSize(connectionWindowBytes);
-      this.#sessions.add(session);
-      session.on('close', () => this.#sessions.delete(session));
-      // A peer that speaks no HTTP/2, or leaves: its streams hear of it.
-      session.on('error', () => session.destroy());
-    });
-    this.#server.on('stream', (stream: ServerHttp2Stream, headers) => {
-      // Resets and lost connections end in 'close'.
-      stream.on('error', () => undefined);
-      // Envoy resets each stream at its end. Node would make an error of it, with a stack trace that nobody reads and
-      // that costs as much as the rest of a stream.
-      Object.defineProperty(stream, 'rstCode', { value: constants.NGHTTP2_NO_ERROR });
-      // Its caller may have left before we hear of it.
-      if (!stream.destroyed) this.#call(stream, headers);
-    });
+        ? createServer((socket) => this.#connected(socket))
+        : createTlsServer({ ...options.tls, ALPNProtocols: ['h2'] }, (socket) => this.#connected(socket));
   }
 
   static async listen(options: GrpcServerOptions): Promise<GrpcServer> {
@@ -119,55 +87,62 @@ export class GrpcServer {
   /** Sends callers elsewhere (GOAWAY); calls under way end by themselves, at the latest after `graceMs`. */
   async close(graceMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const session of this.#sessions) session.close();
+    for (const connection of this.#connections) connection.leave();
     const cut = setTimeout(() => {
-      for (const session of this.#sessions) session.destroy();
+      for (const connection of this.#connections) connection.destroy();
     }, graceMs);
     await closed;
     clearTimeout(cut);
   }
 
-  #call(stream: ServerHttp2Stream, headers: Record<string, string | string[] | undefined>): void {
-    const method = this.#options.methods.get(String(headers[constants.HTTP2_HEADER_PATH]));
-    if (!String(headers['content-type']).startsWith('application/grpc')) {
-      stream.respond({ ':status': 415 }, { endStream: true });
-      return;
-    }
-    if (method === undefined) {
-      const status = { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '12' };
-      stream.respond({ ...status, 'grpc-message': 'unknown method' }, { endStream: true });
-      return;
-    }
-    this.#serve(stream, method);
+  #connected(socket: Socket): void {
+    const connection: Http2Connection = new Http2Connection(socket, {
+      serve: (stream, headers) => this.#call(stream, headers),
+      closed: () => this.#connections.delete(connection),
+    });
+    this.#connections.add(connection);
   }
 
-  #serve(stream: ServerHttp2Stream, method: Method): void {
+  #call(stream: Stream, headers: Headers): StreamHandler {
+    if (headers['content-type']?.startsWith('application/grpc') !== true) {
+      return refused(stream, headerBlock({ ':status': '415' }));
+    }
+    const method = this.#options.methods.get(headers[':path'] ?? '');
+    if (method !== undefined) return this.#serve(stream, method, headers);
+    const status = { ':status': '200', 'content-type': 'application/grpc', 'grpc-status': '12' };
+    return refused(stream, headerBlock({ ...status, 'grpc-message': 'unknown method' }));
+  }
+
+  #serve(stream: Stream, method: Method, metadata: Headers): StreamHandler {
     this.#open++;
     const call = new ServedCall(stream);
-    const handler = method(call);
+    const handler = method(call, metadata);
     const frames = new FrameReader(this.#options.largestMessageBytes, (message) => handler.message(message));
-    const guarded = (step: () => void): void => {
-      try {
-        step();
-      } catch (error) {
-        call.end(this.#asGrpcError(error));
-      }
+    return {
+      data: (chunk) => {
+        if (stream.isEnded) return;
+        try {
+          frames.push(chunk);
+        } catch (error) {
+          call.end(this.#asGrpcError(error));
+        }
+      },
+      ended: () => {
+        try {
+          handler.halfClosed();
+        } catch (error) {
+          call.end(this.#asGrpcError(error));
+        }
+      },
+      closed: () => {
+        this.#open--;
+        try {
+          handler.closed();
+        } catch (error) {
+          this.#asGrpcError(error);
+        }
+      },
     };
-    stream.on('data', (chunk: Buffer) => {
-      if (stream.writableEnded) return;
-      call.hold();
-      guarded(() => frames.push(chunk));
-      call.release();
-    });
-    stream.on('end', () => guarded(() => handler.halfClosed()));
-    stream.on('close', () => {
-      this.#open--;
-      try {
-        handler.closed();
-      } catch (error) {
-        this.#asGrpcError(error);
-      }
-    });
   }
 
   #asGrpcError(error: unknown): GrpcError {
@@ -178,55 +153,31 @@ export class GrpcServer {
   }
 }
 
+/** An answer of headers alone. */
+function refused(stream: Stream, head: Buffer): StreamHandler {
+  stream.end(head);
+  return { data: () => undefined, ended: () => undefined, closed: () => undefined };
+}
+
 /** The writing side of a call. */
 class ServedCall implements Call {
-  readonly #stream: ServerHttp2Stream;
-  #trailers: Record<string, string> = { 'grpc-status': '0' };
-  #held: Buffer[] | null = null;
+  readonly #stream: Stream;
 
-  constructor(stream: ServerHttp2Stream) {
+  constructor(stream: Stream) {
     this.#stream = stream;
-    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
-    stream.on('wantTrailers', () => {
-      if (!stream.destroyed) stream.sendTrailers(this.#trailers);
-    });
-  }
-
-  /** Until `release`, what is sent waits, to go out in one piece. */
-  hold(): void {
-    this.#held = [];
-  }
-
-  release(): void {
-    const pieces = this.#held;
-    this.#held = null;
-    if (pieces !== null) this.send(...pieces);
+    stream.begin(answerHead);
   }
 
   send(...pieces: readonly Buffer[]): void {
-    if (this.#held !== null) {
-      this.#held.push(...pieces);
-      return;
-    }
-    if (pieces.length === 0 || !this.#canWrite) return;
-    const stream = this.#stream;
-    if (stream.write(pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces))) return;
-    stream.pause();
-    stream.once('drain', () => stream.resume());
+    this.#stream.write(pieces);
   }
 
   end(error?: GrpcError): void {
-    this.release();
-    if (!this.#canWrite) return;
-    if (error !== undefined) {
-      this.#trailers = { 'grpc-status': String(error.code), 'grpc-message': encodeURIComponent(error.message) };
-    }
-    this.#stream.end();
-    // What the caller still sends is of no interest.
-    this.#stream.resume();
-  }
-
-  get #canWrite(): boolean {
-    return !this.#stream.destroyed && !this.#stream.writableEnded;
+    const { code, message } = error ?? { code: 0, message: '' };
+    this.#stream.end(
+      code === 0
+        ? okTrailers
+        : headerBlock({ 'grpc-status': String(code), 'grpc-message': encodeURIComponent(message).slice(0, 1024) }),
+    );
   }
 }

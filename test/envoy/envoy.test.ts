@@ -1,92 +1,15 @@
 import assert from 'node:assert/strict';
-import { spawn, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { before, test, type TestContext } from 'node:test';
-import { eventually, freePort, repository, runCommand, temporaryFolder } from '../support/command.ts';
+import { test } from 'node:test';
+import { eventually, freePort, repository, temporaryFolder } from '../support/command.ts';
 import { model, startEngine, startStub } from '../support/fleet-under-test.ts';
 import { complete, getJson } from '../support/stack.ts';
 import { prompt1, prompt2 } from '../support/walkthrough-prompts.ts';
-
-/** A real Envoy in front of the EPP as a process of its own, simulated engines behind. */
-let envoyProgram = '';
-const launcher = join(repository, 'signalbox');
-
-before(async () => {
-  const installed = await runCommand('sh', [join(repository, 'test/envoy/install.sh')]);
-  assert.equal(installed.status, 0, installed.stderr);
-  envoyProgram = installed.stdout.trim();
-});
-
-interface Front {
-  readonly url: string;
-  readonly adminUrl: string;
-  startEpp(): Promise<ChildProcess>;
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  await new Promise((done) => child.once('exit', done));
-}
-
-function start(t: TestContext, program: string, programArguments: readonly string[]): ChildProcess {
-  const child = spawn(program, programArguments, { stdio: 'ignore' });
-  t.after(async () => {
-    child.kill('SIGKILL');
-    await ended(child);
-  });
-  return child;
-}
-
-/** Envoy and EPP in front of `endpoints`; what `envoy-config` prints is used as it is. */
-async function startFront(
-  t: TestContext,
-  endpoints: readonly string[],
-  flags: { readonly envoy?: readonly string[]; readonly epp?: readonly string[] } = {},
-): Promise<Front> {
-  const [port, grpcPort, healthPort, adminPort] = [
-    await freePort(),
-    await freePort(),
-    await freePort(),
-    await freePort(),
-  ];
-  const folder = temporaryFolder(t);
-  const printed = await runCommand(launcher, [
-    ...['envoy-config', '--port', String(port), '--epp', `127.0.0.1:${grpcPort}`],
-    ...(flags.envoy ?? ['--endpoint', ...endpoints]),
-  ]);
-  assert.equal(printed.status, 0, printed.stderr);
-  writeFileSync(join(folder, 'envoy.yaml'), printed.stdout);
-  const adminUrl = `http://127.0.0.1:${adminPort}`;
-  const ports = ['--grpc-port', grpcPort, '--grpc-health-port', healthPort, '--metrics-port', adminPort].map(String);
-  const startEpp = async (): Promise<ChildProcess> => {
-    const named = ['--endpoint', ...endpoints];
-    const child = start(t, launcher, ['epp', '--host', '127.0.0.1', ...ports, ...named, ...(flags.epp ?? [])]);
-    await eventually('the EPP is ready', 20_000, async () => {
-      const ready = await fetch(`${adminUrl}/readyz`).catch(() => null);
-      return ready?.ok === true ? true : null;
-    });
-    return child;
-  };
-  await startEpp().then((child) => (first = child));
-  const concurrency = ['--concurrency', '1', '--disable-hot-restart', '-l', 'error'];
-  start(t, envoyProgram, ['-c', join(folder, 'envoy.yaml'), ...concurrency]);
-  const url = `http://127.0.0.1:${port}`;
-  await eventually('Envoy answers', 20_000, async () => {
-    const response = await fetch(`${url}/v1/models`).catch(() => null);
-    return response?.ok === true ? true : null;
-  });
-  return { url, adminUrl, startEpp };
-}
-
-let first: ChildProcess | null = null;
-
-async function stopEpp(signal: NodeJS.Signals): Promise<void> {
-  first!.kill(signal);
-  await ended(first!);
-}
+import { start, startFront } from './front.ts';
 
 test('both prompts of the walkthrough through Envoy: the second goes where the first is cached', async (t) => {
   const engines = [await startEngine(t), await startEngine(t)];
@@ -171,7 +94,7 @@ test('Envoy hears of the endpoints from the EPP; of what was sent to one that is
   const ports = [await freePort(), await freePort(), await freePort()];
   const urls = ports.map((port) => `http://127.0.0.1:${port}`);
   const engines = ports.map((port) =>
-    start(t, launcher, ['engine', '--port', String(port), '--model', model, '--time-scale', '10']),
+    start(t, join(repository, 'signalbox'), ['engine', '--port', String(port), '--model', model, '--time-scale', '10']),
   );
   const front = await startFront(t, urls, { envoy: ['--endpoints-from-epp', '--fail-open'] });
   const failures: unknown[] = [];
@@ -189,7 +112,7 @@ test('Envoy hears of the endpoints from the EPP; of what was sent to one that is
     const before = answered;
     await eventually('requests are answered', 10_000, () => Promise.resolve(answered > before + 50 ? true : null));
     engine.kill('SIGKILL');
-    await ended(engine);
+    await once(engine, 'exit');
   }
   const before = answered;
   await eventually('requests go on', 10_000, () => Promise.resolve(answered > before + 50 ? true : null));
@@ -197,7 +120,7 @@ test('Envoy hears of the endpoints from the EPP; of what was sent to one that is
   await Promise.all(users);
   assert.deepEqual(failures, []);
   // Without its picker Envoy goes on with what it has heard.
-  await stopEpp('SIGKILL');
+  await front.stopEpp('SIGKILL');
   await eventually('requests go on without the EPP', 10_000, async () =>
     (await post(front.url)).status === 200 ? true : null,
   );
@@ -215,19 +138,88 @@ test('without its EPP a closed front fails, an open one goes on; a new EPP is ta
   for (const open of [false, true]) {
     const envoy = ['--endpoint', engine.url, ...(open ? ['--fail-open'] : [])];
     const front = await startFront(t, [engine.url], { envoy });
-    await stopEpp('SIGKILL');
+    await front.stopEpp('SIGKILL');
     // Until Envoy knows, a request with a body fails either way.
     await eventually('requests go on, or fail', 10_000, async () => {
       const { status, decided } = await post(front.url);
       assert.equal(decided, false);
       return status === (open ? 200 : 500) ? true : null;
     });
-    first = await front.startEpp();
+    await front.startEpp();
     await eventually('decisions again', 10_000, async () => {
       const { status, decided } = await post(front.url);
       return status === 200 && decided ? true : null;
     });
   }
+});
+
+test('an EPP that is killed and started again in mid-load: what it had placed is answered, what came meanwhile is told', async (t) => {
+  const engines = [await startEngine(t, { timeScale: 4 }), await startEngine(t, { timeScale: 4 })];
+  const urls = engines.map(({ url }) => url);
+  const front = await startFront(t, urls, { envoy: ['--endpoint', ...urls, '--fail-open'] });
+  const statuses: number[] = [];
+  let goesOn = true;
+  const clients = Array.from({ length: 8 }, async () => {
+    while (goesOn) statuses.push((await post(front.url)).status);
+  });
+  await eventually('load', 10_000, () => Promise.resolve(statuses.length > 20 ? true : null));
+  await front.stopEpp('SIGKILL');
+  const killedAt = statuses.length;
+  await eventually('requests go on without it', 20_000, () =>
+    Promise.resolve(statuses.slice(killedAt).filter((status) => status === 200).length > 20 ? true : null),
+  );
+  await front.startEpp();
+  await eventually('decisions again', 20_000, async () => ((await post(front.url)).decided ? true : null));
+  const backAt = statuses.length;
+  await eventually('load goes on', 20_000, () => Promise.resolve(statuses.length > backAt + 20 ? true : null));
+  goesOn = false;
+  await Promise.all(clients);
+  assert.deepEqual(
+    [...new Set(statuses)].filter((status) => status !== 200 && status !== 500),
+    [],
+  );
+  assert.deepEqual([...new Set(statuses.slice(backAt))], [200]);
+});
+
+test('prefill and decode apart: the EPP says where the prompt is computed, the routing proxy has it done', async (t) => {
+  const prefill = await startEngine(t);
+  const decode = await startEngine(t);
+  const proxyPort = await freePort();
+  const folder = temporaryFolder(t);
+  const file = join(folder, 'endpoints.json');
+  const proxied = `127.0.0.1:${proxyPort}`;
+  const endpoint = (name: string, address: string, role: string): object => ({
+    ...{ name, address, labels: { 'llm-d.ai/role': role } },
+  });
+  writeFileSync(
+    file,
+    JSON.stringify({
+      endpoints: [endpoint('p', `127.0.0.1:${prefill.port}`, 'prefill'), endpoint('d', proxied, 'decode')],
+    }),
+  );
+  const config = join(repository, 'assets/policies/always-split.yaml');
+  start(t, join(repository, 'signalbox'), [
+    ...['sidecar', '--port', String(proxyPort), '--vllm-port', String(decode.port), '--host', '127.0.0.1'],
+    ...['--secure-proxy=false', '--prefill-endpoint', prefill.url],
+  ]);
+  await eventually('the routing proxy answers', 20_000, async () => {
+    const response = await fetch(`http://${proxied}/v1/models`).catch(() => null);
+    return response?.ok === true ? true : null;
+  });
+  const front = await startFront(t, [], {
+    envoy: ['--endpoint', `http://${proxied}`],
+    epp: ['--endpoints-file', file, '--config-file', config],
+  });
+  const answer = await complete(front.url, model, prompt1, 8);
+  assert.equal(answer.status, 200);
+  assert.equal(answer.headers.get('x-signalbox-endpoint'), 'd');
+  const decision = await getJson<{ disaggregation: { split: boolean; prefill: string } | null }>(
+    `${front.adminUrl}/api/decisions/${answer.headers.get('x-signalbox-decision') ?? ''}`,
+  );
+  assert.equal(decision.disaggregation?.split, true);
+  assert.equal(decision.disaggregation.prefill, 'p');
+  const page = await (await fetch(`${prefill.url}/metrics`)).text();
+  assert.match(page, /^vllm:prompt_tokens_total\{[^}]*\} [1-9]/m, 'the prompt was computed at the prefill engine');
 });
 
 test('clients that leave at any moment leave nothing behind', async (t) => {
@@ -257,10 +249,10 @@ test('an EPP that is told to end finishes what is under way', async (t) => {
     const [endpoint] = await getJson<{ inFlight: number }[]>(`${front.adminUrl}/api/endpoints`);
     return endpoint!.inFlight > 0 ? true : null;
   });
-  const stopped = stopEpp('SIGTERM');
+  const stopped = front.stopEpp('SIGTERM');
   assert.equal((await underWay).status, 200);
   await stopped;
-  assert.equal(first!.exitCode, 0);
+  assert.equal(front.epp().exitCode, 0);
 });
 
 /** Over a connection of its own: a status, whatever its body is. */

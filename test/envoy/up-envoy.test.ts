@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import type { podReport } from '../../src/stack/pod-report.ts';
-import { eventually, repository, runCommand } from '../support/command.ts';
+import { testedEnvoy } from '../../src/stack/envoy-program.ts';
+import { eventually, repository } from '../support/command.ts';
 import { complete, startStack, type TestStack } from '../support/stack.ts';
 import { prompt1, prompt2 } from '../support/walkthrough-prompts.ts';
 
@@ -12,8 +13,7 @@ const main = [process.execPath, '--disable-warning=ExperimentalWarning', join(re
 const model = 'meta-llama/Llama-3.2-3B-Instruct';
 
 before(async () => {
-  const installed = await runCommand('sh', [join(repository, 'test/envoy/install.sh')]);
-  assert.equal(installed.status, 0, installed.stderr);
+  await testedEnvoy();
 });
 
 async function podNamed(stack: TestStack, part: string): Promise<Pod> {

@@ -4,13 +4,12 @@ import { createConnection } from 'node:net';
 import { connect, constants, type ClientHttp2Session } from 'node:http2';
 import { test, type TestContext } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { loadSync } from '@grpc/proto-loader';
-import { join } from 'node:path';
 import { seededRandom } from '../../src/base/random.ts';
+import { loadProtos } from './protos.ts';
 import { model, startStub, until } from '../support/fleet-under-test.ts';
 import { answerBody, answerHeaders, requestBody, requestHeaders, startTestEpp, type Message } from './wire-client.ts';
 
-const definition = loadSync(join(import.meta.dirname, 'ext_proc.proto'), { keepCase: true });
+const definition = loadProtos(['ext_proc.proto']);
 const { requestSerialize } = (
   definition['envoy.service.ext_proc.v3.ExternalProcessor'] as unknown as {
     Process: { requestSerialize(value: Message): Buffer };
@@ -106,6 +105,27 @@ test('a wire cut and reset at every point leaves no stream, and nothing in fligh
     else stream.end();
   }
   await until(() => epp.openStreams === 0);
+  const [endpoint] = (await (await fetch(`${epp.adminUrl}/api/endpoints`)).json()) as { inFlight: number }[];
+  assert.equal(endpoint!.inFlight, 0);
+  assert.equal(await call(session, whole), '0');
+});
+
+test('reset at every byte of an exchange: nothing is left of it', async (t) => {
+  const { epp, session } = await start(t);
+  const whole = Buffer.concat(exchange);
+  for (let end = 0; end <= whole.length; end++) {
+    const stream = session.request(headers);
+    stream.on('error', () => undefined);
+    stream.resume();
+    stream.write(whole.subarray(0, end));
+    // The reset is to come after the bytes, not in their place.
+    if (end % 8 === 0) await new Promise((done) => setImmediate(done));
+    stream.close(end % 2 === 0 ? constants.NGHTTP2_CANCEL : constants.NGHTTP2_INTERNAL_ERROR);
+    if (end % 200 === 0) await until(() => epp.openStreams === 0);
+  }
+  await until(() => epp.openStreams === 0);
+  const gauge = await (await fetch(`${epp.adminUrl}/metrics`)).text();
+  assert.match(gauge, /^llm_d_epp_extproc_streams_inflight 0$/m);
   const [endpoint] = (await (await fetch(`${epp.adminUrl}/api/endpoints`)).json()) as { inFlight: number }[];
   assert.equal(endpoint!.inFlight, 0);
   assert.equal(await call(session, whole), '0');

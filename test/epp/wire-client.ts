@@ -1,7 +1,12 @@
-import { credentials, loadPackageDefinition, type ClientDuplexStream, type ServiceError } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
+import {
+  credentials,
+  loadPackageDefinition,
+  Metadata,
+  type ClientDuplexStream,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import type { TestContext } from 'node:test';
-import { join } from 'node:path';
+import { loadProtos } from './protos.ts';
 import { startEpp, type Epp, type EppOptions } from '../../src/epp/epp.ts';
 import { silent, until } from '../support/fleet-under-test.ts';
 
@@ -10,7 +15,7 @@ export type Message = Record<string, unknown>;
 type Stream = ClientDuplexStream<Message, Message>;
 
 interface Clients {
-  processor: new (address: string, creds: unknown) => { Process(): Stream; close(): void };
+  processor: new (address: string, creds: unknown) => { Process(metadata?: Metadata): Stream; close(): void };
   health: new (
     address: string,
     creds: unknown,
@@ -21,9 +26,7 @@ interface Clients {
 }
 
 function clients(): Clients {
-  const options = { keepCase: true, enums: String, defaults: false, oneofs: true };
-  const files = ['ext_proc.proto', 'health.proto'].map((name) => join(import.meta.dirname, name));
-  const definition = loadSync(files, options);
+  const definition = loadProtos(['ext_proc.proto', 'health.proto']);
   const loaded = loadPackageDefinition(definition) as unknown as {
     envoy: { service: { ext_proc: { v3: { ExternalProcessor: Clients['processor'] } } } };
     grpc: { health: { v1: { Health: Clients['health'] } } };
@@ -66,11 +69,11 @@ export class DataPlane {
   readonly received: Message[] = [];
   readonly stream: Stream;
   ended: { code: number; details: string } | null = null;
-  readonly #client: { Process(): Stream; close(): void };
+  readonly #client: { Process(metadata?: Metadata): Stream; close(): void };
 
-  constructor(t: TestContext, address: string) {
+  constructor(t: TestContext, address: string, metadata = new Metadata()) {
     this.#client = new Processor(address, credentials.createInsecure());
-    this.stream = this.#client.Process();
+    this.stream = this.#client.Process(metadata);
     this.stream.on('data', (message: Message) => this.received.push(message));
     this.stream.on('error', () => undefined);
     this.stream.on('status', (status: { code: number; details: string }) => (this.ended = status));

@@ -11,10 +11,11 @@ interface HotPrefix {
   usedAtMs: number;
 }
 
+/** So many are kept for certain; up to twice as many until the colder half is forgotten, all at once. */
 const remembered = 256;
 const halfLifeMs = 300_000;
 
-/** The prefixes that are asked for most; when a new one comes, the coldest is forgotten. */
+/** The prefixes that are asked for most. */
 export class HotPrefixes {
   readonly #byHash = new Map<string, HotPrefix>();
 
@@ -27,7 +28,7 @@ export class HotPrefixes {
       known.usedAtMs = nowMs;
       return;
     }
-    if (this.#byHash.size >= remembered) this.#forgetColdest(nowMs);
+    if (this.#byHash.size >= 2 * remembered) this.#forgetColder(nowMs);
     this.#byHash.set(key, { low, high, model, tokens, hits: 1, heat: 1, usedAtMs: nowMs });
   }
 
@@ -39,14 +40,10 @@ export class HotPrefixes {
       .slice(0, count);
   }
 
-  #forgetColdest(nowMs: number): void {
-    let coldest = '';
-    let least = Infinity;
-    for (const [key, prefix] of this.#byHash) {
-      const heat = heatNow(prefix, nowMs);
-      if (heat < least) [coldest, least] = [key, heat];
-    }
-    this.#byHash.delete(coldest);
+  #forgetColder(nowMs: number): void {
+    const heats = Array.from(this.#byHash, ([key, prefix]) => ({ key, heat: heatNow(prefix, nowMs) }));
+    heats.sort((a, b) => a.heat - b.heat);
+    for (const { key } of heats.slice(0, remembered)) this.#byHash.delete(key);
   }
 }
 

@@ -3,6 +3,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { copyProgram, writeImage, writeRootFiles } from '../../../scripts/lib/oci-image.ts';
 import { repository, runCommand } from '../../support/command.ts';
+import { envoyVersion, testedEnvoy } from '../../../src/stack/envoy-program.ts';
 
 /** The names under which the chart asks for these images when its values say nothing else. */
 const envoyImage = 'docker.io/envoyproxy/envoy:v1.40.0';
@@ -17,13 +18,12 @@ const cache = join(
 export async function buildImages(folder: string): Promise<string[]> {
   mkdirSync(cache, { recursive: true });
   const pause = join(cache, 'pause.tar');
-  const envoy = join(cache, 'envoy-1.40.0.tar');
+  const envoy = join(cache, `envoy-${envoyVersion}.tar`);
   if (!existsSync(pause)) {
     await programImage(pause, pauseImage, 'busybox', 'bin/busybox', ['/bin/busybox', 'sleep', '2147483647']);
   }
   if (!existsSync(envoy)) {
-    const program = await succeed('sh', [join(repository, 'test/envoy/install.sh')]);
-    await programImage(envoy, envoyImage, program, 'usr/local/bin/envoy', ['/usr/local/bin/envoy']);
+    await programImage(envoy, envoyImage, await testedEnvoy(), 'usr/local/bin/envoy', ['/usr/local/bin/envoy']);
   }
   const product = productImage(folder);
   await succeed(process.execPath, [join(repository, 'scripts/build-image.ts'), product]);
