@@ -200,7 +200,7 @@ test('prefill and decode apart: the EPP says where the prompt is computed, the r
   const config = join(repository, 'assets/policies/always-split.yaml');
   start(t, join(repository, 'signalbox'), [
     ...['sidecar', '--port', String(proxyPort), '--vllm-port', String(decode.port), '--host', '127.0.0.1'],
-    ...['--secure-proxy=false', '--prefill-endpoint', prefill.url],
+    ...['--secure-proxy=false', '--prefill-endpoint', `127.0.0.1:${prefill.port}`],
   ]);
   await eventually('the routing proxy answers', 20_000, async () => {
     const response = await fetch(`http://${proxied}/v1/models`).catch(() => null);
