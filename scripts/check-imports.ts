@@ -35,6 +35,7 @@ const mayImport: Record<string, readonly string[]> = {
   door: [
     'dispatch',
     'keys',
+    'sharing',
     'configuration',
     'proxy',
     'fleet',
@@ -58,7 +59,8 @@ const mayImport: Record<string, readonly string[]> = {
     'base',
   ],
   keys: ['base'],
-  admin: ['type:keys', 'dispatch', 'journal', 'fleet', 'type:scheduler', 'api', 'base'],
+  sharing: ['type:scheduler', 'dispatch', 'fleet', 'keys', 'base'],
+  admin: ['type:keys', 'type:sharing', 'dispatch', 'journal', 'fleet', 'type:scheduler', 'api', 'base'],
   'engine/model': ['base'],
   'engine/server': ['engine/model', 'api', 'base'],
   charts: [],

@@ -13,6 +13,7 @@ const legs = [
   'test/vllm/',
   'test/chaos/',
   'test/envoy/',
+  'test/replicas/',
   'test/package/',
   'test/browser/',
   'test/clean-clone/',

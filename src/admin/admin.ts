@@ -8,6 +8,7 @@ import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { KvEvents } from '../fleet/kv-events/kv-events.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { Keys } from '../keys/keys.ts';
+import type { Sharing } from '../sharing/sharing.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import { decisionJson } from '../journal/decision-json.ts';
 import { decisionRow } from '../journal/decision-row.ts';
@@ -21,7 +22,7 @@ import { ConsoleFiles } from './console-files.ts';
 import { EventStreams } from './event-streams.ts';
 import { checkOrigin } from './origin.ts';
 import { Series } from './series.ts';
-import { admissionJson, endpointsJson, keysJson, prefixesJson, shadowJson } from './views.ts';
+import { admissionJson, endpointsJson, keysJson, prefixesJson, shadowJson, sharingJson } from './views.ts';
 
 /** What the scheduler is asked. */
 interface Question {
@@ -49,6 +50,8 @@ interface AdminOptions {
   /** Null where everybody may send requests. */
   readonly keys: Keys | null;
   readonly bodies: BodyRoom;
+  /** Null where there are no other replicas. */
+  sharing(): Sharing | null;
   /** The host it is bound to, which requests may name beside the loopback names. */
   readonly host: string;
   reload(): Promise<void>;
@@ -107,6 +110,7 @@ export function createAdmin(options: AdminOptions): Admin {
     ],
     ['GET /api/admission', (_request, response) => sendJson(response, admissionJson(dispatch))],
     ['GET /api/keys', (_request, response) => sendJson(response, keysJson(options.keys, dispatch.clock))],
+    ['GET /api/sharing', (_request, response) => sendJson(response, sharingJson(options.sharing()))],
     ['GET /api/shadow', (_request, response) => sendJson(response, shadowJson(dispatch))],
     [
       'GET /api/decisions',

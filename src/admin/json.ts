@@ -286,6 +286,24 @@ interface KeyJson {
   lastUsed: string | null;
 }
 
+/** `GET /api/sharing`: other replicas of this gateway or endpoint picker. */
+export type SharingJson =
+  | { shares: false }
+  | {
+      shares: true;
+      id: string;
+      /** False: this one is alone. */
+      up: boolean;
+      problem: string | null;
+      aloneSeconds: number;
+      peers: readonly string[];
+      /** Picks of others that this one was asked about, and would have made too; `recent` is the share of late. */
+      agreement: { compared: number; agreed: number; recent: number | null };
+      /** From telling to hearing. */
+      lagSeconds: number | null;
+      told: { batches: number; bytes: number; droppedBlocks: number };
+    };
+
 /** `GET /api/shadow`: policies that decide on live traffic without effect, beside the one that does. */
 export interface ShadowJson {
   live: { name: string; hash: string };

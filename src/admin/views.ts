@@ -12,9 +12,11 @@ import type {
   KeysJson,
   PrefixesJson,
   ShadowJson,
+  SharingJson,
   ShadowMeansJson,
   ShadowPickJson,
 } from './json.ts';
+import type { Sharing } from '../sharing/sharing.ts';
 import type { Series } from './series.ts';
 
 /** `/api/endpoints`: an entry per endpoint; unknown numbers are null. */
@@ -81,6 +83,23 @@ export function keysJson(keys: Keys | null, clock: Dispatch['clock']): KeysJson 
           usage.lastUsedMs === -Infinity ? null : new Date(clock.epochMs() - (nowMs - usage.lastUsedMs)).toISOString(),
       };
     }),
+  };
+}
+
+/** `/api/sharing`: who else there is, and whether they would decide the same. */
+export function sharingJson(sharing: Sharing | null): SharingJson {
+  if (sharing === null) return { shares: false };
+  const { id, isUp, reason, peers, aloneSeconds, agreement, lagMs, batches, bytes, droppedBlocks } = sharing;
+  return {
+    shares: true,
+    id,
+    up: isUp,
+    problem: isUp ? null : reason,
+    aloneSeconds,
+    peers,
+    agreement: { compared: agreement.compared, agreed: agreement.agreed, recent: knownOrNull(agreement.recent) },
+    lagSeconds: knownOrNull(lagMs / 1000),
+    told: { batches, bytes, droppedBlocks },
   };
 }
 

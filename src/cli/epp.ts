@@ -34,6 +34,8 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   eppLog?: string;
   sessionKeyFile?: string;
   keysFile?: string;
+  share?: string;
+  shareGroup: string;
   journal?: string;
   journalMaxBytes: number;
   haEnableLeaderElection: boolean;
@@ -98,6 +100,13 @@ export function eppCommand(): Command {
     )
     .option('--canary', 'an endpoint that was out must answer one token before it is used again')
     .option('--session-key-file <file>', 'key that signs session tokens, when several EPPs share them')
+    .addOption(
+      new Option(
+        '--share <url>',
+        'Valkey or Redis (redis://[:password@]host:port) where several of these share what they know; better given by the environment, as it has a password',
+      ).env('SIGNALBOX_SHARE'),
+    )
+    .option('--share-group <name>', 'those of one group share', 'default')
     .option('--keys-file <file>', 'API keys to ask for (their hashes), limits and issuers of tokens; watched')
     .addOption(
       new Option('--tracing [bool]', "write traces where OpenTelemetry's variables name a collector")
@@ -173,6 +182,8 @@ function optionsOf(flags: Flags): EppOptions {
     ...(certPath === undefined ? {} : { certPath }),
     ...(eppLog === undefined ? {} : { eppLog }),
     ...(sessionKeyFile === undefined ? {} : { sessionKeyFile }),
+    shareGroup: flags.shareGroup,
+    ...(flags.share === undefined ? {} : { share: flags.share }),
     ...(flags.keysFile === undefined ? {} : { keysFile: flags.keysFile }),
     policy: {
       environment: process.env,

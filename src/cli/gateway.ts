@@ -27,7 +27,15 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   maxBodyBytes: number;
   maxTotalBodyBytes: number;
   sessionKeyFile?: string;
+  certPath?: string;
+  clientCa?: string;
+  endpointTls?: boolean;
+  endpointCa?: string;
+  endpointCertPath?: string;
+  adminTokenFile?: string;
   keysFile?: string;
+  share?: string;
+  shareGroup: string;
   keys: boolean;
   journal?: string;
   journalMaxBytes: number;
@@ -94,6 +102,19 @@ export function gatewayCommand(): Command {
     .option('--canary', 'an endpoint that was out must answer one token before it is used again')
     .option('--drain-timeout <duration>', 'how long requests may go on after SIGTERM, e.g. 30s', duration, 30_000)
     .option('--session-key-file <file>', 'key that signs session tokens, when several gateways share them')
+    .addOption(
+      new Option(
+        '--share <url>',
+        'Valkey or Redis (redis://[:password@]host:port) where several of these share what they know; better given by the environment, as it has a password',
+      ).env('SIGNALBOX_SHARE'),
+    )
+    .option('--share-group <name>', 'those of one group share', 'default')
+    .option('--cert-path <folder>', 'serve HTTPS: folder with tls.crt and tls.key, reloaded')
+    .option('--client-ca <file>', 'ask clients for certificates that this authority has signed; reloaded')
+    .option('--endpoint-tls', 'engines speak TLS, as those whose --endpoint is https:// do')
+    .option('--endpoint-ca <file>', "who signs engines' certificates, when the system does not know them; reloaded")
+    .option('--endpoint-cert-path <folder>', 'folder with tls.crt and tls.key to show to engines; reloaded')
+    .option('--admin-token-file <file>', 'what the admin API, the console and metrics ask for')
     .option('--keys-file <file>', 'API keys (their hashes), limits and issuers of tokens; watched')
     .option('--no-keys', 'serve everybody, although --host is not of this machine alone')
     .action(async (flags: Flags) => {

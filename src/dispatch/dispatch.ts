@@ -31,7 +31,7 @@ import {
   waitedTooLong,
   type TurnedAway,
 } from './turned-away.ts';
-import { anyCaller, type SchedulingRequest } from '../scheduler/request.ts';
+import { anyCaller, type Caller, type SchedulingRequest } from '../scheduler/request.ts';
 
 interface DispatchOptions {
   readonly clock: Clock;
@@ -147,6 +147,9 @@ export class Dispatch {
   #usualOutputTokens = 0;
   /** In a look through those that wait: no KV cache has room for this one, nor for a longer prompt of no higher priority. */
   #noRoom: (Pick<Asked, 'request' | 'excluded'> & { readonly wait: Wait }) | null = null;
+  /** Called with each request that was placed, and with the service that its tenant is charged for. */
+  onPlaced: ((request: SchedulingRequest, key: PrefixKey, decision: Decision) => void) | null = null;
+  onCharge: ((caller: Caller, tokens: number) => void) | null = null;
   #decisions = 0;
   #policy: Policy;
   #states: PolicyStates;
@@ -207,6 +210,20 @@ export class Dispatch {
     this.#states = newStates(policy);
     this.shadows.restart();
     this.#holding.setRule(policy.hold);
+  }
+
+  /** A tenant was served by another replica. */
+  chargedElsewhere(priority: number, fairnessId: string, tokens: number): void {
+    this.#holding.charge({ ...anyCaller, priority, fairnessId }, tokens);
+  }
+
+  /** Names of the endpoints that this request would go to now, all of them equally good; nothing is counted or kept. */
+  wouldPick(request: SchedulingRequest, key: PrefixKey, seed: number): string[] {
+    const view = this.fleet.view(request.model, request.promptTokens, key, this.clock.nowMs(), noSlots);
+    const result = schedule(this.#policy, this.#states, request, view, seed);
+    const record = result.profiles[result.primary];
+    const slots = [...result.picked, ...Array.from(record?.picker.tied ?? [], (at) => view.eligible[at]!)];
+    return [...new Set(slots)].map((slot) => this.fleet.endpointAt(slot)!.name);
   }
 
   /** An endpoint has come, or has become ready: those who wait may go there. */
@@ -339,9 +356,10 @@ export class Dispatch {
     const states = this.#states;
     const caller = request.caller ?? anyCaller;
     const expectedTokens = Math.min(this.#usualOutputTokens, request.maxOutputTokens ?? Infinity);
-    this.#holding.charge(caller, chargeOf(decision) + expectedTokens * outputTokenWeight);
+    this.#charge(caller, chargeOf(decision) + expectedTokens * outputTokenWeight);
     this.#headroom.placed(caller.priority, request.promptTokens, decision.nowMs);
     for (const [index, plugin] of policy.stateful.entries()) plugin.commit?.(states[index], decision);
+    this.onPlaced?.(request, key, decision);
     this.retries.placed(this.fleet.ledger.total);
     const flight: Flight = new Flight(decision, request, key, choice, {
       fleet: this.fleet,
@@ -354,7 +372,7 @@ export class Dispatch {
         const { completionTokens } = outcome;
         this.#recalls.settled(flight);
         this.#headroom.ended(caller.priority, request.promptTokens);
-        this.#holding.charge(caller, ((completionTokens ?? 0) - expectedTokens) * outputTokenWeight);
+        this.#charge(caller, ((completionTokens ?? 0) - expectedTokens) * outputTokenWeight);
         if (completionTokens !== null) this.#usualOutputTokens += (completionTokens - this.#usualOutputTokens) / 100;
         for (const [index, plugin] of policy.stateful.entries()) plugin.finish?.(states[index], decision, outcome);
         this.shadows.finished(decision, outcome);
@@ -362,6 +380,11 @@ export class Dispatch {
       freed: () => this.#holding.placeHeld(),
     });
     return flight;
+  }
+
+  #charge(caller: Caller, tokens: number): void {
+    this.#holding.charge(caller, tokens);
+    this.onCharge?.(caller, tokens);
   }
 
   /** From here on it may be taken back, until something has come of it. */

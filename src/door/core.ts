@@ -1,9 +1,11 @@
-import { randomBytes, randomInt } from 'node:crypto';
+import { createHmac, randomBytes, randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { RequestListener, Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { createAdmin } from '../admin/admin.ts';
 import { BodyRoom } from '../api/body-room.ts';
+import type { ChainState } from '../base/block-hash.ts';
+import { isLoopback } from '../base/address.ts';
 import { wallClock } from '../base/clock.ts';
 import { messageOf, SignalboxError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
@@ -12,7 +14,7 @@ import type { Family } from '../base/metrics.ts';
 import { seededRandom } from '../base/random.ts';
 import { OwnPlugins } from '../configuration/own-plugins.ts';
 import { Dispatch } from '../dispatch/dispatch.ts';
-import { endpointFromUrl } from '../fleet/discovery/endpoint-url.ts';
+import { areSecure, endpointFromUrl } from '../fleet/discovery/endpoint-url.ts';
 import type { Discovery, FoundEndpoint } from '../fleet/discovery/discovery.ts';
 import { discoverByDns, dnsNameOf } from '../fleet/discovery/dns.ts';
 import { discoverFromFile, watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
@@ -30,10 +32,13 @@ import { Keys } from '../keys/keys.ts';
 import { JournalFiles } from '../journal/journal-files.ts';
 import { Journal } from '../journal/journal.ts';
 import { drain, listen } from '../proxy/listen.ts';
+import type { Security } from '../proxy/upstream.ts';
 import { roleLabel, type Endpoint } from '../scheduler/endpoint.ts';
 import { policyShape } from '../scheduler/policy-shape.ts';
 import type { Policy } from '../scheduler/policy.ts';
 import type { ClusterObjects } from './cluster-objects.ts';
+import type { Sharing } from '../sharing/sharing.ts';
+import { sharingFamilies } from '../sharing/sharing-metrics.ts';
 import { dispatchFamilies } from './dispatch-metrics.ts';
 import { descriptorFamilies } from './descriptor-metrics.ts';
 import { writeEppLog } from './epp-log.ts';
@@ -43,6 +48,7 @@ import { DoorMetrics } from './metrics.ts';
 import { loadPolicy, namedPolicy, type PolicySource } from './policy-source.ts';
 import { reliabilityFamilies } from './reliability-metrics.ts';
 import { Sessions } from './sessions.ts';
+import { readEngineFiles, watchTlsFiles } from './tls-files.ts';
 import { createTraces, type Traces } from './traces.ts';
 
 /** Above this share of its time at work, the process has none left for shadows. */
@@ -85,6 +91,15 @@ export interface CoreOptions {
   readonly poolName?: string;
   readonly namespace?: string;
   readonly sessionKeyFile?: string;
+  /** Engines speak TLS, as they do where their URLs say https. */
+  readonly endpointTls?: boolean;
+  readonly endpointCa?: string;
+  readonly endpointCertPath?: string;
+  /** A file with what the admin API asks for. */
+  readonly adminTokenFile?: string;
+  /** A Valkey or Redis where replicas share what they know and do, and which of those on it share. */
+  readonly share?: string;
+  readonly shareGroup?: string;
   /** Who may send requests; watched. Everybody may without one. */
   readonly keysFile?: string;
   /** Where engines publish KV events that do not say so themselves. */
@@ -116,13 +131,15 @@ interface AdminPort {
 }
 
 interface CoreEvents {
+  /** TLS to engines has begun, or its files have changed. */
+  security?(security: Security): void;
   /** The endpoints were replaced; these addresses are what is left. */
   addresses?(addresses: ReadonlySet<string>): void;
 }
 
 /** Whatever is behind a front door: fleet, journal and dispatch, kept up to date from files and from the engines. */
 export class Core {
-  readonly fleet = new Fleet({ prefixSeed: { low: randomInt(2 ** 32), high: randomInt(2 ** 32) } });
+  readonly fleet: Fleet;
   readonly journal: Journal;
   readonly dispatch: Dispatch;
   readonly metrics: DoorMetrics;
@@ -148,11 +165,14 @@ export class Core {
   /** What each discovery has found; the first are the endpoints that were named. */
   readonly #found: (readonly FoundEndpoint[])[];
   readonly #http = new HttpGetter();
+  /** TLS to engines; null where there is none. */
+  #security: Security | null = null;
   readonly #watch: FleetWatch;
   readonly #ranks = new Ranks();
   readonly #files: FileWatch[] = [];
   #closeAdmin: (() => Promise<void>) | null = null;
   readonly #closing: (() => void | Promise<void>)[] = [];
+  #sharing: Sharing | null = null;
   #generation = 1;
   #isWatching = false;
   #reloading: Promise<void> = Promise.resolve();
@@ -168,10 +188,12 @@ export class Core {
     discoveries: readonly Discovery[],
     objects: ClusterObjects | null,
     traces: Traces | null,
+    seed: ChainState,
     log: Logger,
     events: CoreEvents,
   ) {
     this.#options = options;
+    this.fleet = new Fleet({ prefixSeed: seed });
     this.#source = source;
     this.#plugins = plugins;
     this.#log = log;
@@ -208,25 +230,29 @@ export class Core {
       policies: await shadowsOf(options, plugins),
       isBusy: () => load.share > busyShare,
     };
+    const secret = await sessionKey(options.sessionKeyFile);
     const dispatch = ({ fleet, journal }: Core): Dispatch =>
       new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows });
     const discoveries = await discoveriesOf(options, log);
     const objects = await clusterObjectsOf(options, log);
     const traces = options.tracing === false ? null : await createTraces(process.env);
+    const seed = prefixSeed(options, secret);
     const core = new Core(
       options,
       source,
       plugins,
       dispatch,
-      await sessionKey(options.sessionKeyFile),
+      secret ?? randomBytes(32),
       discoveries,
       objects,
       traces,
+      seed,
       log,
       events,
     );
     await core.#reloadObjects();
     await core.#reloadKeys();
+    await core.#secure();
     return core;
   }
 
@@ -240,6 +266,7 @@ export class Core {
       ...dispatchFamilies(this.dispatch, this.#options.name ?? 'default'),
       ...(this.keys === null ? [] : keyFamilies(this.keys)),
       ...reliabilityFamilies(this.dispatch, this.bodies),
+      ...(this.#options.share === undefined ? [] : sharingFamilies(() => this.#sharing)),
     ];
   }
 
@@ -248,8 +275,7 @@ export class Core {
     const host = this.#adminHost;
     const own = await this.adminListener(door, families);
     const handle = mounts === undefined ? own : mounted(mounts, own);
-    const guarded = this.#options.metricsAuth === true ? await this.#authenticated(handle) : handle;
-    const server = await listen(guarded, { host, port, portFlag, descriptor });
+    const server = await listen(await this.#guarded(handle, host), { host, port, portFlag, descriptor });
     const before = this.#closeAdmin;
     this.#closeAdmin = async () => {
       await before?.();
@@ -273,6 +299,7 @@ export class Core {
       metrics: { families: () => [...(families?.(this.families()) ?? this.families()), ...descriptorFamilies()] },
       keys: this.keys,
       bodies: this.bodies,
+      sharing: () => this.#sharing,
       host: this.#adminHost,
       reload: () => this.reload(),
       configuration: () => ({
@@ -334,6 +361,10 @@ export class Core {
         ),
       );
     }
+    if (this.#security !== null) {
+      const { endpointCa, endpointCertPath } = this.#options;
+      this.#files.push(...watchTlsFiles({ endpointCa, endpointCertPath }, () => this.#secure(), this.#log));
+    }
     if (this.#options.keysFile !== undefined) {
       this.#files.push(
         watchFile(
@@ -353,6 +384,7 @@ export class Core {
     this.kvEvents.start();
     this.#appendJournal();
     this.tokens.start();
+    void this.#startSharing();
     if (eppLog === undefined) return;
     const log = writeEppLog(this.journal, {
       target: eppLog,
@@ -405,6 +437,44 @@ export class Core {
     });
     this.metrics.journalFiles = files;
     this.#closing.push(() => files.close());
+  }
+
+  async #secure(): Promise<void> {
+    const { endpoints = [], prefillEndpoints = [], endpointTls = false } = this.#options;
+    if (!areSecure([...endpoints, ...prefillEndpoints]) && !endpointTls) return;
+    this.#security = await readEngineFiles(this.#options);
+    this.#http.setSecurity(this.#security);
+    this.#events.security?.(this.#security);
+  }
+
+  /** Whoever may read it may send requests and see what others have sent. */
+  async #guarded(handle: RequestListener, host: string): Promise<RequestListener> {
+    const { adminTokenFile, metricsAuth } = this.#options;
+    if (metricsAuth === true) return this.#authenticated(handle);
+    if (adminTokenFile !== undefined) {
+      const { withToken } = await import('../admin/token.ts');
+      return withToken(handle, await adminToken(adminTokenFile));
+    }
+    if (!isLoopback(host)) this.#log.warn(`the admin API on ${host} asks nobody who they are (--admin-token-file)`);
+    return handle;
+  }
+
+  /** Not waited for: requests are served whether or not there is anybody to share with. */
+  async #startSharing(): Promise<void> {
+    const { share: url, shareGroup: group = 'default', name = 'signalbox' } = this.#options;
+    if (url === undefined) return;
+    const [{ Sharing: Shared }, { ValkeyLink }] = await Promise.all([
+      import('../sharing/sharing.ts'),
+      import('../sharing/link.ts'),
+    ]);
+    if (!this.#isWatching) return;
+    const { dispatch, keys } = this;
+    const sharing = new Shared({
+      connect: (handlers) => new ValkeyLink(url, group, handlers),
+      ...{ name, instance: randomBytes(4).toString('hex'), dispatch, keys, clock: wallClock, log: this.#log },
+    });
+    this.#sharing = sharing;
+    this.#closing.push(() => sharing.close());
   }
 
   async #authenticated(handle: RequestListener): Promise<RequestListener> {
@@ -577,8 +647,33 @@ function namedEndpoints({ endpoints = [], prefillEndpoints = [] }: CoreOptions):
   return [...withRole(endpoints, 'decode'), ...withRole(prefillEndpoints, 'prefill')];
 }
 
-async function sessionKey(file: string | undefined): Promise<Buffer> {
-  if (file === undefined) return randomBytes(32);
+/**
+ * Where chains of blocks start: by chance, so that nobody outside can make two prompts look alike. Replicas that share
+ * have the same start, made of a secret that they share.
+ */
+function prefixSeed({ share }: CoreOptions, secret: Buffer | null): ChainState {
+  const bytes =
+    share === undefined
+      ? randomBytes(8)
+      : createHmac('sha256', secret ?? share)
+          .update('prefix blocks')
+          .digest();
+  return { low: bytes.readUInt32LE(0), high: bytes.readUInt32LE(4) };
+}
+
+async function adminToken(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new SignalboxError('environment', `--admin-token-file: ${messageOf(error)}`);
+  });
+  const token = text.trim();
+  if (token.length < 16) {
+    throw new SignalboxError('environment', `--admin-token-file ${file}: at least 16 characters are needed`);
+  }
+  return token;
+}
+
+async function sessionKey(file: string | undefined): Promise<Buffer | null> {
+  if (file === undefined) return null;
   const key = await readFile(file).catch((error: unknown) => {
     throw new SignalboxError('environment', `--session-key-file ${file}: ${messageOf(error)}`);
   });

@@ -1,14 +1,12 @@
-import { readFile } from 'node:fs/promises';
 import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { parseRequest } from '../api/request.ts';
-import { messageOf, SignalboxError } from '../base/errors.ts';
 import { createLogger, type Logger } from '../base/log.ts';
 import { familiesOfAll, readAtScrape } from '../base/metrics.ts';
 import { Core, type CoreOptions } from '../door/core.ts';
 import { questionOf, withTokens } from '../door/question.ts';
-import { watchFile, type FileWatch } from '../fleet/discovery/endpoints-file.ts';
-import { portOf } from '../proxy/listen.ts';
+import { readServerFiles, watchTlsFiles } from '../door/tls-files.ts';
+import { portOf, type Certificate } from '../proxy/listen.ts';
 import { selfSignedCertificate } from '../proxy/certificate.ts';
 import { EndpointDiscovery } from './endpoint-discovery.ts';
 import { Exchange } from './exchange.ts';
@@ -103,7 +101,10 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
     [EndpointDiscovery.method, discovery.call] as const,
   ]);
 
-  const tls = options.secureServing === false ? null : await certificate(options.certPath);
+  const { certPath } = options;
+  const read = async (): Promise<Certificate> =>
+    certPath === undefined ? selfSignedCertificate(Date.now()) : readServerFiles({ certPath });
+  const tls = options.secureServing === false ? null : await read();
   const server = await GrpcServer.listen({
     ...{ host, port: options.grpcPort ?? 9002, portFlag: '--grpc-port' },
     ...{ methods, largestMessageBytes, tls, log },
@@ -149,7 +150,8 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
       mounts,
     });
     for (const core of cores) core.start();
-    const files = tls === null ? [] : watchCertificate(options.certPath, server, log);
+    const replace = async (): Promise<void> => server.setCertificate(await read());
+    const files = tls === null || certPath === undefined ? [] : watchTlsFiles({ certPath }, replace, log);
     const ports = { grpcPort: server.port, healthPort: healthServer.port, adminPort: portOf(adminServer) };
     const policies = [...new Set(cores.map(({ dispatch }) => dispatch.policy.name))].join(', ');
     log.info({ ...ports, policy: policies, secure: tls !== null }, 'listening');
@@ -184,32 +186,10 @@ function coreOptionsOf({ pools, ...options }: EppOptions): CoreOptions[] {
   return pools.map((pool, index) => ({
     ...shared,
     // A key's limits are one for all pools.
+    // What one pool's replicas tell is of no use to another's.
+    ...(shared.share === undefined ? {} : { shareGroup: `${shared.shareGroup ?? 'default'}/${pool.name}` }),
     ...(index > 0 || keysFile === undefined ? {} : { keysFile }),
     ...(journalFolder === undefined ? {} : { journalFolder: join(journalFolder, pool.name) }),
     ...pool,
   }));
-}
-
-async function certificate(folder: string | undefined): Promise<{ key: string; cert: string }> {
-  if (folder === undefined) return selfSignedCertificate(Date.now());
-  try {
-    const [cert, key] = await Promise.all(certificateFiles(folder).map((path) => readFile(path, 'utf8')));
-    return { cert: cert!, key: key! };
-  } catch (error) {
-    throw new SignalboxError('environment', `--cert-path ${folder}: ${messageOf(error)}`);
-  }
-}
-
-function certificateFiles(folder: string): string[] {
-  return [join(folder, 'tls.crt'), join(folder, 'tls.key')];
-}
-
-function watchCertificate(folder: string | undefined, server: GrpcServer, log: Logger): FileWatch[] {
-  if (folder === undefined) return [];
-  const replace = (): void => {
-    certificate(folder)
-      .then((tls) => server.setCertificate(tls))
-      .catch((error: unknown) => log.error(`${messageOf(error)} (what was there before stays)`));
-  };
-  return certificateFiles(folder).map((path) => watchFile(path, replace));
 }

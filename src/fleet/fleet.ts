@@ -4,7 +4,7 @@ import type { Endpoint } from '../scheduler/endpoint.ts';
 import type { FleetView, Loras, PrefixLookup } from '../scheduler/view.ts';
 import type { Engine, Gauges } from './gauges/gauges.ts';
 import { Health, type Failure, type ProbeResult } from './health.ts';
-import { Ledger, type Entry } from './ledger.ts';
+import { Ledger, noOthers, type Entry } from './ledger.ts';
 import { PrefixIndex } from './prefix-index/prefix-index.ts';
 import { decodeCost, prefillCost } from './prefill-cost.ts';
 import {
@@ -146,6 +146,10 @@ export class Fleet {
   readonly #loras: (Loras | null)[] = [];
   readonly #eventKnowledge: EventKnowledge[] = [];
   readonly #blockTokens = new Int32Array(slotLimit).fill(usualBlockTokens);
+  /** Called with blocks that an endpoint gets and was not known to have lately, or that it did not compute after all. */
+  onSent: ((name: string, hashes: BlockHashes, tokensPerBlock: number, isWithdrawn: boolean) => void) | null = null;
+  /** Called when an endpoint was taken out for what was seen here. */
+  onOut: ((name: string, failure: Failure) => void) | null = null;
   /** Called when what an endpoint had cached is gone, with the endpoint or without it. */
   onCacheLost: (slot: number) => void = () => undefined;
   /** Called when engine and events have disagreed for long. */
@@ -227,6 +231,7 @@ export class Fleet {
     this.#heardAtMs[slot] = -Infinity;
     this.#busyUntilMs[slot] = 0;
     this.speed.reset(slot);
+    this.ledger.setOthers(slot, noOthers);
     this.#forgetCache(slot);
     this.#changed();
   }
@@ -444,10 +449,39 @@ export class Fleet {
     if (member === undefined) return;
     if (failure === 'reset' || failure === 'timeout') this.suspect(slot);
     if (!member.health.failed(failure, nowMs)) return;
+    this.onOut?.(member.endpoint.name, failure);
+    this.#takenOut(slot, failure);
+  }
+
+  #takenOut(slot: number, failure: Failure): void {
     this.ejections.set(failure, (this.ejections.get(failure) ?? 0) + 1);
     // Nobody listens: the process has gone, and its cache with it.
     if (failure === 'connect') this.#forgetCache(slot);
     this.#changed();
+  }
+
+  /**
+   * Another replica has taken the endpoint out. Where that is because nothing answers, it is asked from here before it
+   * is believed: the way from there may be cut, and the way from here not.
+   */
+  toldOut(name: string, failure: Failure, nowMs: number): void {
+    const slot = this.slotOf(name);
+    if (slot === null) return;
+    this.suspect(slot);
+    if (failure === 'connect' || failure === 'unresponsive') return;
+    if (this.#members[slot]!.health.told(failure, nowMs)) this.#takenOut(slot, failure);
+  }
+
+  /** Another replica sent these blocks there. */
+  sentElsewhere(name: string, hashes: BlockHashes, tokensPerBlock: number): void {
+    const slot = this.slotOf(name);
+    if (slot !== null) this.prefixes.addPending(hashes, slot, tokensPerBlock);
+  }
+
+  /** They were not computed there after all. */
+  withdrawnElsewhere(name: string, hashes: BlockHashes): void {
+    const slot = this.slotOf(name);
+    if (slot !== null) this.prefixes.withdraw(hashes, slot);
   }
 
   /** The endpoint said that it is busy: others come first for a moment. */
@@ -590,7 +624,7 @@ export class Fleet {
     const { slot } = entry;
     const hashes = this.#hashesAt(key, slot);
     const tokensPerBlock = this.#tokensPerBlockAt(key, slot, promptTokens);
-    this.prefixes.addPending(hashes, slot, tokensPerBlock);
+    this.#tellSent(hashes, this.prefixes.addPending(hashes, slot, tokensPerBlock), slot, tokensPerBlock);
     const hit = Math.min(hashes.low.length, Math.round(cachedTokens / tokensPerBlock)) - 1;
     if (hit >= 0) this.hotPrefixes.hit(hashes.low[hit]!, hashes.high[hit]!, model, cachedTokens, nowMs);
     return {
@@ -647,7 +681,17 @@ export class Fleet {
     if (!this.isCurrent(placement)) return;
     if (key.tokens !== undefined && this.eventKnowledge(slot) === 'complete') {
       this.#speculation.computed(hashes, slot, nowMs);
-    } else this.prefixes.confirm(hashes, slot, this.#tokensPerBlockAt(key, slot, entry.promptTokens));
+      return;
+    }
+    const tokensPerBlock = this.#tokensPerBlockAt(key, slot, entry.promptTokens);
+    this.#tellSent(hashes, this.prefixes.confirm(hashes, slot, tokensPerBlock), slot, tokensPerBlock);
+  }
+
+  /** Of `hashes`, all but the first `known` are new to the slot. Where engines tell what they have, everybody hears them. */
+  #tellSent(hashes: BlockHashes, known: number, slot: number, tokensPerBlock: number): void {
+    if (this.onSent === null || known >= hashes.low.length || this.eventKnowledge(slot) === 'complete') return;
+    const added = { low: hashes.low.subarray(known), high: hashes.high.subarray(known) };
+    this.onSent(this.#endpoints[slot]!.name, added, tokensPerBlock, false);
   }
 
   /** What the engine says it had cached of a prompt, against what was predicted. */
@@ -663,7 +707,10 @@ export class Fleet {
   /** The request came to nothing there. */
   withdraw(placement: Placement, nowMs: number): void {
     this.ledger.close(placement.entry, nowMs);
-    if (this.isCurrent(placement)) this.prefixes.withdraw(placement.hashes, placement.slot);
+    if (!this.isCurrent(placement)) return;
+    const { hashes, slot } = placement;
+    this.prefixes.withdraw(hashes, slot);
+    this.onSent?.(this.#endpoints[slot]!.name, hashes, 0, true);
   }
 
   /** Whether the slot is still that of the endpoint that the request was placed on. */

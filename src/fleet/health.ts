@@ -78,11 +78,22 @@ export class Health {
     }
     // One may be a connection that went stale, or one request's own fault; two in a row are the engine's.
     if ((failure === 'reset' || failure === 'timeout') && ++this.#lost < 2) return false;
+    this.#takeOut(failure, nowMs);
+    return true;
+  }
+
+  #takeOut(failure: Failure, nowMs: number): void {
     this.#out = failure;
     this.#sinceMs = nowMs;
     this.#strikes += 1;
     this.#probedAtMs = nowMs;
     this.#probeAtMs = nowMs + this.#backOffMs();
+  }
+
+  /** Others saw it fail, and took it out. True when that is news; asking it brings it back as if we had seen it ourselves. */
+  told(failure: Failure, nowMs: number): boolean {
+    if (this.#out !== null) return false;
+    this.#takeOut(failure, nowMs);
     return true;
   }
 

@@ -14,9 +14,24 @@ interface HttpAnswer {
   readonly body: string;
 }
 
+/** TLS to engines: who signs their certificates, and our own, in PEM. */
+interface Secured {
+  readonly verifies: boolean;
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 /** Small requests to engines: bounded in time and size, over kept-alive connections. Rejects when no answer came. */
 export class HttpGetter {
   readonly #pools = new Map<string, UndiciPool>();
+  #security: Secured | null = null;
+
+  /** By TLS from now on. */
+  setSecurity(security: Secured): void {
+    this.#security = security;
+    this.retain(new Set());
+  }
 
   get(address: string, path: string, timeoutMs: number): Promise<HttpAnswer> {
     return this.#send('GET', address, path, null, timeoutMs);
@@ -57,7 +72,9 @@ export class HttpGetter {
   #pool(address: string): UndiciPool {
     let pool = this.#pools.get(address);
     if (pool === undefined) {
-      pool = new Pool(`http://${address}`, {
+      const { verifies, ...files } = this.#security ?? { verifies: true };
+      pool = new Pool(`${this.#security === null ? 'http' : 'https'}://${address}`, {
+        ...(this.#security === null ? {} : { connect: { rejectUnauthorized: verifies, ...files } }),
         connections: connectionsPerAddress,
         pipelining: 1,
         allowH2: false,

@@ -1,6 +1,8 @@
+import { SignalboxError } from '../base/errors.ts';
 import { createLogger, type Logger } from '../base/log.ts';
 import type { Connector } from '../disaggregation/connector.ts';
 import { Core, type CoreOptions } from '../door/core.ts';
+import { readServerFiles, watchTlsFiles } from '../door/tls-files.ts';
 import { refuseStrangers } from '../keys/open-door.ts';
 import type { HandedDown } from '../base/handed-down.ts';
 import { descriptorOf, portOf } from '../proxy/listen.ts';
@@ -10,6 +12,10 @@ import { Upstream } from '../proxy/upstream.ts';
 import { FrontDoor } from './front-door.ts';
 
 export interface GatewayOptions extends CoreOptions {
+  /** Serve HTTPS: a folder with `tls.crt` and `tls.key`, read again when they change. */
+  readonly certPath?: string;
+  /** Ask clients for certificates that this authority has signed. */
+  readonly clientCa?: string;
   /** Serve everybody, although strangers may reach the port. */
   readonly isOpen?: boolean;
   readonly port?: number;
@@ -48,7 +54,15 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   refuseStrangers(options.host ?? '127.0.0.1', options.keysFile, options.isOpen ?? false);
   const log = options.log ?? createLogger('gateway');
   const upstream = new Upstream();
-  const core = await Core.create(options, log, { addresses: (addresses) => upstream.retain(addresses) });
+  const core = await Core.create(options, log, {
+    addresses: (addresses) => upstream.retain(addresses),
+    security: (security) => upstream.setSecurity(security),
+  });
+  const { certPath, clientCa } = options;
+  if (certPath === undefined && clientCa !== undefined) {
+    throw new SignalboxError('usage', '--client-ca needs --cert-path');
+  }
+  const files = certPath === undefined ? null : { certPath, clientCa };
   const { dispatch, metrics, sessions, traces, objects } = core;
   const maxBodyBytes = options.maxBodyBytes ?? defaultMaxBodyBytes;
   const { tokens, keys, bodies } = core;
@@ -66,7 +80,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     core.start();
     await core.untilReady(mostUntilReadyMs);
   }
-  const api = { host, port, portFlag: '--port', descriptor: handedDown?.api ?? null };
+  const tls = files === null ? {} : { certificate: await readServerFiles(files) };
+  const api = { host, port, portFlag: '--port', descriptor: handedDown?.api ?? null, ...tls };
   const server = await serve((exchange) => door.serve(exchange), api).catch(async (error: unknown) => {
     await core.close();
     throw error;
@@ -79,6 +94,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       throw error;
     });
   if (handedDown === null) core.start();
+  const replace = async (): Promise<void> => server.setCertificate(await readServerFiles(files!));
+  const watched = files === null ? [] : watchTlsFiles(files, replace, log);
   log.info({ port: server.port, adminPort: portOf(adminServer), policy: dispatch.policy.name }, 'listening');
   let othersListen = handedDown !== null;
 
@@ -93,6 +110,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     },
     async close(graceMs = defaultGraceMs) {
       door.startDraining();
+      for (const file of watched) file.close();
       core.stopWatching();
       if (othersListen) await core.closeAdmin();
       await server.drain(graceMs);

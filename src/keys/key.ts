@@ -11,7 +11,7 @@ interface TokenReport {
 }
 
 /** How much of each limit is in use. */
-interface Levels {
+export interface Levels {
   requests: number;
   tokens: number;
   inFlight: number;

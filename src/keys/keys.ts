@@ -20,6 +20,9 @@ export class Keys {
   #byName: ReadonlyMap<string, Key> = new Map();
   readonly #subjects = new Map<string, Key>();
   #tokens: JsonWebTokens | null = null;
+  #touched = new Set<Key>();
+  /** Whether anybody is told of keys that are used. */
+  isShared = false;
   /** How many gateways share the keys' limits. */
   replicas: Replicas = alone;
 
@@ -89,7 +92,15 @@ export class Keys {
     return tokens.check(presented).then((subject) => this.#subject(subject));
   }
 
+  /** Keys used since it was asked last. */
+  takeTouched(): ReadonlySet<Key> {
+    const touched = this.#touched;
+    this.#touched = new Set();
+    return touched;
+  }
+
   #begin(key: Key): KeyUse {
+    if (this.isShared) this.#touched.add(key);
     return key.begin(this.#clock.nowMs(), this.replicas);
   }
 

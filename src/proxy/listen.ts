@@ -1,12 +1,23 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { Server as TcpServer, type AddressInfo } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 import { SignalboxError } from '../base/errors.ts';
 
 /** In PEM. */
 export interface Certificate {
   readonly key: string;
   readonly cert: string;
+  /** Who signs clients' certificates, which they then have to bring. */
+  readonly clientCa?: string;
+}
+
+/** What of it TLS itself is told. */
+export function tlsOptions({ key, cert, clientCa }: Certificate): TlsOptions {
+  return {
+    ...{ key, cert, minVersion: 'TLSv1.2' },
+    ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true }),
+  };
 }
 
 export interface ListenOptions {
@@ -38,7 +49,9 @@ export async function listen(handler: RequestListener, options: ListenOptions): 
   };
   const { certificate } = options;
   const server =
-    certificate === undefined ? createServer(limits, handler) : createTlsServer({ ...limits, ...certificate }, handler);
+    certificate === undefined
+      ? createServer(limits, handler)
+      : createTlsServer({ ...limits, ...tlsOptions(certificate) }, handler);
   // Whether a body is wanted, whoever reads it says.
   server.on('checkContinue', handler);
   await new Promise<void>((resolve, reject) => {

@@ -42,6 +42,11 @@ export interface Sender {
 export interface Security {
   /** Whether their certificates must be signed by somebody known; self-signed ones are not. */
   readonly verifies: boolean;
+  /** Who that is, in PEM; whoever the system knows when left out. */
+  readonly ca?: string;
+  /** Our own certificate and its key, in PEM, for those that ask for one. */
+  readonly cert?: string;
+  readonly key?: string;
 }
 
 interface UpstreamLimits {
@@ -58,7 +63,7 @@ const keepAliveMs = 4000;
 export class Upstream implements Sender {
   readonly #pools = new Map<string, UndiciPool>();
   readonly #limits: UpstreamLimits;
-  readonly #security: Security | null;
+  #security: Security | null;
 
   /** Without `security` requests go unencrypted. */
   constructor(limits: Partial<UpstreamLimits> = {}, security: Security | null = null) {
@@ -82,6 +87,12 @@ export class Upstream implements Sender {
     }
   }
 
+  /** For connections from now on; requests under way end on those that they have. */
+  setSecurity(security: Security): void {
+    this.#security = security;
+    this.retain(new Set());
+  }
+
   async destroy(): Promise<void> {
     const pools = [...this.#pools.values()];
     this.#pools.clear();
@@ -94,7 +105,7 @@ export class Upstream implements Sender {
       const { connectMs, silenceMs } = this.#limits;
       const security = this.#security;
       pool = new Pool(`${security === null ? 'http' : 'https'}://${address}`, {
-        connect: { timeout: connectMs, ...(security === null ? {} : { rejectUnauthorized: security.verifies }) },
+        connect: { timeout: connectMs, ...(security === null ? {} : secureContext(security)) },
         headersTimeout: silenceMs,
         bodyTimeout: silenceMs,
         keepAliveTimeout: keepAliveMs,
@@ -105,6 +116,10 @@ export class Upstream implements Sender {
     }
     return pool;
   }
+}
+
+function secureContext({ verifies, ...files }: Security): { rejectUnauthorized: boolean } & Omit<Security, 'verifies'> {
+  return { rejectUnauthorized: verifies, ...files };
 }
 
 /** One request as undici sees it. */

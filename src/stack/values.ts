@@ -81,6 +81,7 @@ export const valuesSchema = z.strictObject({
       serviceType: z.enum(['NodePort', 'ClusterIP', 'LoadBalancer']).optional(),
       replicas: z.int().min(0).optional(),
       keysSecret: z.string().optional(),
+      shareSecret: z.string().optional(),
       image,
       listeners: z
         .array(z.looseObject({ name: z.string(), port: z.int().min(1).max(65535) }))
@@ -163,6 +164,7 @@ const notUsedLocally: readonly string[] = [
   'gateway.serviceType',
   'gateway.replicas',
   'gateway.keysSecret',
+  'gateway.shareSecret',
   'gateway.image',
   'gateway.annotations',
   'gateway.listeners',

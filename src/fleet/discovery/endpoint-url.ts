@@ -7,8 +7,8 @@ export function endpointFromUrl(text: string): Endpoint {
   if (url === null || url.hostname === '') {
     throw new SignalboxError('usage', `--endpoint ${text}: not a URL; write it as http://host:port`);
   }
-  if (url.protocol !== 'http:') {
-    throw new SignalboxError('usage', `--endpoint ${text}: only http:// is supported, not ${url.protocol}//`);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+    throw new SignalboxError('usage', `--endpoint ${text}: http:// or https:// is needed, not ${url.protocol}//`);
   }
   if (url.pathname !== '/' && url.pathname !== '/v1' && url.pathname !== '/v1/') {
     throw new SignalboxError(
@@ -16,6 +16,13 @@ export function endpointFromUrl(text: string): Endpoint {
       `--endpoint ${text}: leave the path ${url.pathname} away; requests bring their own`,
     );
   }
-  const address = `${url.hostname}:${url.port === '' ? '80' : url.port}`;
+  const address = `${url.hostname}:${url.port !== '' ? url.port : url.protocol === 'https:' ? '443' : '80'}`;
   return { name: address, address, labels: {} };
+}
+
+/** Whether engines are spoken to by TLS, which the URLs of all say alike. @throws SignalboxError `usage` */
+export function areSecure(urls: readonly string[]): boolean {
+  const secure = urls.filter((url) => url.startsWith('https://'));
+  if (secure.length === 0 || secure.length === urls.length) return secure.length > 0;
+  throw new SignalboxError('usage', '--endpoint: either all engines are https:// or none is');
 }

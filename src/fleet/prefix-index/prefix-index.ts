@@ -49,6 +49,8 @@ export class PrefixIndex {
   #count = 0;
   #hand = 0;
   #evictions = 0;
+  /** Where the first block stood that `#addAll` found not to be young there. */
+  #firstNew = 0;
   /** Tokens each slot's cache holds, where known, and tokens in its present generation. */
   readonly #capacityTokens = new Map<number, number>();
   readonly #youngTokens = new Map<number, number>();
@@ -172,14 +174,32 @@ export class PrefixIndex {
     for (let word = 0; word < alive.length; word++) endRuns(alive[word]!, word, blocks, runs);
   }
 
-  /** The slot is about to compute these blocks, of `tokensPerBlock` each. */
-  addPending(hashes: BlockHashes, slot: number, tokensPerBlock = 0): void {
-    this.#send(hashes, slot, tokensPerBlock, sent | young);
+  /** The slot is about to compute these blocks, of `tokensPerBlock` each. Gives how many lead that it had lately. */
+  addPending(hashes: BlockHashes, slot: number, tokensPerBlock = 0): number {
+    return this.#send(hashes, slot, tokensPerBlock, sent | young);
   }
 
-  /** The slot has computed these blocks. */
-  confirm(hashes: BlockHashes, slot: number, tokensPerBlock = 0): void {
-    this.#send(hashes, slot, tokensPerBlock, sent | young | confirmed);
+  /** The slot has computed these blocks. Gives the same. */
+  confirm(hashes: BlockHashes, slot: number, tokensPerBlock = 0): number {
+    return this.#send(hashes, slot, tokensPerBlock, sent | young | confirmed);
+  }
+
+  /**
+   * Visits `count` entries from `from` on: each block with each slot that it was sent to. Gives where to go on, -1 at the
+   * end. What changes meanwhile is seen or not.
+   */
+  eachSent(from: number, count: number, visit: (slot: number, low: number, high: number) => void): number {
+    const entries = this.#entries;
+    const end = Math.min(this.#used, from + count);
+    for (let entry = from; entry < end; entry++) {
+      const at = entry * entryWords;
+      if (entries[at + 3] === freeMark) continue;
+      const set = this.#setOf(entry);
+      eachBit(this.#sets, set, (slot) => {
+        if (this.#sets.has(set, slot, plane.sent)) visit(slot, entries[at]!, entries[at + 1]!);
+      });
+    }
+    return end < this.#used ? end : -1;
   }
 
   /** The slot never computed these blocks: those that no other request confirmed go. */
@@ -228,17 +248,19 @@ export class PrefixIndex {
     if (slot < this.#sets.words * 32) this.#sets.removeSlot(slot, planes);
   }
 
-  #send(hashes: BlockHashes, slot: number, tokensPerBlock: number, planes: number): void {
+  #send(hashes: BlockHashes, slot: number, tokensPerBlock: number, planes: number): number {
     const newBlocks = this.#addAll(hashes, hashes.low.length, slot, planes, 0);
+    const known = this.#firstNew;
     const capacity = this.#capacityTokens.get(slot);
-    if (capacity === undefined) return;
+    if (capacity === undefined) return known;
     const youngTokens = (this.#youngTokens.get(slot) ?? 0) + newBlocks * tokensPerBlock;
     if (youngTokens <= capacity * generationShare) {
       this.#youngTokens.set(slot, youngTokens);
-      return;
+      return known;
     }
     this.#sets.turnGeneration(slot);
     this.#youngTokens.set(slot, 0);
+    return known;
   }
 
   /**
@@ -254,6 +276,7 @@ export class PrefixIndex {
     // A prompt larger than the whole index would only evict itself.
     const blocks = Math.min(count, this.#capacity >>> 1);
     let newBlocks = 0;
+    this.#firstNew = blocks;
     // Neighbours mostly have the same holders, and get the same ones.
     let from = -1;
     let to = -1;
@@ -279,7 +302,7 @@ export class PrefixIndex {
         isNew = !isTold && !sets.has(set, slot, plane.young);
         to = isTold ? set : sets.changed(set, slot, added, removed);
       }
-      if (isNew) newBlocks++;
+      if (isNew && newBlocks++ === 0) this.#firstNew = depth;
       if (to === set) continue;
       sets.retain(to);
       this.#entries[at] = to | (word & usedFlag);
