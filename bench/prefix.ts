@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { assetPath } from '../src/base/assets.ts';
 import { hashBlocks } from '../src/base/block-hash.ts';
-import { encodeMsgpack, type MsgpackValue } from '../src/base/msgpack-writer.ts';
 import { EngineCache } from '../src/fleet/kv-events/engine-cache.ts';
 import { EventReader } from '../src/fleet/kv-events/event-reader.ts';
 import { PrefixIndex } from '../src/fleet/prefix-index/prefix-index.ts';
 import { TokenizerWorker } from '../src/fleet/tokens/tokenizer-worker.ts';
 import { root } from '../scripts/lib/source-files.ts';
+import { batchOf } from './prefix/batch.ts';
+import { starvationBench } from './prefix/starvation.ts';
 
 const seed = { low: 5, high: 9 };
 const mebibyte = 2 ** 20;
@@ -96,21 +97,7 @@ function memoryBench(): void {
   say(`precise: ${blocks} blocks, ${(bytes / blocks).toFixed(1)} bytes each, engines' own hashes included`);
 }
 
-/** A batch that stores `blocks` blocks of 16 tokens, as vLLM sends them. */
-function batchOf(which: number, blocks: number): Buffer {
-  const hashes: MsgpackValue[] = [];
-  for (let i = 0; i < blocks; i++)
-    hashes.push((BigInt(which * blocks + i + 1) * 0x9e3779b97f4a7c15n) & 0xffffffffffffffffn);
-  const tokens = Array.from({ length: blocks * 16 }, (_, i) => (which * 31 + i * 7) % 128_000);
-  const stored = {
-    ...{ type: 'BlockStored', block_hashes: hashes, parent_block_hash: null, token_ids: tokens, block_size: 16 },
-    ...{ lora_id: null, medium: 'GPU', lora_name: null, extra_keys: hashes.map(() => null), group_idx: 0 },
-    kv_cache_spec_kind: 'full_attention',
-  };
-  return encodeMsgpack([1.5, [stored], 0]);
-}
-
-/** Blocks a second of events on one core, and how long a request would have had to wait for its turn meanwhile. */
+/** Blocks a second of events on one core, and the longest that others have to wait for their turn. */
 async function eventBench(): Promise<void> {
   say('\nKV events');
   for (const blocks of [1, 8, 64]) {
@@ -177,4 +164,5 @@ async function tokenBench(): Promise<void> {
 lookUpBench();
 memoryBench();
 await eventBench();
+await starvationBench(say);
 await tokenBench();

@@ -81,6 +81,8 @@ interface ModelTokensJson {
   chat: 'tokenizer' | 'engine' | 'text';
   folder: string | null;
   /** Its ids were held against the engine's. */
+  /** Whether its engine is asked for prompts that no tokenizer can know, such as those with images. */
+  renders: boolean;
   verified: boolean;
   problem: string | null;
 }

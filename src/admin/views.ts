@@ -137,8 +137,8 @@ export function prefixesJson(fleet: Fleet, kvEvents: KvEvents, tokens: PromptTok
         bias: knownOrNull(prediction.bias[slot]),
       },
     })),
-    models: [...tokens.models].map(([model, { completions, chat, folder, verified, problem }]) => ({
-      ...{ model, completions, chat, folder, verified, problem },
+    models: [...tokens.models].map(([model, { completions, chat, renders, folder, verified, problem }]) => ({
+      ...{ model, completions, chat, renders, folder, verified, problem },
     })),
     prefixes: fleet.hotPrefixes
       .hottest(shownPrefixes, nowMs)

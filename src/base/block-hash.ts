@@ -40,11 +40,19 @@ function rotated(value: number, by: number): number {
   return (value << by) | (value >>> (32 - by));
 }
 
-/** Hashes of all whole blocks of `bytes`; a trailing partial block has none. `bytesPerBlock` is a multiple of 4. */
-export function hashBlocks(bytes: Uint8Array, start: ChainState, bytesPerBlock = blockBytes): BlockHashes {
+/**
+ * Hashes of all whole blocks of `bytes`; a trailing partial block has none. `bytesPerBlock` is a multiple of 4. What a block
+ * holds beside them counts as a number in `extra`.
+ */
+export function hashBlocks(
+  bytes: Uint8Array,
+  start: ChainState,
+  bytesPerBlock = blockBytes,
+  extra?: Uint32Array,
+): BlockHashes {
   const count = Math.floor(bytes.byteLength / bytesPerBlock);
   const hashes = { low: new Uint32Array(count), high: new Uint32Array(count) };
-  hashWords(wordsOf(bytes), bytesPerBlock >>> 2, count, start, hashes);
+  hashWords(wordsOf(bytes), bytesPerBlock >>> 2, count, start, hashes, extra);
   return hashes;
 }
 

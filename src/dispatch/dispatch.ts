@@ -12,6 +12,7 @@ import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { Journal } from '../journal/journal.ts';
 import { counterfactual, type Counterfactual } from '../scheduler/counterfactual.ts';
 import type { Decision, ShedReason } from '../scheduler/decision.ts';
+import { roleOf } from '../scheduler/endpoint.ts';
 import { newStates, type Policy, type PolicyStates } from '../scheduler/policy.ts';
 import { recordDecision } from '../scheduler/record.ts';
 import { schedule, type Schedule } from '../scheduler/schedule.ts';
@@ -490,8 +491,10 @@ export class Dispatch {
     // Where priorities share the fleet a policy that holds by its pick leaves full endpoints out; else it is obeyed until
     // none has room.
     const choosy = hold !== null && hold.maxPrefillBacklogSeconds !== null && this.#headroom.isShared(startMs);
-    if (!choosy && full.length < view.eligible.length) full = noneFull;
-    if (full.length > 0 && full.length === view.eligible.length) {
+    // Where only prompts are computed there is always room, and never for the answer.
+    const isFull = full.length > 0 && view.eligible.every((slot) => full.includes(slot) || !decodes(view, slot));
+    if (!choosy && !isFull) full = noneFull;
+    if (isFull) {
       return { startMs, seed, view, result: notScheduled, choice: null, full };
     }
     if (full.length > 0) {
@@ -512,6 +515,7 @@ export class Dispatch {
     const kept = this.#headroom.tokensFor(caller.priority, view.eligible.length, view.nowMs);
     let full: { slot: number; room: number }[] | null = null;
     for (const slot of view.eligible) {
+      if (!decodes(view, slot)) continue;
       const others = (recalled.get(slot)?.kvTokens ?? 0) - (reserved.get(slot)?.kvTokens ?? 0);
       const room = kvRoomTokens(view, slot, kvCapacityTokens[slot]!, kept) + others;
       if (room < promptTokens) (full ??= []).push({ slot, room });
@@ -627,4 +631,9 @@ function missed({ request }: Asked, waitedSeconds: number): TurnedAway {
 
 function endedUnplaced(status: number): NonNullable<Decision['outcome']> {
   return { status, endpoint: null, cachedTokens: null, ttftSeconds: null, e2eSeconds: null, completionTokens: null };
+}
+
+/** Whether answers may be written there. */
+function decodes(view: FleetView, slot: number): boolean {
+  return roleOf(view.endpoints[slot]!) !== 'prefill';
 }

@@ -91,6 +91,12 @@ export function endpointFamilies(fleet: Fleet): Family[] {
       (slot) => prediction.bias[slot]!,
     ),
     readAtScrape(
+      ['signalbox_endpoint_kv_events_distrusted_total'],
+      'How often predictions by its KV events differed from its reports for so long that what was known was thrown away.',
+      each('endpoint', (slot) => fleet.distrusts[slot]!),
+      'counter',
+    ),
+    readAtScrape(
       ['signalbox_endpoint_predicted_cached_tokens_total'],
       'Cached tokens that were predicted, of answers that reported theirs.',
       each('endpoint', (slot) => prediction.predictedTokens[slot]!),

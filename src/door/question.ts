@@ -11,8 +11,10 @@ import {
   continuedHashes,
   noPrefix,
   prefixKeyOf,
+  tokenCount,
   tokenKeyOf,
   type PrefixKey,
+  type PromptIds,
 } from '../fleet/prefix-index/prefix-key.ts';
 import type { Key } from '../keys/key.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
@@ -57,10 +59,10 @@ export function readRequest(
   return objects.rewritten(parseOther(body, typeof type === 'string' ? type : '', conversationByPath.get(path)));
 }
 
-/** Goes on with the prompt's token ids (four bytes each): at once where they are not needed or not to be had. */
-export function withTokens(parsed: ParsedRequest, tokens: PromptTokens, goOn: (ids: Uint8Array | null) => void): void {
+/** Goes on with the prompt's token ids: at once where they are not needed or not to be had. */
+export function withTokens(parsed: ParsedRequest, tokens: PromptTokens, goOn: (ids: PromptIds | null) => void): void {
   const { model, prompt, promptKind } = parsed;
-  if (prompt.tokens !== null && prompt.bytes.length > 0) return goOn(prompt.bytes);
+  if (prompt.tokens !== null && prompt.bytes.length > 0) return goOn({ bytes: prompt.bytes, media: [] });
   const ids = promptKind === null ? null : tokens.idsOf(model, promptKind, parsed.body);
   if (ids === null) goOn(null);
   else void ids.then(goOn);
@@ -74,7 +76,7 @@ export function questionOf(
   fleet: Fleet,
   sessions: Sessions,
   objects: InferenceObjects,
-  ids: Uint8Array | null,
+  ids: PromptIds | null,
   key: Key | null = null,
 ): Question {
   const { prompt, model } = parsed;
@@ -90,7 +92,7 @@ export function questionOf(
       model,
       kind: parsed.kind,
       streaming: parsed.streaming,
-      promptTokens: prompt.tokens ?? Math.max(idCount(ids), estimate),
+      promptTokens: prompt.tokens ?? Math.max(ids === null ? 0 : tokenCount(ids), estimate),
       promptCharacters: prompt.characters,
       splittable: parsed.splittable,
       maxOutputTokens: parsed.maxOutputTokens,
@@ -103,12 +105,8 @@ export function questionOf(
   };
 }
 
-function idCount(ids: Uint8Array | null): number {
-  return ids === null ? 0 : ids.byteLength >>> 2;
-}
-
 /** By the prompt's tokens where they are known, else by its text. */
-function prefixOf({ prompt, model, cacheSalt }: ParsedRequest, fleet: Fleet, ids: Uint8Array | null): PrefixKey {
+function prefixOf({ prompt, model, cacheSalt }: ParsedRequest, fleet: Fleet, ids: PromptIds | null): PrefixKey {
   if (ids !== null) return tokenKeyOf(ids, fleet.adapterOf(model), cacheSalt, fleet.prefixSeed);
   if (prompt.bytes.length === 0) return noPrefix;
   return prefixKeyOf({ model, cacheSalt, bytes: prompt.bytes }, fleet.prefixSeed);

@@ -13,7 +13,7 @@ import { decisionHeaders, finishFlight, kindOf, questionOf, readRequest, withTok
 import type { Core } from '../door/core.ts';
 import type { RequestTrace } from '../door/traces.ts';
 import type { KeyUse } from '../keys/key.ts';
-import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import type { PrefixKey, PromptIds } from '../fleet/prefix-index/prefix-key.ts';
 import type { Decision } from '../scheduler/decision.ts';
 import { AnswerWatch } from './answer-watch.ts';
 import { excludedBy, selectionHeader, subsetName, subsetNamespace, subsetOf } from './candidates.ts';
@@ -223,7 +223,7 @@ export class Exchange implements CallHandler {
     return this.#pool.objects.rewritten(parsed);
   }
 
-  #askPlace(parsed: ParsedRequest, ids: Uint8Array | null): void {
+  #askPlace(parsed: ParsedRequest, ids: PromptIds | null): void {
     // Its client may have left while its tokens were counted.
     if (this.#isClosed) return;
     const { dispatch, sessions, objects } = this.#pool;

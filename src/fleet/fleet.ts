@@ -152,6 +152,8 @@ export class Fleet {
   onOut: ((name: string, failure: Failure) => void) | null = null;
   /** Called when what an endpoint had cached is gone, with the endpoint or without it. */
   onCacheLost: (slot: number) => void = () => undefined;
+  /** How often that was so, by slot. */
+  readonly distrusts = new Uint32Array(slotLimit);
   /** Called when engine and events have disagreed for long. */
   onDistrust: (slot: number) => void = () => undefined;
   /** When anything was last heard from each slot in answer to a request. */
@@ -232,6 +234,7 @@ export class Fleet {
     this.#busyUntilMs[slot] = 0;
     this.speed.reset(slot);
     this.ledger.setOthers(slot, noOthers);
+    this.distrusts[slot] = 0;
     this.#forgetCache(slot);
     this.#changed();
   }
@@ -701,6 +704,7 @@ export class Fleet {
     this.prediction.observe(slot, placement.cachedTokens, cachedTokens, promptTokens);
     if (!placement.byEvents || !this.prediction.disagrees(slot)) return;
     this.prediction.reset(slot);
+    this.distrusts[slot]! += 1;
     this.onDistrust(slot);
   }
 

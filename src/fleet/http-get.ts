@@ -41,6 +41,11 @@ export class HttpGetter {
     return this.#send('POST', address, path, Buffer.from(JSON.stringify(body)), timeoutMs);
   }
 
+  /** JSON that is there already. */
+  postBytes(address: string, path: string, body: Buffer, timeoutMs: number): Promise<HttpAnswer> {
+    return this.#send('POST', address, path, body, timeoutMs);
+  }
+
   /** Closes connections to addresses that `keep` does not name. */
   retain(keep: ReadonlySet<string>): void {
     for (const [address, pool] of this.#pools) {

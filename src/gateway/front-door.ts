@@ -29,7 +29,7 @@ import type { Sessions } from '../door/sessions.ts';
 import type { RequestTrace, Traces } from '../door/traces.ts';
 import type { Key, KeyUse } from '../keys/key.ts';
 import type { Keys } from '../keys/keys.ts';
-import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import type { PrefixKey, PromptIds } from '../fleet/prefix-index/prefix-key.ts';
 import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { ClientResponse, Exchange, RequestHeaders } from '../proxy/exchange.ts';
 import { NodeExchange } from '../proxy/node-exchange.ts';
@@ -159,7 +159,7 @@ export class FrontDoor {
     exchange: Exchange,
     parsed: ParsedRequest,
     requestId: string,
-    ids: Uint8Array | null,
+    ids: PromptIds | null,
     trace: RequestTrace | null,
     use: KeyUse | null,
   ): void {

@@ -3,7 +3,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { eventually, freePort } from '../support/command.ts';
+import { eventually, freePort, runCommand } from '../support/command.ts';
 import { getJson } from '../support/stack.ts';
 import { startTestGateway, postJson } from '../support/fleet-under-test.ts';
 import { startVllm, type Vllm } from './start-vllm.ts';
@@ -111,6 +111,22 @@ test('200 requests of many turns: predicted equals reported for at least 99 of 1
   assert.ok(equal >= 198, `${equal} of ${of}`);
   const { endpoints } = await getJson<Prefixes>(`${gateway.adminUrl}/api/prefixes`);
   for (const { kvEvents } of endpoints) assert.deepEqual([kvEvents!.orphaned, kvEvents!.unreadable], [0, 0]);
+});
+
+test('the doctor finds nothing to complain about', async () => {
+  for (const url of urls()) {
+    const { status, stdout, stderr } = await runCommand('./signalbox', ['doctor', '--endpoint', url, '--json']);
+    assert.equal(status, 0, stderr + stdout);
+    const [report] = JSON.parse(stdout) as { findings: { check: string; result: string }[] }[];
+    assert.deepEqual(
+      report!.findings.filter(({ result }) => result !== 'ok'),
+      [],
+    );
+    const checks = report!.findings.map(({ check }) => check);
+    for (const check of ['version', 'prefix caching', 'replay', 'tokens', 'cached tokens', 'prediction']) {
+      assert.ok(checks.includes(check), `${check} of ${checks.join(', ')}`);
+    }
+  }
 });
 
 test('a gateway that starts late, or anew, knows by replay what was cached before', async (t) => {

@@ -6,7 +6,7 @@ import { Fleet, type ServedModel } from '../../fleet/fleet.ts';
 import { samples } from '../../fleet/gauges/prometheus-text.ts';
 import { HttpGetter } from '../../fleet/http-get.ts';
 import { KvEvents } from '../../fleet/kv-events/kv-events.ts';
-import { tokenKeyOf } from '../../fleet/prefix-index/prefix-key.ts';
+import { tokenCount, tokenKeyOf } from '../../fleet/prefix-index/prefix-key.ts';
 import { PromptTokens } from '../../fleet/tokens/prompt-tokens.ts';
 
 /** One thing looked at: whether it is as it should be, what was seen, and what to change where it is not. */
@@ -179,7 +179,7 @@ async function* examineCaching(
   const predicted = (): number | null => {
     if (ids === null) return null;
     const key = tokenKeyOf(ids, null, null, fleet.prefixSeed);
-    return fleet.view(model, ids.length / 4, key, wallClock.nowMs(), new Set()).cachedTokens()[slot]!;
+    return fleet.view(model, tokenCount(ids), key, wallClock.nowMs(), new Set()).cachedTokens()[slot]!;
   };
   const send = async (): Promise<{ promptTokens: number; cachedTokens: number | null }> => {
     const { status, body: answer } = await http.post(address, '/v1/completions', body, completionMs);
@@ -192,8 +192,8 @@ async function* examineCaching(
   try {
     const before = events.status(slot)?.stored ?? 0;
     const first = await send();
-    if (ids !== null && first.promptTokens !== ids.length / 4) {
-      const seen = `the engine counts ${first.promptTokens} tokens where ${ids.length / 4} were made here`;
+    if (ids !== null && first.promptTokens !== tokenCount(ids)) {
+      const seen = `the engine counts ${first.promptTokens} tokens where ${tokenCount(ids)} were made here`;
       yield fail('token count', seen, 'a tokenizer of the same revision as the engine serves');
     }
     if (events.status(slot) !== null) {

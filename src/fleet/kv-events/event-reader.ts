@@ -1,4 +1,5 @@
 import { MsgpackError, MsgpackReader } from '../../base/msgpack-reader.ts';
+import { halvesNumber, textNumber, withExtra } from '../prefix-index/extra-keys.ts';
 
 /** Blocks that an engine has stored or removed. One object is used for every event: its contents are for the moment. */
 export interface BlocksEvent {
@@ -54,16 +55,10 @@ const storedFields = [
 ] as const;
 const removedFields = ['block_hashes', 'medium', 'group_idx', 'locality', 'ownership'] as const;
 
-function hashOfKey(key: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
-  return hash >>> 0;
-}
-
 const fieldByHash = new Map<number, Field>(
-  [...storedFields, 'cache_salt' as const].map((field) => [hashOfKey(field), field]),
+  [...storedFields, 'cache_salt' as const].map((field) => [textNumber(field), field]),
 );
-const typeKey = hashOfKey('type');
+const typeKey = textNumber('type');
 
 /**
  * Reads batches of KV events as vLLM (0.10 on) and SGLang publish them: `[time, events, rank?]`, each event a map with
@@ -239,7 +234,7 @@ export class EventReader {
         else if (reader.nextIsArray) extra[block] = this.#readMedia(extra[block]!);
         else {
           reader.hash();
-          extra[block] = mixed(extra[block]!, reader.low + Math.imul(reader.high, 31));
+          extra[block] = withExtra(extra[block]!, halvesNumber(reader.low, reader.high));
         }
       }
     }
@@ -251,10 +246,10 @@ export class EventReader {
     let hash = before;
     const parts = reader.arrayLength();
     for (let i = 0; i < parts; i++) {
-      if (reader.nextIsString) hash = mixed(hash, reader.keyHash());
+      if (reader.nextIsString) hash = withExtra(hash, reader.keyHash());
       else {
         reader.hash();
-        hash = mixed(hash, reader.low + Math.imul(reader.high, 31));
+        hash = withExtra(hash, halvesNumber(reader.low, reader.high));
       }
     }
     return hash;
@@ -269,9 +264,4 @@ export class EventReader {
     if (event.count > event.extra.length) event.extra = new Uint32Array(event.count * 2);
     event.extra.fill(0, this.#extraCount, Math.max(this.#extraCount, event.count));
   }
-}
-
-function mixed(hash: number, value: number): number {
-  const next = Math.imul(hash ^ value, 0x9e3779b1);
-  return (next ^ (next >>> 15)) >>> 0 || 1;
 }

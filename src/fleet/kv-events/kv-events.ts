@@ -29,6 +29,9 @@ interface Followed {
   /** Blocks stored when its knowledge last became partial. */
   partialSinceStored: number;
   isPartial: boolean;
+  /** When its events were last found to be wrong, and for how long they were not believed then. */
+  distrustedAtMs: number;
+  ignoredMs: number;
 }
 
 /** What is heard from one endpoint, for people. */
@@ -56,6 +59,10 @@ const askTimeoutMs = 2000;
 /** Engines that publish nothing are asked again so often: theirs may be others tomorrow, behind the same address. */
 const askAgainMs = 30_000;
 const askAfterFailureMs = 1000;
+/** Wrong once more within this time, events are not believed for a while, each time for twice as long. */
+const soonAgainMs = 600_000;
+const shortestIgnoredMs = 60_000;
+const longestIgnoredMs = 3_600_000;
 const defaultLimitBytes = 128 * 1024 * 1024;
 /** Ranks are told apart by the endpoint's name. */
 const rankSuffix = /-rank-(\d+)$/;
@@ -69,7 +76,7 @@ export class KvEvents {
   constructor(options: KvEventsOptions) {
     this.#options = options;
     options.fleet.onCacheLost = (slot) => this.#lost(slot);
-    options.fleet.onDistrust = (slot) => this.#startOver(slot);
+    options.fleet.onDistrust = (slot) => this.#distrust(slot);
   }
 
   start(): void {
@@ -132,6 +139,8 @@ export class KvEvents {
       askAtMs: nowMs,
       partialSinceStored: 0,
       isPartial: false,
+      distrustedAtMs: -Infinity,
+      ignoredMs: 0,
     };
     this.#followed.set(slot, followed);
     return followed;
@@ -229,8 +238,33 @@ export class KvEvents {
     stopStreams(followed);
   }
 
-  #startOver(slot: number): void {
-    for (const stream of this.#followed.get(slot)?.streams ?? []) stream.startOver();
+  /**
+   * What its engine reports is not what its events say. All of it is asked for again at first; if that comes out wrong as
+   * well, the events are left alone for a while, and what was sent there has to do.
+   */
+  #distrust(slot: number): void {
+    const followed = this.#followed.get(slot);
+    if (followed === undefined) return;
+    const { fleet, clock, log } = this.#options;
+    const nowMs = clock.nowMs();
+    const isAgain = nowMs - followed.distrustedAtMs < soonAgainMs;
+    followed.distrustedAtMs = nowMs;
+    const endpoint = followed.name;
+    if (!isAgain) {
+      followed.ignoredMs = 0;
+      log.warn({ endpoint }, 'its KV events differ from what it reports as cached; asking for all of them again');
+      for (const stream of followed.streams) stream.startOver();
+      return;
+    }
+    followed.ignoredMs = Math.min(longestIgnoredMs, Math.max(shortestIgnoredMs, 2 * followed.ignoredMs));
+    followed.askAtMs = nowMs + followed.ignoredMs;
+    // Counts from when they are heard again.
+    followed.distrustedAtMs = followed.askAtMs;
+    stopStreams(followed);
+    followed.cache = null;
+    fleet.setEventKnowledge(slot, 'none', null);
+    const seconds = followed.ignoredMs / 1000;
+    log.warn({ endpoint, seconds }, 'its KV events differ from what it reports as cached; not believed for a while');
   }
 }
 

@@ -1,4 +1,5 @@
 import { blockBytes, chainStart, hashBlocks, type BlockHashes, type ChainState } from '../../base/block-hash.ts';
+import { extraOfMedia, type MediaSpan } from './extra-keys.ts';
 
 /** What of a prompt is looked up: the chained hashes of its blocks. No text. */
 export interface PrefixKey {
@@ -12,24 +13,37 @@ export interface PrefixKey {
 /** Tokens of a block where an endpoint's own block size is not known: as many as `blockBytes` hold. */
 export const usualBlockTokens = blockBytes / 4;
 
+/** A prompt as its engine will have it. */
+export interface PromptIds {
+  /** Token ids, four bytes each, little-endian. */
+  readonly bytes: Uint8Array;
+  /** What some of them are placeholders of, in order. */
+  readonly media: readonly MediaSpan[];
+}
+
+export function tokenCount({ bytes }: PromptIds): number {
+  return bytes.byteLength >>> 2;
+}
+
 /** The hashes of a prompt's tokens, in whole blocks of each size that is asked for. */
 export class TokenChains {
   readonly count: number;
-  readonly #bytes: Uint8Array;
+  readonly #prompt: PromptIds;
   readonly #start: ChainState;
   readonly #bySize = new Map<number, BlockHashes>();
 
-  /** `bytes`: four a token, little-endian. */
-  constructor(bytes: Uint8Array, start: ChainState) {
-    this.count = bytes.byteLength >>> 2;
-    this.#bytes = bytes;
+  constructor(prompt: PromptIds, start: ChainState) {
+    this.count = tokenCount(prompt);
+    this.#prompt = prompt;
     this.#start = start;
   }
 
   inBlocksOf(tokens: number): BlockHashes {
     let hashes = this.#bySize.get(tokens);
     if (hashes === undefined) {
-      hashes = hashBlocks(this.#bytes, this.#start, tokens * 4);
+      const { bytes, media } = this.#prompt;
+      const extra = media.length === 0 ? undefined : extraOfMedia(media, Math.floor(this.count / tokens), tokens);
+      hashes = hashBlocks(bytes, this.#start, tokens * 4, extra);
       this.#bySize.set(tokens, hashes);
     }
     return hashes;
@@ -47,15 +61,15 @@ export function prefixKeyOf(prompt: KeyedPrompt, seed: ChainState): PrefixKey {
   return { hashes: hashBlocks(prompt.bytes, promptStart(prompt, seed)), promptBytes: prompt.bytes.byteLength };
 }
 
-/** The key of a prompt's token ids (four bytes each). Endpoints serve one model each, but adapters of it beside it. */
+/** The key of a prompt's token ids. Endpoints serve one model each, but adapters of it beside it. */
 export function tokenKeyOf(
-  bytes: Uint8Array,
+  prompt: PromptIds,
   lora: string | null,
   cacheSalt: string | null,
   seed: ChainState,
 ): PrefixKey {
-  const tokens = new TokenChains(bytes, tokensStart(lora, cacheSalt, seed));
-  return { hashes: tokens.inBlocksOf(usualBlockTokens), promptBytes: bytes.byteLength, tokens };
+  const tokens = new TokenChains(prompt, tokensStart(lora, cacheSalt, seed));
+  return { hashes: tokens.inBlocksOf(usualBlockTokens), promptBytes: prompt.bytes.byteLength, tokens };
 }
 
 /** The hashes of the whole blocks that `more` adds to a prompt; the chain goes on from the prompt's last whole block. */

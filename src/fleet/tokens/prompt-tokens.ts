@@ -4,6 +4,8 @@ import type { PromptKind } from '../../api/request.ts';
 import { assetPath } from '../../base/assets.ts';
 import type { Fleet } from '../fleet.ts';
 import type { HttpGetter } from '../http-get.ts';
+import type { PromptIds } from '../prefix-index/prefix-key.ts';
+import { hasMedia, renderedPrompt } from './rendered-prompt.ts';
 import { tokenizerFolders } from './tokenizer-files.ts';
 import { TokenizerWorker } from './tokenizer-worker.ts';
 
@@ -16,6 +18,8 @@ type TokenSource = 'tokenizer' | 'engine' | 'text';
 interface ModelTokens {
   readonly completions: TokenSource;
   readonly chat: TokenSource;
+  /** Whether its engine tells the ids of what no tokenizer can know: images and the like (`…/render`). */
+  readonly renders: boolean;
   /** The tokenizer's folder, where one is used. */
   readonly folder: string | null;
   /** Whether its ids were held against the engine's. */
@@ -84,32 +88,42 @@ export class PromptTokens {
     this.#worker.close();
   }
 
-  /**
-   * The prompt's ids, four bytes each; null at once where its text has to do, or after a while where they cannot be had
-   * in time.
-   */
-  idsOf(model: string, kind: PromptKind, body: Buffer): Promise<Uint8Array | null> | null {
+  /** The prompt's ids; null at once where its text has to do, or after a while where they cannot be had in time. */
+  idsOf(model: string, kind: PromptKind, body: Buffer): Promise<PromptIds | null> | null {
     const { fleet, clock } = this.#options;
     if (!fleet.hasEvents(model)) return null;
     const known = this.#known.get(model);
     if ((known === undefined || clock.nowMs() >= known.againAtMs) && !this.#asking.has(model)) void this.#learn(model);
     if (known === undefined) return null;
     const source = kind === 'completions' ? known.completions : known.chat;
-    if (source === 'text') return null;
-    return this.#within(
-      patienceMs,
-      source === 'tokenizer'
-        ? this.#worker.encode(known.folder!, kind, body).then(({ ids }) => ids)
-        : this.#byEngine(model, kind, body),
-    );
+    if (source === 'text' && !known.renders) return null;
+    return this.#within(patienceMs, this.#find(model, known, source, kind, body));
   }
 
-  #within(limitMs: number, ids: Promise<Uint32Array | null>): Promise<Uint8Array | null> {
+  /** By the tokenizer or the engine, and what neither can tell by the engine's own rendering. */
+  async #find(
+    model: string,
+    known: Known,
+    source: TokenSource,
+    kind: PromptKind,
+    body: Buffer,
+  ): Promise<PromptIds | null> {
+    let ids: Uint32Array | null = null;
+    if (source === 'tokenizer') ({ ids } = await this.#worker.encode(known.folder!, kind, body));
+    else if (source === 'engine' && !hasMedia(body)) ids = await this.#byEngine(model, kind, body);
+    if (ids !== null) return { bytes: new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength), media: [] };
+    const slot = known.renders ? this.#slotOf(model) : null;
+    if (slot === null) return null;
+    const { fleet, http } = this.#options;
+    return renderedPrompt(http, fleet.endpointAt(slot)!.address, kind, body, patienceMs);
+  }
+
+  #within(limitMs: number, ids: Promise<PromptIds | null>): Promise<PromptIds | null> {
     return new Promise((done) => {
       const timer = this.#options.clock.after(limitMs, () => done(null));
-      const settle = (found: Uint32Array | null): void => {
+      const settle = (found: PromptIds | null): void => {
         timer.cancel();
-        done(found === null ? null : new Uint8Array(found.buffer, found.byteOffset, found.byteLength));
+        done(found);
       };
       ids.then(settle, () => settle(null));
     });
@@ -169,10 +183,14 @@ export class PromptTokens {
     if (slot === null) return null;
     const served = fleet.modelsAt(slot).get(model)!;
     const base = served.parent === undefined ? served : (fleet.modelsAt(slot).get(served.parent) ?? served);
-    const [text, chat] = await Promise.all([
+    const { address } = fleet.endpointAt(slot)!;
+    const probe = Buffer.from(JSON.stringify({ model, messages: probeMessages }));
+    const [text, chat, rendered] = await Promise.all([
       this.#ask(model, { prompt: probeText }, probePatienceMs),
       this.#ask(model, { messages: probeMessages, add_generation_prompt: true }, probePatienceMs),
+      renderedPrompt(this.#options.http, address, 'chat', probe, probePatienceMs).catch(() => null),
     ]);
+    const renders = rendered !== null;
     let problem = 'no tokenizer.json was found for it';
     for (const folder of tokenizerFolders(base.id, base.root)) {
       const own = await this.#probe(folder, 'completions', { prompt: probeText });
@@ -191,6 +209,7 @@ export class PromptTokens {
       return {
         completions: 'tokenizer',
         chat: agrees ? 'tokenizer' : chat === null ? 'text' : 'engine',
+        renders,
         folder,
         verified: text !== null,
         problem: agrees ? null : (ownChat.problem ?? 'its chat template writes otherwise than the engine'),
@@ -199,6 +218,7 @@ export class PromptTokens {
     return {
       completions: text === null ? 'text' : 'engine',
       chat: chat === null ? 'text' : 'engine',
+      renders,
       folder: null,
       verified: text !== null,
       problem,

@@ -24,7 +24,7 @@ function runOf(
   blockTokens: number,
   { lora = null, salt = null }: { lora?: string | null; salt?: string | null } = {},
 ): { run: number; slower: number } {
-  const key = tokenKeyOf(new Uint8Array(Uint32Array.from(tokens).buffer), lora, salt, seed);
+  const key = tokenKeyOf({ bytes: new Uint8Array(Uint32Array.from(tokens).buffer), media: [] }, lora, salt, seed);
   const runs = new Float64Array(slot + 1);
   const slower = new Float64Array(slot + 1);
   index.longestRuns(key.tokens!.inBlocksOf(blockTokens), runs, slower);

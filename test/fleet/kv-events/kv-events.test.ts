@@ -27,7 +27,12 @@ function follow(t: TestContext, addresses: readonly string[]) {
     http.close();
   });
   const cachedTokens = (ids: readonly number[], slot = 0): number => {
-    const key = tokenKeyOf(new Uint8Array(Uint32Array.from(ids).buffer), null, null, fleet.prefixSeed);
+    const key = tokenKeyOf(
+      { bytes: new Uint8Array(Uint32Array.from(ids).buffer), media: [] },
+      null,
+      null,
+      fleet.prefixSeed,
+    );
     return fleet.view(model, ids.length, key, performance.now(), new Set()).cachedTokens()[slot]!;
   };
   return { fleet, events, cachedTokens, complete: () => until(() => fleet.eventKnowledge(0) === 'complete') };
@@ -141,7 +146,7 @@ test('lost messages and lost connections are noticed, and healed by replay', asy
   });
   t.after(() => stream.close());
   const blocks = (ids: readonly number[]): number => {
-    const key = tokenKeyOf(new Uint8Array(Uint32Array.from(ids).buffer), null, null, seed);
+    const key = tokenKeyOf({ bytes: new Uint8Array(Uint32Array.from(ids).buffer), media: [] }, null, null, seed);
     const runs = new Float64Array(1);
     index.longestRuns(key.hashes, runs);
     return runs[0]!;

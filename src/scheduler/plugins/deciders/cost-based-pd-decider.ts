@@ -5,7 +5,7 @@ const parameters = z.strictObject({
   othersWeight: z
     .number()
     .min(0)
-    .default(0.25)
+    .default(1)
     .describe('what a second counts by which a prefill delays each request beside it, against one of the own wait'),
   transferTokensPerSecond: z.number().positive().default(100_000).describe('how fast caches go from engine to engine'),
   handoverSeconds: z.number().min(0).default(0.03).describe('what a split costs whatever its length: a second request'),
