@@ -32,7 +32,7 @@ async function say(replica: Replica, prompt: string, maxTokens = 4): Promise<Ans
 }
 
 const opening = (session: number): string =>
-  `Session ${session}. ${`Facts of session ${session} that stay. `.repeat(60)}`;
+  `Session ${session}. ${`Facts of session ${session} that stay. `.repeat(600)}`;
 const engines = (t: Parameters<typeof startEngine>[0], count: number) =>
   Promise.all(Array.from({ length: count }, () => startEngine(t))).then((all) => all.map(({ url }) => url));
 
