@@ -4,8 +4,8 @@ import type { FleetView } from '../scheduler/view.ts';
 const freshMs = 2000;
 /** Above this share an engine begins to preempt. */
 const fullShare = 0.95;
-/** What is kept for higher priorities is no more than this share. */
-const mostKeptShare = 0.3;
+/** What is kept for higher priorities is no more than this share: more costs the others more than it is worth. */
+const mostKeptShare = 0.15;
 
 /**
  * Tokens that an endpoint's KV cache has room for, `keptTokens` being left free; infinite where its size is not known,

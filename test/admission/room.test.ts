@@ -27,9 +27,9 @@ test('room in a KV cache: by what was sent there, and by the gauge where it is f
   assert.equal(roomOf({ promptTokens: 0, kvUsage: 1 }), Infinity, 'where nothing of ours is, there is room');
 });
 
-test('room is kept for higher priorities, though never more than 30 %', () => {
+test('room is kept for higher priorities, though never more than 15 %', () => {
   assert.equal(roomOf({ kept: 10_000 }), 45_000);
-  assert.equal(roomOf({ kept: 90_000 }), 25_000);
+  assert.equal(roomOf({ kept: 90_000 }), 40_000);
 });
 
 test('headroom is what higher priorities asked for of late, and fades', () => {

@@ -276,9 +276,9 @@ test('where KV caches have no room requests wait, the longest not for ever; who 
   assert.equal(dispatch.heldRequests(1)[0]!.waitsFor!.what, 'kv-cache');
   end('a');
   assert.equal(placed(), 'a too long short');
-  ask('above', { priority: 1 }, 20_000);
-  ask('below', {}, 10_000);
-  assert.equal(placed(), 'a too long short above', '20,000 are left free for the next one above');
+  ask('above', { priority: 1 }, 10_000);
+  ask('below', {}, 26_000);
+  assert.equal(placed(), 'a too long short above', '10,000 are left free for the next one above');
   ask('above again', { priority: 1 }, 20_000);
   assert.equal(placed(), 'a too long short above above again');
 });
