@@ -8,9 +8,10 @@ import { join } from 'node:path';
 import { root } from '../scripts/lib/source-files.ts';
 import { envoyVersion, testedEnvoy } from '../src/stack/envoy-program.ts';
 import { page, type Cell, type Figures, type Round } from './epp/page.ts';
-import { cpuMicros, startEngines, startEnvoy, startEpp, startLoad, stop, type Front } from './epp/processes.ts';
+import { startEngines, startEnvoy, startEpp, startLoad, type Front } from './epp/processes.ts';
+import { cpuMicros, stop } from './lib/processes.ts';
 import { measureScraping } from './epp/scraping.ts';
-import type { Traffic } from './epp/traffic.ts';
+import type { Traffic } from './lib/traffic.ts';
 
 const isQuick = process.argv.includes('--quick');
 const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length);

@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { crc32 } from 'node:zlib';
-import { model } from './traffic.ts';
+import { model } from '../lib/traffic.ts';
 
 const usage = { prompt_tokens: 50, completion_tokens: 50, total_tokens: 100 };
 const tokens = 50;

@@ -4,7 +4,7 @@
  */
 import { connect } from 'node:net';
 import { crc32 } from 'node:zlib';
-import { RequestMaker, type Traffic } from './traffic.ts';
+import { RequestMaker, type Traffic } from '../lib/traffic.ts';
 
 export interface LoadOrder {
   readonly port: number;
@@ -52,7 +52,7 @@ class Asker {
   }
 
   #ask(): void {
-    const request = Buffer.from(this.#requests.next());
+    const request = Buffer.from(this.#requests.next().bytes);
     this.#checksum = crc32(request.subarray(request.indexOf(headEnd) + headEnd.length));
     this.#sentAtMs = performance.now();
     this.#socket.write(request);

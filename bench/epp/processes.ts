@@ -1,58 +1,11 @@
-import { execFileSync, fork, spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import type { ChildProcess } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { root } from '../../scripts/lib/source-files.ts';
 import { envoyBootstrap } from '../../src/epp/envoy-bootstrap.ts';
+import { freePort, said, startHelper, startMeasured, until } from '../lib/processes.ts';
 import type { LoadOrder, LoadResult } from './load.ts';
-
-/** The core of what is measured, and that of all else. */
-const measuredCore = '0';
-const otherCore = '1';
-
-const running = new Set<ChildProcess>();
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL');
-});
-
-function start(core: string, program: string, programArguments: readonly string[]): ChildProcess {
-  const child = spawn('taskset', ['-c', core, program, ...programArguments], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  return kept(child);
-}
-
-function kept(child: ChildProcess): ChildProcess {
-  running.add(child);
-  child.on('exit', () => running.delete(child));
-  return child;
-}
-
-export function stop(child: ChildProcess): Promise<void> {
-  return new Promise((done) => {
-    child.on('exit', () => done());
-    child.kill('SIGTERM');
-  });
-}
-
-function forked(core: string, module: string, ...moduleArguments: readonly string[]): ChildProcess {
-  const child = kept(fork(join(import.meta.dirname, module), moduleArguments));
-  execFileSync('taskset', ['-a', '-cp', core, String(child.pid)]);
-  return child;
-}
-
-function said<Answer>(child: ChildProcess): Promise<Answer> {
-  return new Promise((done) => child.once('message', (answer) => done(answer as Answer)));
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
-}
 
 export interface Engines {
   readonly ports: readonly number[];
@@ -62,7 +15,7 @@ export interface Engines {
 
 /** `keepAliveMs`: how long an engine keeps an idle connection open. */
 export async function startEngines(count: number, keepAliveMs = 600_000): Promise<Engines> {
-  const child = forked(otherCore, 'engines.ts', String(count), String(keepAliveMs));
+  const child = startHelper(join(import.meta.dirname, 'engines.ts'), String(count), String(keepAliveMs));
   const { ports } = await said<{ ports: number[] }>(child);
   return {
     ports,
@@ -74,7 +27,7 @@ export async function startEngines(count: number, keepAliveMs = 600_000): Promis
 }
 
 export function startLoad(): (order: LoadOrder) => Promise<LoadResult> {
-  const child = forked(otherCore, 'load.ts');
+  const child = startHelper(join(import.meta.dirname, 'load.ts'));
   return (order) => {
     child.send(order);
     return said<LoadResult>(child);
@@ -98,7 +51,7 @@ export async function startEpp({ endpoints, flags = [] }: EppOptions): Promise<F
   const ports = ['--grpc-port', port, '--grpc-health-port', healthPort, '--metrics-port', adminPort].map(String);
   const profile = process.env['EPP_NODE_FLAGS']?.split(' ') ?? [];
   const main = join(root, 'src/cli/main.ts');
-  const child = start(measuredCore, process.execPath, [
+  const child = startMeasured(process.execPath, [
     ...profile,
     main,
     ...['epp', '--host', '127.0.0.1', ...ports, ...flags, '--endpoint', ...endpoints],
@@ -127,9 +80,7 @@ export async function startEnvoy({ program, folder, endpoints, epp }: EnvoyOptio
   });
   const path = join(folder, `envoy-${port}.yaml`);
   writeFileSync(path, epp === null ? withoutEpp(bootstrap) : bootstrap);
-  const child = start(measuredCore, program, [
-    ...['-c', path, '--concurrency', '1', '--disable-hot-restart', '-l', 'error'],
-  ]);
+  const child = startMeasured(program, [...['-c', path, '--concurrency', '1', '--disable-hot-restart', '-l', 'error']]);
   await until(async () => (await fetch(`http://127.0.0.1:${port}/v1/models`)).ok);
   return { port, child, pid: child.pid! };
 }
@@ -161,19 +112,4 @@ function withoutEpp(bootstrap: string): string {
     cluster.lb_policy = 'ROUND_ROBIN';
   }
   return stringify(config, { lineWidth: 0, aliasDuplicateObjects: false });
-}
-
-/** User and system CPU time that a process, with all its threads, has used. From /proc/PID/stat, in ticks of 10 ms. */
-export function cpuMicros(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]!.split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * 10_000;
-}
-
-/** Until `check` holds; what it throws counts as no. */
-async function until(check: () => Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + 30_000;
-  while (!(await check().catch(() => false))) {
-    if (performance.now() > endMs) throw new Error('a process of the bench did not become ready');
-    await new Promise((done) => setTimeout(done, 50));
-  }
 }

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'node:http2';
 import { framePrefixBytes, writeFramePrefix } from '../../src/epp/wire/grpc-frames.ts';
 import { MessageWriter } from '../../src/epp/wire/protobuf.ts';
-import { cpuMicros, startEngines, startEpp, stop } from './processes.ts';
+import { cpuMicros, stop } from '../lib/processes.ts';
+import { startEngines, startEpp } from './processes.ts';
 
 /** What watching many endpoints costs while none has traffic, and how old its gauges are. */
 export interface Scraping {

@@ -50,6 +50,11 @@ export class AnswerText {
     if (typeof text === 'string' && text !== '') this.#append(text);
   }
 
+  /** Takes more of the same answer: its text alone, of an event that is else like one taken before. */
+  addText(text: string): void {
+    if (this.#unlike === null) this.#append(text);
+  }
+
   #append(text: string): void {
     this.#characters += text.length;
     if (this.#characters > largestTextCharacters) {

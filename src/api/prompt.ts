@@ -1,3 +1,5 @@
+import { LongStrings } from './long-strings.ts';
+
 /**
  * A prompt as bytes for block hashing. Not what an engine's template would make of it: it need only be the same
  * for the same beginning. Texts are UTF-8, token ids four little-endian bytes each (so a block is 16 tokens).
@@ -12,11 +14,13 @@ export interface Prompt {
   readonly tokens: number | null;
 }
 
+const noLongStrings = new LongStrings(Buffer.alloc(0), []);
+
 export const emptyPrompt: Prompt = { bytes: new Uint8Array(0), textBytes: 0, characters: 0, tokens: 0 };
 
-function textPrompt(text: string, otherBytes = 0): Prompt {
-  const bytes = Buffer.from(text);
-  return { bytes, textBytes: bytes.byteLength + otherBytes, characters: text.length, tokens: null };
+function textPrompt(text: string, otherBytes = 0, long: LongStrings = noLongStrings): Prompt {
+  const { bytes, characters } = long.expanded(text);
+  return { bytes, textBytes: bytes.byteLength + otherBytes, characters, tokens: null };
 }
 
 function isTokenIds(value: unknown): value is readonly number[] {
@@ -30,10 +34,11 @@ function tokenPrompt(tokens: readonly number[], otherTokens = 0): Prompt {
 
 /**
  * `prompt` of completions or `input` of embeddings: a string, token ids, or an array of either.
+ * Texts that are long may stand in `long`; of several prompts none may.
  * Of several prompts the first is the one whose prefix counts; the length is that of all.
  */
-export function completionPrompt(prompt: unknown): Prompt {
-  if (typeof prompt === 'string') return textPrompt(prompt);
+export function completionPrompt(prompt: unknown, long?: LongStrings): Prompt {
+  if (typeof prompt === 'string') return textPrompt(prompt, 0, long);
   if (!Array.isArray(prompt)) return emptyPrompt;
   const parts: readonly unknown[] = prompt;
   if (isTokenIds(parts)) return tokenPrompt(parts);
@@ -56,7 +61,7 @@ interface Rendering {
   mediaCharacters: number;
 }
 
-function renderPart(part: unknown, into: Rendering): void {
+function renderPart(part: unknown, into: Rendering, long: LongStrings): void {
   if (typeof part === 'string') {
     into.text += part;
   } else if (isObject(part)) {
@@ -66,13 +71,13 @@ function renderPart(part: unknown, into: Rendering): void {
       // An image or the like: it distinguishes prompts, but its bytes are no measure of its tokens.
       const media = JSON.stringify(part);
       into.text += media;
-      into.mediaCharacters += media.length;
+      into.mediaCharacters += long.expanded(media).characters;
     }
   }
 }
 
-/** `messages` and `tools` of a chat, tools first, as chat templates put them. */
-export function chatPrompt(messages: unknown, tools: unknown): Prompt {
+/** `messages` and `tools` of a chat, tools first, as chat templates put them; their long texts may stand in `long`. */
+export function chatPrompt(messages: unknown, tools: unknown, long: LongStrings = noLongStrings): Prompt {
   if (!Array.isArray(messages)) return emptyPrompt;
   const rendering: Rendering = { text: '', mediaCharacters: 0 };
   if (Array.isArray(tools) && tools.length > 0) rendering.text += JSON.stringify(tools) + '\n';
@@ -80,12 +85,12 @@ export function chatPrompt(messages: unknown, tools: unknown): Prompt {
     if (!isObject(message)) continue;
     const { role, content, tool_calls: toolCalls } = message;
     rendering.text += `<|${typeof role === 'string' ? role : ''}|>\n`;
-    if (Array.isArray(content)) for (const part of content) renderPart(part, rendering);
-    else renderPart(content, rendering);
+    if (Array.isArray(content)) for (const part of content) renderPart(part, rendering, long);
+    else renderPart(content, rendering, long);
     if (toolCalls !== undefined && toolCalls !== null) rendering.text += JSON.stringify(toolCalls);
     rendering.text += '\n';
   }
-  const prompt = textPrompt(rendering.text);
+  const prompt = textPrompt(rendering.text, 0, long);
   return { ...prompt, textBytes: Math.max(0, prompt.textBytes - rendering.mediaCharacters) };
 }
 

@@ -4,7 +4,7 @@ import { BodyPieces } from './body-pieces.ts';
 import { bodyTooLarge, noRoomForBody, unsizedTooLarge, type BodyLimits } from './body-room.ts';
 
 /** How much may come of a body that does not say its length, before it is known to be too large. */
-const largestUnsizedBytes = 8 * 1024 * 1024;
+export const largestUnsizedBytes = 8 * 1024 * 1024;
 
 /**
  * Collects a request's body once. Exactly one of the callbacks is called, unless the client leaves first.

@@ -1,6 +1,7 @@
 import { SignalboxError, messageOf } from '../base/errors.ts';
 import { chatPrompt, completionPrompt, emptyPrompt, isObject, type Prompt } from './prompt.ts';
 import { conversationOfMessages, conversationOfResponses, type Conversation } from './conversation.ts';
+import { parseJson, type LongStrings } from './long-strings.ts';
 import { withoutTransferMembers } from './transfer-members.ts';
 
 /** Routes that bring a prompt as text or as a conversation. */
@@ -28,6 +29,32 @@ export interface ParsedRequest {
   readonly cacheSalt: string | null;
   /** What goes to the engine: the client's bytes, without members that only routers may set. */
   readonly body: Buffer;
+}
+
+/** A body's members; where `long` is given, long strings in prompts stand there. */
+interface Body {
+  readonly fields: Record<string, unknown>;
+  readonly long?: LongStrings;
+}
+
+/** Members that may have long strings without anybody reading them but to make a prompt of them. */
+const promptMembers: ReadonlySet<string> = new Set(['messages', 'tools', 'prompt', 'input']);
+
+/** Null where more than prompts would have to be looked for in them. @throws SyntaxError */
+function parseLongBody(body: Buffer): Body | null {
+  const { value, long } = parseJson(body);
+  return isObject(value) && !long.isEmpty && onlyPromptsHave(long, value) ? { fields: value, long } : null;
+}
+
+function onlyPromptsHave(long: LongStrings, fields: Record<string, unknown>): boolean {
+  for (const name in fields) {
+    const value = fields[name];
+    // Several prompts are counted one by one.
+    const isOnePrompt =
+      promptMembers.has(name) && (typeof value === 'string' || name === 'messages' || name === 'tools');
+    if (!isOnePrompt && long.isIn(value)) return false;
+  }
+  return true;
 }
 
 function parseBody(body: Buffer): Record<string, unknown> {
@@ -78,9 +105,9 @@ function isSplittable(kind: RequestKind, fields: Record<string, unknown>): boole
   return kind === 'chat' || typeof prompt === 'string' || (Array.isArray(prompt) && typeof prompt[0] === 'number');
 }
 
-function promptOf(kind: RequestKind, fields: Record<string, unknown>): Prompt {
-  if (kind === 'chat') return chatPrompt(fields['messages'], fields['tools']);
-  return completionPrompt(kind === 'embeddings' ? fields['input'] : fields['prompt']);
+function promptOf(kind: RequestKind, { fields, long }: Body): Prompt {
+  if (kind === 'chat') return chatPrompt(fields['messages'], fields['tools'], long);
+  return completionPrompt(kind === 'embeddings' ? fields['input'] : fields['prompt'], long);
 }
 
 /**
@@ -88,9 +115,25 @@ function promptOf(kind: RequestKind, fields: Record<string, unknown>): Prompt {
  * @throws SignalboxError `body_malformed` or `request_invalid`, in the client's terms.
  */
 export function parseRequest(kind: Exclude<RequestKind, 'other'>, body: Buffer): ParsedRequest {
-  const fields = parseBody(body);
+  if (body.length >= leastLongBytes) {
+    try {
+      const parsed = parseLongBody(body);
+      if (parsed !== null) return requestIn(kind, body, parsed);
+    } catch (error) {
+      // What is wrong is said below, in the body's own words.
+      if (!(error instanceof SyntaxError)) throw error;
+    }
+  }
+  return requestIn(kind, body, { fields: parseBody(body) });
+}
+
+/** Shorter bodies are parsed whole. */
+const leastLongBytes = 2048;
+
+function requestIn(kind: Exclude<RequestKind, 'other'>, body: Buffer, parsed: Body): ParsedRequest {
+  const { fields } = parsed;
   const salt = fields['cache_salt'];
-  const prompt = promptOf(kind, fields);
+  const prompt = promptOf(kind, parsed);
   return {
     kind,
     model: modelOf(fields),

@@ -3,14 +3,21 @@
  * An event larger than `maxEventBytes` is skipped: the bytes are relayed by others, this only looks on.
  */
 const maxEventBytes = 1024 * 1024;
+const lineFeed = 0x0a;
 
 export class SseReader {
   readonly #onData: (data: string) => void;
   #rest = '';
+  #isBetween = true;
   readonly #decoder = new TextDecoder();
 
   constructor(onData: (data: string) => void) {
     this.#onData = onData;
+  }
+
+  /** Whether what comes next begins an event. */
+  get isBetweenEvents(): boolean {
+    return this.#isBetween;
   }
 
   push(chunk: Uint8Array): void {
@@ -21,7 +28,9 @@ export class SseReader {
       this.#event(text.slice(start, end));
       start = end + 2;
     }
-    this.#rest = text.length - start > maxEventBytes ? '' : text.slice(start);
+    const rest = text.length - start;
+    this.#rest = rest > maxEventBytes ? '' : text.slice(start);
+    if (chunk.length > 0) this.#isBetween = rest === 0 && chunk.at(-1) === lineFeed;
   }
 
   #event(event: string): void {

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander';
 import { connectorNamed, connectorNames, type ConnectorName } from '../disaggregation/connectors/index.ts';
 import type { GatewayOptions } from '../gateway/gateway.ts';
+import { httpEngines, type HttpEngine } from '../proxy/http-engines.ts';
 import { duration, portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
 import { announceServing } from '../proxy/successor.ts';
 import { takeHandedDown } from '../base/handed-down.ts';
@@ -42,6 +43,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   continuation: boolean;
   canary?: boolean;
   drainTimeout: number;
+  httpEngine: HttpEngine;
 }
 
 export function gatewayCommand(): Command {
@@ -101,6 +103,9 @@ export function gatewayCommand(): Command {
     .option('--no-continuation', 'end streams that break with an error event, rather than go on with them elsewhere')
     .option('--canary', 'an endpoint that was out must answer one token before it is used again')
     .option('--drain-timeout <duration>', 'how long requests may go on after SIGTERM, e.g. 30s', duration, 30_000)
+    .addOption(
+      new Option('--http-engine <name>', "what speaks HTTP: our own, or Node's").choices(httpEngines).default('own'),
+    )
     .option('--session-key-file <file>', 'key that signs session tokens, when several gateways share them')
     .addOption(
       new Option(

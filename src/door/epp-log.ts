@@ -1,5 +1,5 @@
 import { lineFile } from '../base/log.ts';
-import { decisionSteps, outcomeSteps, type LogStep } from '../journal/log-steps.ts';
+import { decisionSteps, outcomeSteps, outcomeVerbosity, type LogStep } from '../journal/log-steps.ts';
 import type { Journal } from '../journal/journal.ts';
 
 interface EppLogOptions {
@@ -15,12 +15,15 @@ export function writeEppLog(journal: Journal, { target, verbosity, namespace }: 
   const file = lineFile(target === '-' ? 1 : target);
   const write = (steps: readonly LogStep[]): void => {
     let lines = '';
-    for (const step of steps) if (step.verbosity <= verbosity) lines += `${JSON.stringify(step.fields)}\n`;
+    for (const step of steps) lines += `${JSON.stringify(step.fields)}\n`;
     if (lines !== '') file.write(lines);
   };
   const stop = journal.watch({
-    decided: (decision) => write(decisionSteps(decision, { namespace })),
-    ended: (decision) => write(outcomeSteps(decision, Date.now())),
+    decided: (decision) => write(decisionSteps(decision, { namespace, verbosity })),
+    ended: (decision) => {
+      if (verbosity >= outcomeVerbosity)
+        write(outcomeSteps(decision, Date.now()).filter((step) => step.verbosity <= verbosity));
+    },
   });
   return {
     close() {

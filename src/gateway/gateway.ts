@@ -6,9 +6,9 @@ import { readServerFiles, watchTlsFiles } from '../door/tls-files.ts';
 import { refuseStrangers } from '../keys/open-door.ts';
 import type { HandedDown } from '../base/handed-down.ts';
 import { descriptorOf, portOf } from '../proxy/listen.ts';
-import { serve } from '../proxy/server.ts';
+import { connectUpstream, serve } from '../proxy/http-engine.ts';
+import type { HttpEngine } from '../proxy/http-engines.ts';
 import { startSuccessor } from '../proxy/successor.ts';
-import { Upstream } from '../proxy/upstream.ts';
 import { FrontDoor } from './front-door.ts';
 
 export interface GatewayOptions extends CoreOptions {
@@ -23,6 +23,8 @@ export interface GatewayOptions extends CoreOptions {
   readonly maxBodyBytes?: number;
   /** False: streams that break end there, with an error event. */
   readonly continuation?: boolean;
+  /** What speaks HTTP; our own by default. */
+  readonly httpEngine?: HttpEngine;
   /** How the gateway itself has a prompt's cache handed over from prefill to decode; sidecars do by default. */
   readonly connector?: Connector;
   /** Sockets to listen with in place of host and ports. */
@@ -53,7 +55,8 @@ const mostUntilReadyMs = 3000;
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   refuseStrangers(options.host ?? '127.0.0.1', options.keysFile, options.isOpen ?? false);
   const log = options.log ?? createLogger('gateway');
-  const upstream = new Upstream();
+  const httpEngine = options.httpEngine ?? 'own';
+  const upstream = connectUpstream(httpEngine);
   const core = await Core.create(options, log, {
     addresses: (addresses) => upstream.retain(addresses),
     security: (security) => upstream.setSecurity(security),
@@ -82,7 +85,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   }
   const tls = files === null ? {} : { certificate: await readServerFiles(files) };
   const api = { host, port, portFlag: '--port', descriptor: handedDown?.api ?? null, ...tls };
-  const server = await serve((exchange) => door.serve(exchange), api).catch(async (error: unknown) => {
+  const server = await serve(httpEngine, (exchange) => door.serve(exchange), api).catch(async (error: unknown) => {
     await core.close();
     throw error;
   });

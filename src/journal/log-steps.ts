@@ -15,16 +15,19 @@ export interface LogStep {
 interface LogContext {
   /** Namespace of the pods. */
   readonly namespace: string;
+  /** Steps above it are not made; all are, where it is absent. */
+  readonly verbosity?: number;
 }
 
 /** What is known when the decision has been made: everything up to `Request handled`. */
 export function decisionSteps(decision: Decision, context: LogContext): LogStep[] {
-  const request = requestText(decision);
   const at = new Date(decision.epochMs);
   const step = (verbosity: number, msg: string, fields: Record<string, unknown> = {}, logger?: string): LogStep => ({
     verbosity,
     fields: { ...head(at, verbosity, logger), msg, 'x-request-id': decision.requestId, ...fields },
   });
+  if ((context.verbosity ?? detailed) < detailed) return briefSteps(decision, context, step);
+  const request = requestText(decision);
   const pod = (index: number): object => podJson(decision, index, context);
   const pods = (indexes: ArrayLike<number>): object[] => Array.from(indexes, (index) => pod(index));
 
@@ -97,32 +100,44 @@ export function decisionSteps(decision: Decision, context: LogContext): LogStep[
     );
     for (const { plugin, type } of profile.scorers) {
       if (type !== 'prefix-aware-scorer') continue;
-      steps.push(
-        step(4, 'Running post-schedule plugin', { plugin }),
-        step(
-          0,
-          'PostResponse called',
-          {
-            pod: decision.candidates[winner]!.endpoint,
-            note: 'the prompt is expected to be cached there; nothing has been sent yet',
-          },
-          plugin,
-        ),
-      );
+      steps.push(step(4, 'Running post-schedule plugin', { plugin }), expectedStep(decision, winner, plugin, step));
     }
   }
   if (decision.profiles.length === 1) steps.push(...splitSteps(decision, step));
-  const served = decision.candidates[decision.picked];
-  if (served !== undefined) {
-    steps.push(
-      step(2, 'Request handled', {
-        model: decision.model,
-        targetModel: decision.model,
-        endpoint: endpointJson(served, context),
-      }),
-    );
+  return [...steps, ...handledSteps(decision, context, step)];
+}
+
+/** From here on the steps of scheduling are shown. */
+const detailed = 4;
+
+/** The few that are shown below that: most logs are written there, and most steps would be made for nothing. */
+function briefSteps(decision: Decision, context: LogContext, step: Step): LogStep[] {
+  const steps: LogStep[] = [];
+  for (const [index, profile] of decision.profiles.entries()) {
+    if (index === 1) steps.push(...splitSteps(decision, step));
+    const winner = profile.picker.picked[0];
+    if (winner === undefined) continue;
+    for (const { plugin, type } of profile.scorers) {
+      if (type === 'prefix-aware-scorer') steps.push(expectedStep(decision, winner, plugin, step));
+    }
   }
-  return steps;
+  if (decision.profiles.length === 1) steps.push(...splitSteps(decision, step));
+  return [...steps, ...handledSteps(decision, context, step)].filter(
+    ({ verbosity }) => verbosity <= context.verbosity!,
+  );
+}
+
+function expectedStep(decision: Decision, winner: number, plugin: string, step: Step): LogStep {
+  const pod = decision.candidates[winner]!.endpoint;
+  const note = 'the prompt is expected to be cached there; nothing has been sent yet';
+  return step(0, 'PostResponse called', { pod, note }, plugin);
+}
+
+function handledSteps(decision: Decision, context: LogContext, step: Step): LogStep[] {
+  const served = decision.candidates[decision.picked];
+  if (served === undefined) return [];
+  const { model } = decision;
+  return [step(2, 'Request handled', { model, targetModel: model, endpoint: endpointJson(served, context) })];
 }
 
 type Step = (verbosity: number, msg: string, fields?: Record<string, unknown>, logger?: string) => LogStep;
@@ -142,6 +157,9 @@ function splitSteps({ disaggregation, candidates, picked }: Decision, step: Step
   const pods = split ? { prefill: candidates[prefill]?.endpoint, decode: candidates[picked]?.endpoint } : {};
   return [...steps, step(4, message, { decider: by, reason, details, ...pods }, 'PD')];
 }
+
+/** The least verbosity that shows anything of it. */
+export const outcomeVerbosity = 3;
 
 /** What is known when the answer has ended. */
 export function outcomeSteps(decision: Decision, endedEpochMs: number): LogStep[] {

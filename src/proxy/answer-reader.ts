@@ -2,9 +2,13 @@ import { AnswerText } from '../api/answer-text.ts';
 import { isObject } from '../api/prompt.ts';
 import { SseReader } from '../api/sse.ts';
 import { engineError, usageOf, type Usage } from '../api/usage.ts';
+import { eventEnd } from './event-end.ts';
+import { EventTemplate } from './event-template.ts';
 import { firstChoice, type StreamSoFar } from './stream-so-far.ts';
 
 const largestReadBytes = 1024 * 1024;
+/** A stream whose events are never alike is not worth more tries. */
+const largestLearned = 4;
 
 /** What an answer says of itself. */
 export interface Report extends Usage {
@@ -68,6 +72,10 @@ export class StreamAnswerReader implements AnswerReader {
   #firstError: { status: number; body: string } | null = null;
   #error: StreamError | null = null;
   #usage: Usage | null = null;
+  #template: EventTemplate | null = null;
+  #learned = 0;
+  /** Whether what was pushed last was whole events that say a piece of text each, and nothing else. */
+  sawOnlyText = false;
 
   /** What the events say is added to `soFar`, for those who need to know. */
   constructor(soFar: StreamSoFar | null) {
@@ -75,7 +83,43 @@ export class StreamAnswerReader implements AnswerReader {
   }
 
   push(chunk: Buffer): void {
-    this.#sse.push(chunk);
+    this.sawOnlyText = true;
+    for (let at = 0; at < chunk.length;) {
+      const isEvent = this.#sse.isBetweenEvents;
+      const alike = isEvent ? this.#takeAlike(chunk, at) : at;
+      if (alike > at) {
+        at = alike;
+        continue;
+      }
+      this.sawOnlyText = false;
+      const end = eventEnd(chunk, at);
+      const next = end < 0 ? chunk.length : end;
+      const event = chunk.subarray(at, next);
+      this.#sse.push(event);
+      if (isEvent && end >= 0) this.#learn(event);
+      at = next;
+    }
+  }
+
+  /** Takes the events that are like one before but for their text; returns where they end. */
+  #takeAlike(chunk: Buffer, start: number): number {
+    const template = this.#template;
+    if (template === null) return start;
+    let at = start;
+    for (let end = template.textEnd(chunk, at); end >= 0; end = template.textEnd(chunk, at)) {
+      this.#soFar?.addAlike(chunk.toString('utf8', template.textStart(at), end));
+      at = template.eventEnd(end);
+      if (at === chunk.length) break;
+    }
+    return at;
+  }
+
+  #learn(event: Buffer): void {
+    if (this.#learned === largestLearned) return;
+    const template = EventTemplate.of(event);
+    if (template === null) return;
+    this.#template = template;
+    this.#learned++;
   }
 
   /** Whether an event has come whole. */

@@ -31,8 +31,8 @@ interface AttemptHandlers {
   refused(refusal: Refusal): void;
   /** The answer begins; of a stream, its first event has come, and is no error. */
   began(head: AnswerHead): void;
-  /** `error` when the engine says in this chunk that it cannot go on. */
-  data(chunk: Buffer, error: string | null): void;
+  /** `error` when the engine says in this chunk that it cannot go on; `isText`: it is whole events of text and no more. */
+  data(chunk: Buffer, error: string | null, isText: boolean): void;
   ended(): void;
   lost(failure: TransportFailure, reason: string): void;
   /**
@@ -155,7 +155,8 @@ export class Attempt {
     const reader = this.#reader;
     reader?.push(chunk);
     if (this.#held === null) {
-      this.#pass(chunk);
+      if (reader instanceof StreamAnswerReader && reader.sawOnlyText) this.#handlers.data(chunk, null, true);
+      else this.#pass(chunk);
       return;
     }
     this.#held.push(chunk);
@@ -204,6 +205,6 @@ export class Attempt {
 
   #pass(chunk: Buffer): void {
     const error = this.#reader instanceof StreamAnswerReader ? this.#reader.error : null;
-    this.#handlers.data(chunk, error !== null && error.status >= 500 ? error.message : null);
+    this.#handlers.data(chunk, error !== null && error.status >= 500 ? error.message : null, false);
   }
 }

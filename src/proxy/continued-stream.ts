@@ -1,7 +1,8 @@
 import { isObject } from '../api/prompt.ts';
 import { usageOf, type Usage } from '../api/usage.ts';
 import type { Rest } from './continuation.ts';
-import { dataOf, eventEnd } from './event-filter.ts';
+import { eventEnd } from './event-end.ts';
+import { dataOf } from './event-filter.ts';
 import type { Seam } from './seam.ts';
 import { firstChoice, type StreamSoFar } from './stream-so-far.ts';
 

@@ -1,5 +1,6 @@
 import { isObject } from '../api/prompt.ts';
 import { streamError } from './answer-reader.ts';
+import { eventEnd } from './event-end.ts';
 
 /** Longer events are passed on as they come; one of usage is far shorter. */
 const largestEventBytes = 64 * 1024;
@@ -32,6 +33,12 @@ export class EventFilter {
   /** Passes on what `chunk` completes. */
   push(chunk: Buffer): void {
     this.#push(chunk, false);
+  }
+
+  /** Passes on whole events that say pieces of text and nothing else: there is nothing to look for in them. */
+  pushText(events: Buffer): void {
+    if (this.#rest.length > 0 || this.#passing || this.#finishing !== null) this.#push(events, false);
+    else this.#write(events);
   }
 
   /** Passes on what `chunk` completes up to where the engine says that it cannot go on, and no more. */
@@ -100,14 +107,6 @@ export class EventFilter {
   #pass(bytes: Buffer): void {
     if (bytes.length > 0) this.#write(bytes);
   }
-}
-
-/** Where the event that begins at `start` ends, with its empty line; -1 when it is not whole. */
-export function eventEnd(bytes: Buffer, start: number): number {
-  const end = bytes.indexOf('\n\n', start);
-  if (end >= 0) return end + 2;
-  const crlfEnd = bytes.indexOf('\r\n\r\n', start);
-  return crlfEnd < 0 ? -1 : crlfEnd + 4;
 }
 
 export function dataOf(event: Buffer): unknown {

@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { Server as TcpServer, type AddressInfo } from 'node:net';
+import { Server as TcpServer, type AddressInfo, type Server as NetServer } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { SignalboxError } from '../base/errors.ts';
 
@@ -31,19 +31,18 @@ export interface ListenOptions {
   readonly certificate?: Certificate;
 }
 
-const headersLimitMs = 20_000;
-const requestLimitMs = 300_000;
-const idleConnectionMs = 75_000;
+/** What slow and silent clients are held to, in milliseconds. */
+export const serverLimits = { headMs: 20_000, requestMs: 300_000, idleMs: 75_000 };
 /** A client that has just been answered sends its next request within it, or none. */
-const idleWhileDrainingMs = 500;
+export const idleWhileDrainingMs = 500;
 const maxHeaderBytes = 32 * 1024;
 
 /** Starts an HTTP server with limits on slow and oversized senders. A taken port is an error that says so. */
 export async function listen(handler: RequestListener, options: ListenOptions): Promise<Server> {
   const limits = {
-    headersTimeout: headersLimitMs,
-    requestTimeout: requestLimitMs,
-    keepAliveTimeout: idleConnectionMs,
+    headersTimeout: serverLimits.headMs,
+    requestTimeout: serverLimits.requestMs,
+    keepAliveTimeout: serverLimits.idleMs,
     maxHeaderSize: maxHeaderBytes,
     connectionsCheckingInterval: 5000,
   };
@@ -54,21 +53,26 @@ export async function listen(handler: RequestListener, options: ListenOptions): 
       : createTlsServer({ ...limits, ...tlsOptions(certificate) }, handler);
   // Whether a body is wanted, whoever reads it says.
   server.on('checkContinue', handler);
+  await bind(server, options);
+  return server;
+}
+
+/** Resolves when it listens. A taken port is an error that says so. */
+export async function bind(server: NetServer, options: ListenOptions): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, options)));
     const { host, port, descriptor = null } = options;
     if (descriptor === null) server.listen(port, host, resolve);
     else server.listen({ fd: descriptor }, resolve);
   });
-  return server;
 }
 
 /** The file descriptor that a server listens with. Node shows it nowhere else. */
-export function descriptorOf(server: Server): number {
+export function descriptorOf(server: NetServer): number {
   return (server as unknown as { _handle: { fd: number } })._handle.fd;
 }
 
-export function portOf(server: Server): number {
+export function portOf(server: NetServer): number {
   return (server.address() as AddressInfo).port;
 }
 

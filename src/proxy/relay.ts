@@ -113,7 +113,7 @@ class Relay {
           if (this.#head === null) this.#begin(head);
           else this.#goOn(head);
         },
-        data: (chunk, error) => this.#data(chunk, error),
+        data: (chunk, error, isText) => this.#data(chunk, error, isText),
         ended: () => this.#ended(),
         lost: (failure, reason) => this.#lost(null, failure, reason),
         looked: (heardAtMs, silentMs) => route.looked?.(heardAtMs, silentMs) ?? null,
@@ -142,7 +142,7 @@ class Relay {
     this.#cut(`${this.#broken}, and ${this.#target.name} would not go on with it (${status})`);
   }
 
-  #data(chunk: Buffer, error: string | null): void {
+  #data(chunk: Buffer, error: string | null, isText: boolean): void {
     const filter = this.#filter;
     if (error !== null && this.#options.continues !== null && filter !== null) {
       if (this.#continued === null) filter.pushUntilError(chunk);
@@ -151,8 +151,9 @@ class Relay {
       this.#attempt!.leave();
       this.#lost(502, 'server-error', `the engine said: ${error}`);
     } else if (this.#continued !== null) this.#pushContinued(chunk);
-    else if (filter !== null) filter.push(chunk);
-    else this.#write(chunk);
+    else if (filter === null) this.#write(chunk);
+    else if (isText) filter.pushText(chunk);
+    else filter.push(chunk);
   }
 
   #pushContinued(chunk: Buffer): void {

@@ -34,6 +34,12 @@ export class StreamSoFar {
     const promptTokenIds = choice['prompt_token_ids'] ?? answer['prompt_token_ids'];
     if (Array.isArray(promptTokenIds)) this.promptTokenIds ??= promptTokenIds as number[];
   }
+
+  /** Takes an event that is like one before it but for its text. */
+  addAlike(text: string): void {
+    this.text.addText(text);
+    this.choiceEvents += 1;
+  }
 }
 
 export function firstChoice(answer: Record<string, unknown>): Record<string, unknown> | null {

@@ -1,9 +1,3 @@
-import { createRequire } from 'node:module';
-import type { Dispatcher, Pool as UndiciPool } from 'undici';
-
-/** By its path: the package's own entry loads five times as much, 80 ms of every start. */
-const Pool = createRequire(import.meta.url)('undici/lib/dispatcher/pool.js') as typeof UndiciPool;
-
 export interface UpstreamRequest {
   readonly method: string;
   /** Path with its query. */
@@ -49,139 +43,35 @@ export interface Security {
   readonly key?: string;
 }
 
-interface UpstreamLimits {
+/** What of it TLS itself is told. */
+export function secureContext({
+  verifies,
+  ...files
+}: Security): { rejectUnauthorized: boolean } & Omit<Security, 'verifies'> {
+  return { rejectUnauthorized: verifies, ...files };
+}
+
+export interface UpstreamLimits {
   readonly connectMs: number;
   /** Longest silence before the head and between pieces of the body. */
   readonly silenceMs: number;
 }
 
-const defaultLimits: UpstreamLimits = { connectMs: 2000, silenceMs: 600_000 };
+export const upstreamLimits: UpstreamLimits = { connectMs: 2000, silenceMs: 600_000 };
 /** Below the 5 s after which uvicorn (vLLM, SGLang) closes an idle connection. */
-const keepAliveMs = 4000;
+export const upstreamKeepAliveMs = 4000;
 
-/** Kept-alive connections to engines, one pool per address. */
-export class Upstream implements Sender {
-  readonly #pools = new Map<string, UndiciPool>();
-  readonly #limits: UpstreamLimits;
-  #security: Security | null;
-
-  /** Without `security` requests go unencrypted. */
-  constructor(limits: Partial<UpstreamLimits> = {}, security: Security | null = null) {
-    this.#limits = { ...defaultLimits, ...limits };
-    this.#security = security;
-  }
-
-  send(address: string, request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
-    const call = new Call(handler);
-    const { method, path, headers, body } = request;
-    this.#pool(address).dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body }, call);
-    return call;
-  }
-
+/** Kept-alive connections to engines. */
+export interface Upstream extends Sender {
   /** Closes connections to addresses that `keep` no longer names. */
-  retain(keep: ReadonlySet<string>): void {
-    for (const [address, pool] of this.#pools) {
-      if (keep.has(address)) continue;
-      this.#pools.delete(address);
-      void pool.close();
-    }
-  }
-
+  retain(keep: ReadonlySet<string>): void;
   /** For connections from now on; requests under way end on those that they have. */
-  setSecurity(security: Security): void {
-    this.#security = security;
-    this.retain(new Set());
-  }
-
-  async destroy(): Promise<void> {
-    const pools = [...this.#pools.values()];
-    this.#pools.clear();
-    await Promise.all(pools.map((pool) => pool.destroy()));
-  }
-
-  #pool(address: string): UndiciPool {
-    let pool = this.#pools.get(address);
-    if (pool === undefined) {
-      const { connectMs, silenceMs } = this.#limits;
-      const security = this.#security;
-      pool = new Pool(`${security === null ? 'http' : 'https'}://${address}`, {
-        connect: { timeout: connectMs, ...(security === null ? {} : secureContext(security)) },
-        headersTimeout: silenceMs,
-        bodyTimeout: silenceMs,
-        keepAliveTimeout: keepAliveMs,
-        pipelining: 1,
-        allowH2: false,
-      });
-      this.#pools.set(address, pool);
-    }
-    return pool;
-  }
-}
-
-function secureContext({ verifies, ...files }: Security): { rejectUnauthorized: boolean } & Omit<Security, 'verifies'> {
-  return { rejectUnauthorized: verifies, ...files };
-}
-
-/** One request as undici sees it. */
-class Call implements UpstreamCall, Dispatcher.DispatchHandler {
-  readonly #handler: UpstreamHandler;
-  #controller: Dispatcher.DispatchController | null = null;
-  #over = false;
-
-  constructor(handler: UpstreamHandler) {
-    this.#handler = handler;
-  }
-
-  abort(): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#controller?.abort(new Error('no longer wanted'));
-  }
-
-  pause(): void {
-    this.#controller?.pause();
-  }
-
-  resume(): void {
-    this.#controller?.resume();
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#over) controller.abort(new Error('no longer wanted'));
-  }
-
-  onResponseStart(
-    _controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Record<string, string | string[] | undefined>,
-  ): void {
-    if (!this.#over && status >= 200) this.#handler.head(status, headers);
-  }
-
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#over) this.#handler.data(chunk);
-  }
-
-  onResponseEnd(): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#handler.end();
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    // Undici may fail while the request is being handed to it.
-    process.nextTick(() => {
-      if (this.#over) return;
-      this.#over = true;
-      const { failure, reason } = failureOf(error);
-      this.#handler.failed(failure, reason);
-    });
-  }
+  setSecurity(security: Security): void;
+  destroy(): Promise<void>;
 }
 
 /** What a transport error says about the endpoint. */
-function failureOf(error: Error): { failure: TransportFailure; reason: string } {
+export function failureOf(error: Error): { failure: TransportFailure; reason: string } {
   const code = (error as NodeJS.ErrnoException).code ?? '';
   switch (code) {
     case 'ECONNREFUSED':

@@ -12,9 +12,10 @@ import type { Connector } from '../disaggregation/connector.ts';
 import { bothLegs } from '../disaggregation/legs.ts';
 import { reportHeader } from '../disaggregation/prefill-headers.ts';
 import { NodeExchange } from '../proxy/node-exchange.ts';
+import { connectUpstream } from '../proxy/http-engine.ts';
 import { drain, listen, portOf, type Certificate } from '../proxy/listen.ts';
 import { relay, type Route } from '../proxy/relay.ts';
-import { Upstream, type Security, type UpstreamRequest } from '../proxy/upstream.ts';
+import type { Security, UpstreamRequest } from '../proxy/upstream.ts';
 import { InFlight } from './in-flight.ts';
 import { watchPool, type PoolOptions } from './pool.ts';
 import { RequestedPrefill } from './requested-prefill.ts';
@@ -56,8 +57,8 @@ const defaultPrefillPatienceMs = 120_000;
 export async function startSidecar(options: SidecarOptions): Promise<Sidecar> {
   const log = options.log ?? createLogger('routing-proxy');
   const { connector, certificate, port, ranks = 1, prefillPatienceMs = defaultPrefillPatienceMs } = options;
-  const upstream = new Upstream({}, options.decodeSecurity ?? null);
-  const prefillUpstream = new Upstream({}, options.prefillSecurity ?? null);
+  const upstream = connectUpstream('own', options.decodeSecurity);
+  const prefillUpstream = connectUpstream('own', options.prefillSecurity);
   const pool = await watchPool(options.pool ?? {}, log);
   const refused = (asked: string): void =>
     log.warn({ asked }, 'asked to have a prompt computed outside the pool; it is computed here');

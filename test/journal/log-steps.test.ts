@@ -66,3 +66,12 @@ test('unknown gauges are null, header values never appear, every line has level,
 test('before the end there is nothing to say of it', () => {
   assert.deepEqual(outcomeSteps(decide(policy, requestOf(), viewOf([{ name: 'a' }]), 1), 0), []);
 });
+
+test('of the lower verbosities the same steps are made as are shown of all', () => {
+  const decision = decide(policy, requestOf(), viewOf([{ name: 'a', cachedTokens: 48 }, { name: 'b' }], 'match'), 1);
+  const all = decisionSteps(decision, { namespace: 'default' });
+  for (const verbosity of [0, 1, 2, 3, 4]) {
+    const shown = all.filter((step) => step.verbosity <= verbosity);
+    assert.deepEqual(decisionSteps(decision, { namespace: 'default', verbosity }), shown);
+  }
+});

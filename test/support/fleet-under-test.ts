@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { TestContext } from 'node:test';
 import { createLogger } from '../../src/base/log.ts';
 import { startEngineServer } from '../../src/engine/server/engine-server.ts';
+import type { HttpEngine } from '../../src/proxy/http-engines.ts';
 import { startGateway, type Gateway, type GatewayOptions } from '../../src/gateway/gateway.ts';
 
 export const model = 'toy/model';
@@ -64,6 +65,13 @@ export async function startStub(
   return { url: `http://127.0.0.1:${port}`, name: `127.0.0.1:${port}`, server, requests };
 }
 
+let httpEngine: HttpEngine = 'own';
+
+/** From here on gateways under test speak HTTP by this engine. */
+export function useHttpEngine(engine: HttpEngine): void {
+  httpEngine = engine;
+}
+
 /** A gateway in this process, ready, closed when the test ends. */
 export async function startTestGateway(
   t: TestContext,
@@ -76,6 +84,7 @@ export async function startTestGateway(
     endpoints,
     policy: { environment: {} },
     log: silent,
+    httpEngine,
     ...options,
   });
   t.after(() => gateway.close(0));

@@ -6,6 +6,13 @@ export interface Traffic {
   readonly groups: number;
   readonly sharedBytes: number;
   readonly stream: boolean;
+  /** Whether a stream's events come at the pace of an engine, rather than at once. */
+  readonly paced?: boolean;
+}
+
+export interface WholeRequest {
+  readonly bytes: Buffer;
+  readonly bodyBytes: number;
 }
 
 export const model = 'bench/model';
@@ -26,10 +33,10 @@ function text(seed: number, length: number): string {
 
 /** A whole HTTP/1.1 request whose body begins like those of its group and goes on unlike any other. */
 export class RequestMaker {
-  readonly #templates: readonly { readonly bytes: Buffer; readonly serialAt: number }[];
+  readonly #templates: readonly (WholeRequest & { readonly serialAt: number })[];
   #serial = 0;
 
-  constructor({ path, bodyBytes, groups, sharedBytes, stream }: Traffic) {
+  constructor({ path, bodyBytes, groups, sharedBytes, stream, paced = false }: Traffic) {
     this.#templates = Array.from({ length: groups }, (_, group) => {
       const shared = text(group, sharedBytes);
       const chat = path === '/v1/chat/completions';
@@ -46,21 +53,22 @@ export class RequestMaker {
             : { prompt: shared + prompt }),
           max_tokens: 50,
           stream,
+          ...(paced ? { paced } : {}),
         });
       const rest = Math.max(serialDigits, bodyBytes - wrap('').length);
       const body = wrap('0'.repeat(serialDigits) + text(group + groups, rest - serialDigits));
       const head = `POST ${path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`;
       const bytes = Buffer.from(head + body, 'latin1');
-      return { bytes, serialAt: bytes.indexOf('0'.repeat(serialDigits), head.length) };
+      return { bytes, bodyBytes: body.length, serialAt: bytes.indexOf('0'.repeat(serialDigits), head.length) };
     });
   }
 
   /** Valid until the next call for the same group. */
-  next(): Buffer {
+  next(): WholeRequest {
     const serial = this.#serial++;
-    const { bytes, serialAt } = this.#templates[serial % this.#templates.length]!;
-    bytes.write(String(serial).padStart(serialDigits, '1'), serialAt, 'latin1');
-    return bytes;
+    const request = this.#templates[serial % this.#templates.length]!;
+    request.bytes.write(String(serial).padStart(serialDigits, '1'), request.serialAt, 'latin1');
+    return request;
   }
 }
 

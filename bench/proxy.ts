@@ -1,0 +1,90 @@
+/**
+ * `npm run bench`: what the gateway costs beside proxies and routers that do the same or less, measured in one run on one
+ * machine; written to bench/README.md. `npm run bench:quick` takes one short round and only prints; `-- --only=A,Bs`
+ * measures those cells, `-- --ways=envoy,signalbox` those ways. Needs two cores, python3 and Debian's packages.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { cpuMicros, said, startHelper, stop } from './lib/processes.ts';
+import { aloneCells, busyCells, corpusCells, pacedCell, pacedChunks, type Cell } from './proxy/cells.ts';
+import type { LoadOrder, LoadResult } from './proxy/load.ts';
+import { page, plot, type Round } from './proxy/page.ts';
+import { ways, type Way } from './proxy/ways.ts';
+
+function option(name: string): string[] | undefined {
+  return process.argv
+    .find((argument) => argument.startsWith(`--${name}=`))
+    ?.slice(name.length + 3)
+    .split(',');
+}
+
+const isQuick = process.argv.includes('--quick');
+const only = option('only');
+const wanted = option('ways') ?? Object.keys(ways).filter((name) => !isQuick || name !== 'vllm-router');
+const rounds = Number(option('rounds')?.[0] ?? (isQuick ? 1 : 3));
+const seconds = Number(option('seconds')?.[0] ?? 1);
+
+const folder = mkdtempSync(join(tmpdir(), 'signalbox-bench-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+const engineProcess = startHelper(join(import.meta.dirname, 'proxy/engines.ts'), '4');
+const { ports: engines } = await said<{ ports: number[] }>(engineProcess);
+const loadProcess = startHelper(join(import.meta.dirname, 'proxy/load.ts'));
+
+async function load(order: LoadOrder): Promise<LoadResult> {
+  loadProcess.send(order);
+  return said<LoadResult>(loadProcess);
+}
+
+const started: Way[] = [{ name: 'direct', port: engines[0]!, child: null }];
+for (const name of wanted) started.push(await ways[name]!({ folder, engines }));
+
+const results = new Map<string, Round[]>();
+
+async function measure(cell: Cell, way: Way, lasting: number): Promise<Round> {
+  const before = way.child === null ? 0 : cpuMicros(way.child.pid!);
+  const result = await load({ port: way.port, traffic: cell.traffic, connections: cell.connections, seconds: lasting });
+  const used = way.child === null ? 0 : cpuMicros(way.child.pid!) - before;
+  return { ...result, cpuMicros: used / result.requests };
+}
+
+/** After each table, so that a run that is cut short leaves what it has. */
+function write(): void {
+  if (isQuick || only !== undefined) return;
+  const names = started.map(({ name }) => name);
+  writeFileSync(join(import.meta.dirname, 'README.md'), page(results, names, { rounds, seconds }));
+  writeFileSync(join(import.meta.dirname, 'proxy/cpu.svg'), plot(results, names));
+}
+
+async function measureAll(table: string, cells: readonly Cell[], lasting: number): Promise<void> {
+  for (const cell of cells) {
+    if (only !== undefined && !only.includes(cell.name) && !only.includes(table)) continue;
+    // A just-in-time compiler wants to see what it is to compile.
+    for (const way of started) await measure(cell, way, way.name === 'signalbox' ? 1.5 : 0.2);
+    for (let round = 0; round < rounds; round++) {
+      for (const way of round % 2 === 0 ? started : started.toReversed()) {
+        const key = `${table} ${cell.name} ${way.name}`;
+        results.set(key, [...(results.get(key) ?? []), await measure(cell, way, lasting)]);
+      }
+    }
+    const shown = started.map(({ name }) => {
+      const all = results.get(`${table} ${cell.name} ${name}`)!;
+      const per = table === 'paced' ? pacedChunks : 1;
+      const cpu = all.map((each) => (each.cpuMicros / per).toFixed(0)).join(' ');
+      const p50 = all.map((each) => Number(each.p50Micros).toFixed(0)).join(' ');
+      const rate = all.map((each) => (each.requests / each.seconds / 1000).toFixed(1)).join(' ');
+      const faults = all.reduce((sum, each) => sum + each.faults, 0);
+      return `  ${name.padEnd(14)} CPU ${cpu.padEnd(16)} p50 ${p50.padEnd(18)} k/s ${rate}${faults > 0 ? ` FAULTS ${faults}` : ''}`;
+    });
+    process.stdout.write(`${table} ${cell.name}\n${shown.join('\n')}\n`);
+  }
+  write();
+}
+
+for (const way of started) if (way.name === 'signalbox') await measure(busyCells[1]!, way, isQuick ? 2 : 6);
+await measureAll('busy', busyCells, seconds);
+await measureAll('alone', aloneCells, seconds * 0.6);
+await measureAll('paced', [pacedCell], Math.max(2.2, seconds));
+await measureAll('corpus', corpusCells, seconds);
+for (const { child } of started) if (child !== null) await stop(child);
+process.exit();
