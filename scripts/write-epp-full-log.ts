@@ -83,6 +83,7 @@ export function eppFullLog(): object[] {
     rejection: null,
     leftOut: [],
     schedulerSeconds: 0,
+    prefixBlocks: null,
     predicted: { ttftSeconds: NaN, e2eSeconds: NaN },
   });
   const endpoint = decision.candidates[decision.picked]!.endpoint;

@@ -10,11 +10,11 @@ import type { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { Sharing } from '../sharing/sharing.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
-import { decisionJson } from '../journal/decision-json.ts';
+import { decisionJson, decisionText } from '../journal/decision-json.ts';
 import { decisionRow } from '../journal/decision-row.ts';
 import { flipsJson } from '../journal/flips.ts';
 import { readBody } from '../api/read-body.ts';
-import { sendError, sendJson } from '../api/respond.ts';
+import { sendError, sendJson, sendJsonText } from '../api/respond.ts';
 import type { Decision } from '../scheduler/decision.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
 import type { PoliciesJson } from './json.ts';
@@ -74,13 +74,13 @@ type Route = (request: IncomingMessage, response: ServerResponse, url: URL) => v
 export function createAdmin(options: AdminOptions): Admin {
   const { door, dispatch, metrics } = options;
   const { fleet, journal } = dispatch;
-  const events = new EventStreams(journal);
+  const events = new EventStreams(journal, dispatch.clock);
   const series = new Series(dispatch);
   const console = new ConsoleFiles();
 
   /** With what would have changed it where `?flips=1` asks for that. */
   const sendDecision = (response: ServerResponse, url: URL, decision: Decision): void => {
-    if (url.searchParams.get('flips') !== '1') return sendJson(response, decisionJson(decision));
+    if (url.searchParams.get('flips') !== '1') return sendJsonText(response, decisionText(decision));
     inSteps(dispatch.counterfactual(decision)).then(
       (flips) => sendJson(response, { ...decisionJson(decision), flips: flipsJson(decision, flips) }),
       (error: unknown) => sendError(response, asSignalboxError(error)),
@@ -98,7 +98,8 @@ export function createAdmin(options: AdminOptions): Admin {
     ],
     [
       'GET /metrics',
-      (_request, response) => sendText(response, 'text/plain; version=0.0.4', metricsText(metrics.families())),
+      (_request, response) =>
+        sendText(response, 'text/plain; version=0.0.4', metricsText([...metrics.families(), ...events.families()])),
     ],
     [
       'GET /api/endpoints',
@@ -119,7 +120,8 @@ export function createAdmin(options: AdminOptions): Admin {
         const [after, before] = [url.searchParams.get('after'), url.searchParams.get('before')];
         const decisions = after === null ? journal.latest(limit, before) : journal.after(after, limit);
         const isBrief = url.searchParams.get('brief') === '1';
-        sendJson(response, isBrief ? decisions.map(decisionRow) : decisions.map(decisionJson));
+        if (isBrief) sendJson(response, decisions.map(decisionRow));
+        else sendJsonText(response, `[${decisions.map(decisionText).join()}]`);
       },
     ],
     ['GET /api/policies', (_request, response) => sendJson(response, options.configuration())],

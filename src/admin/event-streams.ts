@@ -1,4 +1,7 @@
 import type { ServerResponse } from 'node:http';
+import type { Clock } from '../base/clock.ts';
+import type { Family } from '../base/metrics.ts';
+import { readAtScrape } from '../base/metrics.ts';
 import { decisionRow } from '../journal/decision-row.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Decision } from '../scheduler/decision.ts';
@@ -10,21 +13,34 @@ const pingMs = 15_000;
 const largestBatch = 100;
 /** A reader this far behind misses events rather than filling memory. */
 const largestBacklogBytes = 256 * 1024;
+/** And is let go when it has not caught up for so long: a page that lives connects again. */
+const patienceMs = 10_000;
 const mostListeners = 64;
+
+interface Listener {
+  /** Decisions that it was not told of. */
+  missed: number;
+  /** Since when it has been too far behind; null when it is not. */
+  behindSinceMs: number | null;
+}
 
 /** Tells whoever listens to `/api/events` of decisions made and ended, a few times a second. */
 export class EventStreams {
-  readonly #open = new Map<ServerResponse, { missed: number }>();
+  readonly #open = new Map<ServerResponse, Listener>();
   readonly #journal: Journal;
+  readonly #clock: Clock;
   /** Made or ended since the last batch, in that order. */
   readonly #changed = new Set<Decision>();
   #leftOut = 0;
   #stopWatching: (() => void) | null = null;
   #batch: NodeJS.Timeout | null = null;
   #ping: NodeJS.Timeout | null = null;
+  #missed = 0;
+  #letGo = 0;
 
-  constructor(journal: Journal) {
+  constructor(journal: Journal, clock: Clock) {
     this.#journal = journal;
+    this.#clock = clock;
   }
 
   /** False when there are too many listeners already. */
@@ -32,7 +48,7 @@ export class EventStreams {
     if (this.#open.size >= mostListeners) return false;
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
     response.write(': signalbox\n\n');
-    this.#open.set(response, { missed: 0 });
+    this.#open.set(response, { missed: 0, behindSinceMs: null });
     response.once('close', () => this.#remove(response));
     // Nothing is gathered while nobody listens.
     this.#stopWatching ??= this.#journal.watch({
@@ -43,6 +59,30 @@ export class EventStreams {
     this.#batch ??= setInterval(() => this.#tell(), batchMs).unref();
     this.#ping ??= setInterval(() => this.#send(() => ': ping\n\n', 0), pingMs).unref();
     return true;
+  }
+
+  /** Who listens, and how far they are behind. */
+  families(): Family[] {
+    const one = (value: number) => [{ labels: {}, value }];
+    const backlog = (): number => [...this.#open.keys()].reduce((sum, { writableLength }) => sum + writableLength, 0);
+    return [
+      readAtScrape(['signalbox_event_listeners'], 'Pages and others that listen to /api/events.', () =>
+        one(this.#open.size),
+      ),
+      readAtScrape(['signalbox_event_backlog_bytes'], 'Told them and not yet read.', () => one(backlog())),
+      readAtScrape(
+        ['signalbox_event_missed_total'],
+        'Decisions that listeners were not told of, for they were behind.',
+        () => one(this.#missed),
+        'counter',
+      ),
+      readAtScrape(
+        ['signalbox_event_listeners_let_go_total'],
+        'Listeners that did not read, and were disconnected.',
+        () => one(this.#letGo),
+        'counter',
+      ),
+    ];
   }
 
   close(): void {
@@ -73,8 +113,14 @@ export class EventStreams {
     for (const [response, listener] of this.#open) {
       if (response.writableLength >= largestBacklogBytes) {
         listener.missed += decisions;
+        this.#missed += decisions;
+        listener.behindSinceMs ??= this.#clock.nowMs();
+        if (this.#clock.nowMs() - listener.behindSinceMs < patienceMs) continue;
+        this.#letGo += 1;
+        response.destroy();
         continue;
       }
+      listener.behindSinceMs = null;
       response.write(text(listener.missed));
       if (decisions > 0) listener.missed = 0;
     }

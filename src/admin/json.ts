@@ -5,9 +5,8 @@
 import type { DecisionRowJson } from '../journal/decision-row.ts';
 import type { PolicyShape } from '../scheduler/policy-shape.ts';
 
-export type { DecisionJson } from '../journal/decision-json.ts';
 export type { DecisionRowJson } from '../journal/decision-row.ts';
-export type { FlipJson, FlipsJson } from '../journal/flips.ts';
+export type { DecisionJson, FlipJson, FlipsJson } from '../journal/decision-schema.ts';
 
 /** An entry of `GET /api/endpoints`. */
 export interface EndpointJson {

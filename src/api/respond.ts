@@ -19,7 +19,10 @@ export function sendError(response: Answerable, error: SignalboxError, extra: Ex
 }
 
 export function sendJson(response: Answerable, value: unknown, status = 200): void {
-  const body = JSON.stringify(value);
+  sendJsonText(response, JSON.stringify(value), status);
+}
+
+export function sendJsonText(response: Answerable, body: string, status = 200): void {
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) });
   response.end(body);
 }

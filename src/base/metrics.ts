@@ -99,7 +99,16 @@ export class Histogram implements Family {
   }
 
   observe(labels: readonly string[], value: number): void {
+    this.#count(this.#sets.at(labels).value, value);
+  }
+
+  /** The same for many values with the same labels. */
+  at(labels: readonly string[]): (value: number) => void {
     const counts = this.#sets.at(labels).value;
+    return (value) => this.#count(counts, value);
+  }
+
+  #count(counts: Float64Array, value: number): void {
     let bucket = 0;
     while (bucket < this.#bounds.length && value > this.#bounds[bucket]!) bucket++;
     counts[bucket]! += 1;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { SignalboxError, messageOf } from '../base/errors.ts';
 import type { EndpointJson } from '../admin/json.ts';
-import type { DecisionJson } from '../journal/decision-json.ts';
+import type { DecisionJson } from '../journal/decision-schema.ts';
 import { adminUrl } from '../stack/registry.ts';
 
 const decision = z.looseObject({ version: z.literal(1), id: z.string() }).transform((value) => {

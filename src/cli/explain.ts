@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { Command, Option } from 'commander';
 import { SignalboxError, messageOf } from '../base/errors.ts';
-import type { DecisionJson } from '../journal/decision-json.ts';
+import type { DecisionJson } from '../journal/decision-schema.ts';
 import { explainTable } from '../journal/explain-table.ts';
 import { AdminApi } from './admin-api.ts';
 

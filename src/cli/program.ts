@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { messageOf, SignalboxError } from '../base/errors.ts';
+import { productVersion } from '../base/version.ts';
 import { endWithParent } from '../stack/parent-watch.ts';
 
 interface Entry {
@@ -131,7 +131,7 @@ export async function run(args: readonly string[]): Promise<void> {
 async function program(args: readonly string[]): Promise<Command> {
   const root = new Command('signalbox')
     .description('An inference scheduler and gateway for fleets of LLM engines that shows why each request went where.')
-    .version(version());
+    .version(productVersion());
   const wanted = args.find((arg) => !arg.startsWith('-'));
   for (const entry of entries) {
     // `help up` needs up's own options as much as `up --help` does.
@@ -159,11 +159,6 @@ function fail(error: unknown): void {
   process.stderr.write(`signalbox: ${messageOf(error)}\n`);
   process.exitCode = error instanceof SignalboxError && error.code === 'usage' ? 2 : 1;
   if (process.env['SIGNALBOX_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-}
-
-function version(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return (manifest as { version: string }).version;
 }
 
 /** Every command with its options, in the order of the help. */

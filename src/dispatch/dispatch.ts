@@ -8,14 +8,14 @@ import { SignalboxError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { prefillCost } from '../fleet/prefill-cost.ts';
-import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import { prefixBlocksOf, type PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { Journal } from '../journal/journal.ts';
 import { counterfactual, type Counterfactual } from '../scheduler/counterfactual.ts';
 import type { Decision, ShedReason } from '../scheduler/decision.ts';
 import { roleOf } from '../scheduler/endpoint.ts';
 import { newStates, type Policy, type PolicyStates } from '../scheduler/policy.ts';
 import { recordDecision } from '../scheduler/record.ts';
-import { schedule, type Schedule } from '../scheduler/schedule.ts';
+import { schedule, type Probe, type Schedule } from '../scheduler/schedule.ts';
 import type { FleetView } from '../scheduler/view.ts';
 import { Arrivals } from './arrivals.ts';
 import { choiceOf, computingSlot, type Choice } from './choice.ts';
@@ -42,6 +42,8 @@ interface DispatchOptions {
   readonly journal: Journal;
   readonly policy: Policy;
   readonly shadows?: ShadowOptions;
+  /** Told what plugins take, of one look in sixteen. */
+  readonly probe?: Probe;
 }
 
 interface PlaceHandlers {
@@ -111,6 +113,8 @@ interface Circumstances {
   readonly forRoom: boolean;
 }
 
+/** Measuring plugins takes as long as some of them do: it is done once in so many looks. */
+const probedEvery = 16;
 const noTicket: Ticket = { cancel: () => false, ahead: () => null };
 const noneReserved: Reserved = new Map<number, Load>();
 const noneFull: readonly number[] = [];
@@ -151,11 +155,14 @@ export class Dispatch {
   /** Called with each request that was placed, and with the service that its tenant is charged for. */
   onPlaced: ((request: SchedulingRequest, key: PrefixKey, decision: Decision) => void) | null = null;
   onCharge: ((caller: Caller, tokens: number) => void) | null = null;
+  readonly #probe: Probe | null;
   #decisions = 0;
+  #looks = 0;
   #policy: Policy;
   #states: PolicyStates;
 
-  constructor({ clock, random, fleet, journal, policy, shadows }: DispatchOptions) {
+  constructor({ clock, random, fleet, journal, policy, shadows, probe }: DispatchOptions) {
+    this.#probe = probe ?? null;
     this.clock = clock;
     this.#random = random;
     this.fleet = fleet;
@@ -306,7 +313,7 @@ export class Dispatch {
     const unknown = this.#unknownModel(request.model);
     if (unknown !== null) throw unknown;
     const look = this.#look(request, key, { ...noCircumstances, forRoom: false });
-    return this.#record(look, request, null);
+    return this.#record(look, request, key, null);
   }
 
   /** Null when the request was placed or turned away; else what it has to wait for. */
@@ -335,7 +342,7 @@ export class Dispatch {
       handlers.placed(flight);
       return null;
     }
-    const decision = this.#record(look, request, heldSinceMs, asked.ahead);
+    const decision = this.#record(look, request, key, heldSinceMs, asked.ahead);
     const { view, choice } = look;
     const { queuedSeconds } = decision.admission;
     const ttftSeconds = (slot: number): number => this.#predict(request, view, slot, queuedSeconds).ttftSeconds;
@@ -464,7 +471,7 @@ export class Dispatch {
     }
     const look = this.#look(request, key, { ...noCircumstances, excluded, forRoom: false });
     const heldSinceMs = look.startMs - waitedSeconds * 1000;
-    const decision = this.#record(look, request, heldSinceMs, ahead, { shed, message: error.message });
+    const decision = this.#record(look, request, key, heldSinceMs, ahead, { shed, message: error.message });
     this.journal.record(decision);
     this.#endUnplaced(decision, asked, error);
   }
@@ -501,7 +508,8 @@ export class Dispatch {
       view = this.fleet.view(request.model, request.promptTokens, key, startMs, new Set([...excluded, ...full]));
     }
     foresee(view, circumstances);
-    const result = schedule(this.#policy, this.#states, request, view, seed);
+    const probe = this.#looks++ % probedEvery === 0 ? this.#probe : null;
+    const result = schedule(this.#policy, this.#states, request, view, seed, probe);
     return { startMs, seed, view, result, choice: choiceOf(view, result), full };
   }
 
@@ -527,6 +535,7 @@ export class Dispatch {
   #record(
     { startMs, seed, view, result, choice, full }: Look,
     request: SchedulingRequest,
+    key: PrefixKey,
     heldSinceMs: number | null,
     ahead: Decision['admission']['ahead'] = null,
     rejection: { readonly shed: ShedReason; readonly message: string } | null = null,
@@ -542,6 +551,7 @@ export class Dispatch {
       rejection,
       leftOut: full.flatMap((slot) => this.fleet.endpointAt(slot)?.name ?? []),
       schedulerSeconds: (this.clock.nowMs() - startMs) / 1000,
+      prefixBlocks: prefixBlocksOf(key, request.promptTokens),
       predicted:
         choice === null
           ? { ttftSeconds: NaN, e2eSeconds: NaN }

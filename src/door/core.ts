@@ -231,8 +231,8 @@ export class Core {
       isBusy: () => load.share > busyShare,
     };
     const secret = await sessionKey(options.sessionKeyFile);
-    const dispatch = ({ fleet, journal }: Core): Dispatch =>
-      new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows });
+    const dispatch = ({ fleet, journal, metrics }: Core): Dispatch =>
+      new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows, probe: metrics.probe });
     const discoveries = await discoveriesOf(options, log);
     const objects = await clusterObjectsOf(options, log);
     const traces = options.tracing === false ? null : await createTraces(process.env);

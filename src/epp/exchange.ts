@@ -362,6 +362,7 @@ export class Exchange implements CallHandler {
     const ending = { status, complete, ...report, ...(reason === undefined ? {} : { reason }) };
     finishFlight(placed.flight, placed.parsed, placed.key, this.#pool.fleet, ending);
     this.#use?.answered(ending, this.#pool.dispatch.clock.nowMs());
+    this.#pool.metrics.requests.sizes(placed.flight.decision, placed.parsed.body.length, null);
     this.#trace?.ended(status, placed.flight.decision);
   }
 

@@ -270,8 +270,10 @@ export class FrontDoor {
     trace: RequestTrace | null,
     use: KeyUse | null,
   ): Route {
-    const { fleet, clock } = this.#options.dispatch;
+    const { metrics, dispatch } = this.#options;
+    const { fleet, clock } = dispatch;
     return {
+      ...(parsed.streaming ? { more: metrics.requests.piecesOf(flight.decision, () => clock.nowMs()) } : {}),
       get endpoint() {
         return flight.endpoint;
       },
@@ -284,6 +286,7 @@ export class FrontDoor {
       finish: (ending) => {
         finishFlight(flight, parsed, key, fleet, ending);
         use?.answered(ending, clock.nowMs());
+        metrics.requests.sizes(flight.decision, parsed.body.length, ending.answerBytes);
         trace?.ended(ending.status, flight.decision);
         if (ending.status < 500) return;
         const { status, reason } = ending;

@@ -16,6 +16,8 @@ export interface DecisionRowJson {
   picked: string | null;
   /** The endpoint tried last: where it is, or where it was answered. */
   endpoint: string | null;
+  /** Where its prompt is computed, or was tried last to be; null when where it is answered. */
+  prefill: string | null;
   attempts: number;
   /** Its answer has begun and not ended. */
   answering: boolean;
@@ -47,6 +49,7 @@ export function decisionRow(decision: Decision): DecisionRowJson {
     queuedSeconds: admission.queuedSeconds,
     picked: candidates[picked]?.endpoint ?? null,
     endpoint: attempts.at(-1)?.endpoint ?? null,
+    prefill: prefillOf(decision),
     attempts: attempts.length,
     answering: outcome === null && (attempts.at(-1)?.status ?? 400) < 400,
     reason: decision.reason,
@@ -60,6 +63,11 @@ export function decisionRow(decision: Decision): DecisionRowJson {
     e2eSeconds: outcome?.e2eSeconds ?? null,
     surprise: surpriseOf(decision),
   };
+}
+
+function prefillOf({ disaggregation, candidates }: Decision): string | null {
+  if (disaggregation === null) return null;
+  return disaggregation.attempts.at(-1)?.endpoint ?? candidates[disaggregation.prefill]?.endpoint ?? null;
 }
 
 /** A first token this many times later than predicted, and at least so much later, surprises. */

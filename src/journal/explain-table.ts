@@ -1,5 +1,5 @@
 import { printable } from '../base/printable.ts';
-import type { DecisionJson, ProfileJson } from './decision-json.ts';
+import type { DecisionJson, ProfileJson } from './decision-schema.ts';
 import { flipLines } from './flip-lines.ts';
 import { number, percent, seconds, shortNames, table, type Names } from './text.ts';
 

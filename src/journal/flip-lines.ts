@@ -1,4 +1,4 @@
-import type { FlipJson, FlipsJson } from './flips.ts';
+import type { FlipJson, FlipsJson } from './decision-schema.ts';
 import type { Names } from './text.ts';
 
 /** As one reads after "3 more"; those counted also after "1 more". */

@@ -2,7 +2,7 @@ import { mkdir, open, readdir, rm, stat, type FileHandle } from 'node:fs/promise
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { Decision } from '../scheduler/decision.ts';
-import { decisionJson } from './decision-json.ts';
+import { decisionText } from './decision-json.ts';
 import type { Journal } from './journal.ts';
 
 interface JournalFilesOptions {
@@ -16,8 +16,8 @@ interface JournalFilesOptions {
 const flushMs = 250;
 /** Ended and not yet written; past it the oldest are dropped. */
 const mostPending = 10_000;
-/** Written out at once before other work gets its turn. */
-const batch = 32;
+/** Put into text at once, at least, before other work gets its turn. */
+const batchBytes = 64 * 1024;
 /** The limit is kept by removing whole files: so many make it up. */
 const fileCount = 8;
 const fileName = /^decisions-[0-9TZ-]+\.jsonl$/;
@@ -71,15 +71,20 @@ export class JournalFiles {
 
   async #writeAll(): Promise<void> {
     while (this.#pending.length > 0) {
-      const decisions = this.#pending.splice(0, batch);
+      let text = '';
+      let count = 0;
+      while (count < this.#pending.length && text.length < batchBytes) {
+        text += `${decisionText(this.#pending[count++]!)}\n`;
+      }
+      this.#pending.splice(0, count);
       try {
-        await this.#write(decisions.map((decision) => `${JSON.stringify(decisionJson(decision))}\n`).join(''));
-        this.written += decisions.length;
+        await this.#write(Buffer.from(text));
+        this.written += count;
         this.#isInTrouble = false;
       } catch (error) {
         if (!this.#isInTrouble) this.#options.onError(error);
         this.#isInTrouble = true;
-        this.dropped += decisions.length;
+        this.dropped += count;
         // The next one begins with a whole line.
         await this.#file?.close().catch(() => undefined);
         this.#file = null;
@@ -89,7 +94,7 @@ export class JournalFiles {
     }
   }
 
-  async #write(text: string): Promise<void> {
+  async #write(lines: Buffer): Promise<void> {
     const { folder, limitBytes } = this.#options;
     if (this.#file === null || this.#fileBytes > limitBytes / fileCount) {
       await this.#file?.close();
@@ -100,8 +105,8 @@ export class JournalFiles {
       this.#file = await open(join(folder, name), 'a', 0o600);
       this.#fileBytes = 0;
     }
-    await this.#file.appendFile(text);
-    this.#fileBytes += Buffer.byteLength(text);
+    await this.#file.appendFile(lines);
+    this.#fileBytes += lines.byteLength;
   }
 
   /** Removes the oldest files until one more can be filled. */

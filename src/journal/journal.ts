@@ -138,7 +138,10 @@ function bytesOf(decision: Decision): number {
   }
   const strings = [decision.requestId, decision.model, decision.reason, ...decision.headerNames];
   const characters = strings.reduce((sum, text) => sum + text.length, 0);
+  const hashBytes = decision.prefixBlocks === null ? 0 : 4 * decision.prefixBlocks.hashes.length;
   const shadowBytes = 250 * decision.shadow.length;
   const values = 8 * arrays * decision.candidates.length;
-  return decisionBytes + shadowBytes + 2 * characters + pluginBytes * plugins + arrayBytes * arrays + values;
+  return (
+    decisionBytes + hashBytes + shadowBytes + 2 * characters + pluginBytes * plugins + arrayBytes * arrays + values
+  );
 }

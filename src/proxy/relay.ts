@@ -21,12 +21,22 @@ export interface Route {
   retry(status: number | null, failure: AttemptFailure, reason: string, saidTokens: number): Target | null;
   /** The answer's body (of a stream: its first event) has begun; once for each attempt that answers. */
   firstToken(status: number): void;
+  /** Another piece of a streamed answer has come. */
+  more?(): void;
   /** Called a few times a second while an answer is awaited: a reason to give its endpoint up, null to wait. */
   looked?(heardAtMs: number, silentMs: number): string | null;
   /** Whether the current endpoint knows how to go on with a chat's last message. */
   readonly continuesChats?: boolean;
   /** It is over. */
-  finish(ending: { readonly status: number; readonly complete: boolean; readonly reason?: string } & Report): void;
+  finish(ending: Ending): void;
+}
+
+interface Ending extends Report {
+  readonly status: number;
+  readonly complete: boolean;
+  readonly reason?: string;
+  /** Of the answer's body, sent to the client. */
+  readonly answerBytes: number;
 }
 
 export interface RelayOptions {
@@ -78,6 +88,7 @@ class Relay {
   /** Whether the current attempt has begun to answer. */
   #answering = false;
   #paused = false;
+  #answerBytes = 0;
   #over = false;
 
   constructor(options: RelayOptions) {
@@ -143,6 +154,7 @@ class Relay {
   }
 
   #data(chunk: Buffer, error: string | null, isText: boolean): void {
+    if (this.#attempt!.streams) this.#options.route.more?.();
     const filter = this.#filter;
     if (error !== null && this.#options.continues !== null && filter !== null) {
       if (this.#continued === null) filter.pushUntilError(chunk);
@@ -168,6 +180,7 @@ class Relay {
 
   #write(bytes: Buffer): void {
     const { client } = this.#options;
+    this.#answerBytes += bytes.length;
     if (client.write(bytes) || this.#paused) return;
     this.#paused = true;
     this.#attempt?.pause();
@@ -271,6 +284,7 @@ class Relay {
     const length = { 'content-length': String(body.length) };
     client.writeHead(status, { ...retryAfter, ...headers, ...length, ...this.#options.headers(this.#target) });
     client.end(body);
+    this.#answerBytes = body.length;
     this.#finish(status, false);
   }
 
@@ -303,7 +317,14 @@ class Relay {
     if (this.#over) return;
     this.#over = true;
     const report = this.#report();
-    this.#options.route.finish({ status, complete, ...report, ...(reason === undefined ? {} : { reason }) });
+    const answerBytes = this.#answerBytes;
+    this.#options.route.finish({
+      status,
+      complete,
+      answerBytes,
+      ...report,
+      ...(reason === undefined ? {} : { reason }),
+    });
   }
 
   #report(): Report {

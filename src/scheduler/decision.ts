@@ -4,7 +4,7 @@ import type { PrefixLookup } from './view.ts';
 /**
  * The record of one decision, kept as numbers: everything shown to anybody (log steps, headers, explain, API, journal)
  * is a rendering of it. Columns are parallel to `candidates`. NaN is "not known".
- * It holds no prompt text, no header values and no secrets.
+ * It holds no prompt text, no header values and no secrets: lengths, and hashes that nobody can make without the seed.
  */
 export interface Decision {
   readonly id: string;
@@ -45,6 +45,8 @@ export interface Decision {
   readonly candidates: readonly Candidate[];
   readonly inputs: DecisionInputs;
   readonly prefixLookup: PrefixLookup | null;
+  /** Null where the prompt has no whole block, or nobody hashed it. */
+  readonly prefixBlocks: PrefixBlocks | null;
   /** In the order they ran. */
   readonly profiles: readonly ProfileRecord[];
   /** Index into `profiles` of the one whose pick serves the request; -1 when it did not run. */
@@ -70,6 +72,14 @@ export interface Decision {
  * many waited (`queue-full`); it waited for too long (`expired`); a higher priority took its room to wait (`made-room`).
  */
 export type ShedReason = 'too-late' | 'missed' | 'queue-full' | 'expired' | 'made-room';
+
+/** How a prompt begins, without its text: seeded hashes of its first blocks, of its first two, and so on. */
+export interface PrefixBlocks {
+  /** By the estimate of the prompt's length. */
+  readonly tokensPerBlock: number;
+  /** The low and the high half of each hash in turn. */
+  readonly hashes: Int32Array;
+}
 
 export interface Candidate {
   readonly endpoint: string;

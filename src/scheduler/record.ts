@@ -1,5 +1,5 @@
 import { numbers } from '../base/numbers.ts';
-import type { Candidate, Decision, DecisionInputs, ProfileRecord, ShedReason } from './decision.ts';
+import type { Candidate, Decision, DecisionInputs, PrefixBlocks, ProfileRecord, ShedReason } from './decision.ts';
 import { roleOf } from './endpoint.ts';
 import type { Policy } from './policy.ts';
 import type { Caller, SchedulingRequest } from './request.ts';
@@ -18,6 +18,7 @@ interface RecordContext {
   readonly rejection: { readonly shed: ShedReason; readonly message: string } | null;
   readonly leftOut: readonly string[];
   readonly schedulerSeconds: number;
+  readonly prefixBlocks: PrefixBlocks | null;
   readonly predicted: { readonly ttftSeconds: number; readonly e2eSeconds: number };
 }
 
@@ -82,6 +83,7 @@ export function recordDecision(
     candidates,
     inputs,
     prefixLookup: view.prefixLookup?.() ?? null,
+    prefixBlocks: context.prefixBlocks,
     profiles: result.profiles,
     primaryProfile: result.primary,
     picked,

@@ -21,6 +21,16 @@ export interface Schedule {
   readonly verdict: Verdict | null;
 }
 
+/** Where somebody measures what plugins take. */
+export interface Probe {
+  nowMs(): number;
+  took(
+    point: 'Filter' | 'Scorer' | 'Picker',
+    plugin: { readonly type: string; readonly plugin: string },
+    ms: number,
+  ): void;
+}
+
 /**
  * Filters, scores and picks, once for each profile the handler asks for. Pure: the same arguments give the same answer.
  * `states` are the policy's plugins' memories (`newStates`); only `commit` and `finish` change them.
@@ -31,6 +41,7 @@ export function schedule(
   request: SchedulingRequest,
   view: FleetView,
   seed: number,
+  probe: Probe | null = null,
 ): Schedule {
   const random = seededRandom(seed);
   const positions = positionsOf(view);
@@ -41,7 +52,7 @@ export function schedule(
     const name = policy.handler.next(progress);
     const profile = name === null ? undefined : policy.profiles.get(name);
     if (profile === undefined || done.length > policy.profiles.size) break;
-    const { record, picked, total } = runProfile(profile, states, request, view, random, positions);
+    const { record, picked, total } = runProfile(profile, states, request, view, random, positions, probe);
     profiles.push(record);
     done.push({ profile: profile.name, picked, total });
   }
@@ -65,6 +76,7 @@ function runProfile(
   view: FleetView,
   random: Random,
   positions: Positions,
+  probe: Probe | null,
 ): { record: ProfileRecord; picked: readonly number[]; total: number } {
   const bySlot = positions.bySlot;
   const positionsIn = (slots: ArrayLike<number>): Int32Array => {
@@ -80,6 +92,7 @@ function runProfile(
     const cycle: Cycle = { request, view, candidates, random };
     const dropped: { candidate: number; reason: string }[] = [];
     let kept: number[] | null = null;
+    const startMs = probe?.nowMs() ?? 0;
     for (let i = 0; i < candidates.length; i++) {
       const slot = candidates[i]!;
       const reason = instance.drop(cycle, slot, states[stateIndex]);
@@ -89,6 +102,7 @@ function runProfile(
         dropped.push({ candidate: bySlot[slot]!, reason });
       }
     }
+    probe?.took('Filter', { type, plugin }, probe.nowMs() - startMs);
     if (kept !== null) {
       candidates = Int32Array.from(kept);
       scored = positionsIn(kept);
@@ -101,14 +115,18 @@ function runProfile(
   const scorers = profile.scorers.map(({ plugin, type, instance, unit, weight, stateIndex }) => {
     const scores = numbers(candidates.length);
     const details = new DetailColumns(candidates.length);
+    const startMs = probe?.nowMs() ?? 0;
     instance.score(cycle, scores, details, states[stateIndex]);
+    probe?.took('Scorer', { type, plugin }, probe.nowMs() - startMs);
     for (let i = 0; i < scores.length; i++) totals[i]! += weight * scores[i]!;
     return { plugin, type, unit, weight, scores, columns: details.columns, notes: details.notes };
   });
 
   const { plugin, type, instance, stateIndex } = profile.picker;
+  const startMs = probe?.nowMs() ?? 0;
   const { picked, tied } =
     candidates.length === 0 ? { picked: [], tied: [] } : instance.pick(cycle, totals, states[stateIndex]);
+  probe?.took('Picker', { type, plugin }, probe.nowMs() - startMs);
   return {
     record: {
       name: profile.name,

@@ -1,14 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { chromium, type Browser, type BrowserContextOptions, type LaunchOptions, type Page } from 'playwright-core';
 import { repository } from '../support/command.ts';
 
 /** A real Chromium, without a screen. */
 export function openBrowser(): Promise<Browser> {
+  return chromium.launch(launchOptions());
+}
+
+export function launchOptions(): LaunchOptions {
   const executablePath = execFileSync(join(repository, 'test/browser/install.sh'), { encoding: 'utf8' }).trim();
   const quiet = ['background-networking', 'component-update', 'sync', 'gpu', 'quic'].map((name) => `--disable-${name}`);
-  return chromium.launch({ executablePath, args: ['--headless', '--no-sandbox', '--no-first-run', ...quiet] });
+  return { executablePath, args: ['--headless', '--no-sandbox', '--no-first-run', ...quiet] };
 }
 
 interface Watched {

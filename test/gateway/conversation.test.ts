@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import type { DecisionJson } from '../../src/journal/decision-json.ts';
+import type { DecisionJson } from '../../src/journal/decision-schema.ts';
 import { model, postJson, startEngine, startStub, startTestGateway, until } from '../support/fleet-under-test.ts';
 
 interface Message {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import OpenAI from 'openai';
 import { prompt1, prompt2 } from '../support/walkthrough-prompts.ts';
 import { model, postJson, startEngine, startTestGateway, until } from '../support/fleet-under-test.ts';
-import type { DecisionJson } from '../../src/journal/decision-json.ts';
+import type { DecisionJson } from '../../src/journal/decision-schema.ts';
 
 test('the official client works unchanged, streaming and not', async (t) => {
   const engines = [await startEngine(t), await startEngine(t)];

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { decisionJson } from '../../src/journal/decision-json.ts';
 import { explainTable } from '../../src/journal/explain-table.ts';
 import { flipLines } from '../../src/journal/flip-lines.ts';
-import { flipsJson, type FlipJson } from '../../src/journal/flips.ts';
+import type { FlipJson } from '../../src/journal/decision-schema.ts';
+import { flipsJson } from '../../src/journal/flips.ts';
 import { responseHeaders } from '../../src/journal/response-headers.ts';
 import { policyFromConfig } from '../../src/scheduler/config.ts';
 import { shortNames } from '../../src/journal/text.ts';
@@ -27,7 +28,7 @@ test('the JSON has the shape others rely on, with null for what is not known', (
   const json = JSON.parse(JSON.stringify(decisionJson(hit()))) as Record<string, never>;
   assert.deepEqual(
     Object.keys(json).filter((key) => key !== 'kind' && key !== 'picked'),
-    'version id requestId time model streaming promptTokens policy seed admission inputs profiles reason predicted schedulerSeconds disaggregation attempts shadow outcome'.split(
+    'version id requestId time model streaming promptTokens prefixBlocks policy seed admission inputs profiles reason predicted schedulerSeconds disaggregation attempts shadow outcome'.split(
       ' ',
     ),
   );

@@ -85,6 +85,68 @@ test('at the flip value another is picked, just before it the same; found again 
   assert.ok(flipped > 100, `${flipped} flips tried`);
 });
 
+/** Two passes, in seconds: prefill and decode of one request, always apart or where that is thought to be sooner. */
+function splitPolicy(decider: string): Policy {
+  const pass = (name: string) => ({
+    name,
+    plugins: [
+      'queued-prefill-cost',
+      'own-prefill-cost',
+      'delay-to-others-cost',
+      'min-cost-picker',
+      `${name}-filter`,
+    ].map((pluginRef) => ({ pluginRef })),
+  });
+  const types = ['queued-prefill-cost', 'own-prefill-cost', 'delay-to-others-cost', 'min-cost-picker'];
+  const config = {
+    apiVersion: 'llm-d.ai/v1alpha1' as const,
+    kind: 'EndpointPickerConfig' as const,
+    plugins: [
+      { type: 'disagg-profile-handler', parameters: { deciders: { prefill: decider } } },
+      ...[decider, ...types, 'decode-filter', 'prefill-filter'].map((type) => ({ type })),
+    ],
+    schedulingProfiles: [pass('decode'), pass('prefill')],
+  };
+  return policyFromConfig(config, decider);
+}
+
+test('of a split request each pass has its own flips, and they are true of that pass', () => {
+  const flipped = new Map<string, number>();
+  const split = fc.constantFrom(splitPolicy('always-disagg-pd-decider'), splitPolicy('cost-based-pd-decider'));
+  fc.assert(
+    fc.property(split, fleets, requests, fc.nat(), (policy, anyRows, request, seed) => {
+      const { promptTokens = 0 } = request;
+      const rows = consistent(anyRows, promptTokens);
+      const decided = (from: Row[]): Decision => decide(policy, requestOf(request), viewOf(from), seed);
+      const decision = decided(rows);
+      /** What a pass picks; undefined where it does not run. */
+      const pickOf = (from: Row[], pass: string): string | undefined => {
+        const again = decided(from);
+        const record = again.profiles.find(({ name }) => name === pass);
+        return record === undefined ? undefined : again.candidates[record.picker.picked[0] ?? -1]?.endpoint;
+      };
+      for (const { profile, picked, flips } of flipsOf(decision, policy).profiles) {
+        const was = decision.candidates[picked]!.endpoint;
+        assert.equal(pickOf(rows, profile), was);
+        for (const { candidate, input, unit, from, to } of flips) {
+          if (to === null) continue;
+          flipped.set(profile, (flipped.get(profile) ?? 0) + 1);
+          const { endpoint } = decision.candidates[candidate]!;
+          const at = (value: number) => pickOf(changed(rows, endpoint, input, value, promptTokens), profile);
+          assert.notEqual(at(to), was, `${profile}: ${endpoint} ${input} ${from} -> ${to}`);
+          const perUnit = unit === 'seconds' || unit === 'share' ? 1000 : 1;
+          const up = to > (from || 0) || Number.isNaN(from);
+          const closer = (Math.round(to * perUnit) + (up ? -1 : 1)) / perUnit;
+          const before = up ? Math.max(closer, from || 0) : Math.min(closer, from);
+          if (!(Number.isNaN(from) && to === 0)) assert.equal(at(before), was);
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+  for (const pass of ['decode', 'prefill']) assert.ok((flipped.get(pass) ?? 0) > 50, `${flipped.get(pass)} of ${pass}`);
+});
+
 test('the walkthrough: how many requests a prefix is worth, and how few cached tokens would lose it', () => {
   const rows = [
     { name: 'a', cachedTokens: 32, inFlight: 1 },

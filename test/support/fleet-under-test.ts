@@ -26,6 +26,7 @@ export async function startStub(
   t: TestContext,
   answer: (request: IncomingMessage, response: ServerResponse, body: string) => void,
   optional: readonly string[] = [],
+  served = model,
 ): Promise<{
   url: string;
   name: string;
@@ -36,7 +37,7 @@ export async function startStub(
   const server = createServer((request, response) => {
     if (request.url === '/v1/models') {
       response.setHeader('content-type', 'application/json');
-      response.end(JSON.stringify({ object: 'list', data: [{ id: model }] }));
+      response.end(JSON.stringify({ object: 'list', data: [{ id: served }] }));
       return;
     }
     const path = request.url ?? '';

@@ -18,6 +18,7 @@ export function decide(policy: Policy, request: SchedulingRequest, view: FleetVi
     rejection: null,
     leftOut: [],
     schedulerSeconds: 0.0001,
+    prefixBlocks: null,
     predicted: { ttftSeconds: NaN, e2eSeconds: NaN },
   });
 }

@@ -1,5 +1,5 @@
 import { messageOf } from '../../base/errors.ts';
-import type { DecisionJson } from '../../journal/decision-json.ts';
+import type { DecisionJson } from '../../journal/decision-schema.ts';
 import type { EndpointJson } from '../../admin/json.ts';
 import type { AdminApi, ShadowSummary } from '../admin-api.ts';
 

@@ -1,5 +1,5 @@
 import { printable } from '../../base/printable.ts';
-import type { DecisionJson } from '../../journal/decision-json.ts';
+import type { DecisionJson } from '../../journal/decision-schema.ts';
 import { number, percent, seconds, shortNames, table, type Names } from '../../journal/text.ts';
 import { shadowLines } from '../shadow-lines.ts';
 import type { Snapshot } from './feed.ts';

@@ -1,4 +1,4 @@
-import type { DecisionJson } from '../../journal/decision-json.ts';
+import type { DecisionJson } from '../../journal/decision-schema.ts';
 import type { EndpointJson } from '../../admin/json.ts';
 import type { Snapshot } from './feed.ts';
 import type { Sort } from './view.ts';

@@ -1,8 +1,8 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import type { DecisionRowJson } from '../../admin/json.ts';
 import { hasFailed } from '../live/decision-list.ts';
-import { EndpointName } from '../parts/endpoint-name.tsx';
 import { StatusChip } from '../parts/status-chip.tsx';
+import { RowWay } from '../parts/way.tsx';
 import { clock, seconds, short } from '../parts/text.ts';
 import { Value } from '../parts/value.tsx';
 
@@ -52,10 +52,17 @@ export function DecisionTable({ rows, selected, isFollowing }: Props) {
     else if (bottom > element.scrollTop + element.clientHeight) element.scrollTop = bottom - element.clientHeight;
   }, [selected]);
 
+  // Two names need more room than one.
+  const hasSplit = rows.some(({ prefill }) => prefill !== null);
   const from = Math.max(0, Math.floor(view.top / rowHeight) - margin);
   const until = Math.min(rows.length, Math.ceil((view.top + view.height) / rowHeight) + margin);
   return (
-    <div class="decisions" role="table" aria-label="Decisions" aria-rowcount={rows.length + 1}>
+    <div
+      class={`decisions${hasSplit ? ' split' : ''}`}
+      role="table"
+      aria-label="Decisions"
+      aria-rowcount={rows.length + 1}
+    >
       <div class="decision head" role="row" aria-rowindex={1}>
         {['time', 'endpoint', 'status', 'model', 'prompt', 'cached', 'held', 'first token', 'end to end', 'why'].map(
           (title) => (
@@ -111,7 +118,7 @@ function Row({ row, index, top, height, isSelected }: RowProps) {
         </a>
       </span>
       <span role="cell">
-        <EndpointName name={row.endpoint ?? row.picked} none="nowhere" />
+        <RowWay row={row} />
       </span>
       <span role="cell">
         <StatusChip row={row} />

@@ -30,7 +30,7 @@ export function readFilter(query: URLSearchParams): Filter {
 
 export function matches(row: DecisionRowJson, filter: Filter): boolean {
   if (filter.model !== null && row.model !== filter.model) return false;
-  if (filter.endpoint !== null && row.endpoint !== filter.endpoint && row.picked !== filter.endpoint) return false;
+  if (filter.endpoint !== null && ![row.endpoint, row.picked, row.prefill].includes(filter.endpoint)) return false;
   if (filter.verdict !== null && !hasVerdict(row, filter.verdict)) return false;
   if (filter.slowSeconds !== null && (row.ttftSeconds ?? row.e2eSeconds ?? 0) < filter.slowSeconds) return false;
   if (filter.surprising && row.surprise === null) return false;
@@ -55,6 +55,6 @@ function hasVerdict(row: DecisionRowJson, verdict: Verdict): boolean {
 }
 
 function textOf(row: DecisionRowJson): string {
-  const { id, requestId, model, picked, endpoint, reason, surprise, status } = row;
-  return [id, requestId, model, picked, endpoint, reason, surprise, status].join('\n').toLowerCase();
+  const { id, requestId, model, picked, endpoint, prefill, reason, surprise, status } = row;
+  return [id, requestId, model, picked, endpoint, prefill, reason, surprise, status].join('\n').toLowerCase();
 }

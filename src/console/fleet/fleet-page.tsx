@@ -5,6 +5,7 @@ import { Latest } from './latest.tsx';
 import { PoolCharts } from './pool-charts.tsx';
 import { PoolTotals } from './pool-totals.tsx';
 import { endpointOrders, sortedEndpoints, type EndpointOrder } from './order.ts';
+import { Waiting } from './waiting.tsx';
 import { Yard } from './yard.tsx';
 
 export function FleetPage() {
@@ -29,6 +30,7 @@ export function FleetPage() {
           onOrder={setOrder}
         />
       )}
+      {admission !== null && <Waiting admission={admission} />}
       <Latest rows={decisions.rows} />
       {charts}
     </>

@@ -1,8 +1,8 @@
 import type { DecisionRowJson } from '../../admin/json.ts';
 import { hasFailed } from '../live/decision-list.ts';
-import { EndpointName } from '../parts/endpoint-name.tsx';
 import { clock } from '../parts/text.ts';
 import { StatusChip } from '../parts/status-chip.tsx';
+import { RowWay } from '../parts/way.tsx';
 
 const shown = 6;
 
@@ -22,7 +22,7 @@ export function Latest({ rows }: { rows: readonly DecisionRowJson[] }) {
           <li key={row.id}>
             <a href={`/requests/${encodeURIComponent(row.id)}`}>
               <time>{clock(row.time)}</time>
-              <EndpointName name={row.endpoint ?? row.picked} none="nowhere" />
+              <RowWay row={row} />
               <StatusChip row={row} />
               <span class="reason">{row.reason}</span>
             </a>

@@ -3,51 +3,74 @@ import { paletteSize } from '../../charts/theme.ts';
 import { usePolled } from '../live/use-polled.ts';
 import { endpointColour, shortName } from '../parts/endpoint-name.tsx';
 import { seconds, short } from '../parts/text.ts';
-import { TimeChart, type Line } from '../parts/time-chart.tsx';
+import { TimeChart } from '../parts/time-chart.tsx';
 
 const pollMs = 2000;
 /** More lines in a chart cannot be told apart. */
 const mostLines = 16;
+
+interface Chart {
+  readonly title: string;
+  readonly format: (value: number) => string;
+  /** Each line's name, column and colour. */
+  readonly lines: readonly (readonly [name: string, column: PoolColumn, colour: string, look?: 'dashed'])[];
+}
+
+const poolCharts: readonly Chart[] = [
+  {
+    title: 'Requests ended a second',
+    format: short,
+    lines: [
+      ['all', 'requestsPerSecond', '--c0'],
+      ['failed', 'failedPerSecond', '--danger'],
+    ],
+  },
+  {
+    title: 'Time to first token',
+    format: seconds,
+    lines: [
+      ['median', 'ttftP50Seconds', '--c2'],
+      ['p90', 'ttftP90Seconds', '--c2', 'dashed'],
+    ],
+  },
+  {
+    title: 'Requests at once',
+    format: short,
+    lines: [
+      ['in flight', 'inFlight', '--c0'],
+      ['held', 'held', '--caution'],
+    ],
+  },
+  {
+    title: 'Tokens a second',
+    format: short,
+    lines: [
+      ['prompt', 'promptTokensPerSecond', '--c6'],
+      ['of these cached', 'cachedTokensPerSecond', '--clear'],
+      ['completion', 'completionTokensPerSecond', '--c1'],
+    ],
+  },
+];
 
 /** The pool over the last ten minutes, and each endpoint over the last two. */
 export function PoolCharts() {
   const { answer: series } = usePolled<SeriesJson>('/api/series', pollMs);
   if (series === null || series.pool.endedAtMs.length < 2) return null;
   const { endedAtMs, columns } = series.pool;
-  const line = (name: string, column: PoolColumn, colour: string, dashed = false): Line => ({
-    ...{ name, colour, dashed },
-    values: columns[column],
-  });
   return (
     <section class="charts" aria-label="Over time">
-      <TimeChart
-        title="Requests ended a second"
-        times={endedAtMs}
-        format={short}
-        lines={[line('all', 'requestsPerSecond', '--c0'), line('failed', 'failedPerSecond', '--danger')]}
-      />
-      <TimeChart
-        title="Time to first token"
-        times={endedAtMs}
-        format={seconds}
-        lines={[line('median', 'ttftP50Seconds', '--c2'), line('p90', 'ttftP90Seconds', '--c2', true)]}
-      />
-      <TimeChart
-        title="Requests at once"
-        times={endedAtMs}
-        format={short}
-        lines={[line('in flight', 'inFlight', '--c0'), line('held', 'held', '--caution')]}
-      />
-      <TimeChart
-        title="Tokens a second"
-        times={endedAtMs}
-        format={short}
-        lines={[
-          line('prompt', 'promptTokensPerSecond', '--c6'),
-          line('of these cached', 'cachedTokensPerSecond', '--clear'),
-          line('completion', 'completionTokensPerSecond', '--c1'),
-        ]}
-      />
+      {poolCharts.map(({ title, format, lines }) => (
+        <TimeChart
+          key={title}
+          title={title}
+          times={endedAtMs}
+          format={format}
+          lines={lines.map(([name, column, colour, look]) => ({
+            ...{ name, colour, dashed: look === 'dashed' },
+            values: columns[column],
+          }))}
+        />
+      ))}
       <ByEndpoint series={series} title="In flight, by endpoint" column="inFlight" />
       <ByEndpoint series={series} title="Queued prefill tokens, by endpoint" column="queuedPrefillTokens" />
     </section>

@@ -36,7 +36,9 @@ export class Trains {
   take(rows: readonly DecisionRowJson[], nowMs: number): void {
     for (const row of rows) {
       const train = this.#byId.get(row.id);
-      if (row.picked !== null && nowMs - Date.parse(row.time) < 3000) this.#setRoute(row.picked, Date.parse(row.time));
+      if (row.picked !== null && nowMs - Date.parse(row.time) < 3000) {
+        for (const endpoint of [row.prefill, row.picked]) this.#setRoute(endpoint, Date.parse(row.time));
+      }
       if (train !== undefined) update(train, row, nowMs);
       else if (row.picked !== null && (row.status === null || nowMs - Date.parse(row.time) < 2000))
         this.#enter(row, nowMs);
@@ -69,7 +71,7 @@ export class Trains {
     const { predictedCachedTokens: cached, predictedTtftSeconds: ttft, promptTokens } = row;
     const train: Train = {
       id: row.id,
-      endpoint: row.endpoint ?? row.picked!,
+      endpoint: placeNow(row) ?? row.picked!,
       promptTokens,
       cachedShare: cached === null || promptTokens === 0 ? null : Math.min(1, cached / promptTokens),
       streaming: row.streaming,
@@ -84,13 +86,18 @@ export class Trains {
     update(train, row, nowMs);
   }
 
-  #setRoute(endpoint: string, atMs: number): void {
-    if (atMs > (this.routeSetAtMs.get(endpoint) ?? 0)) this.routeSetAtMs.set(endpoint, atMs);
+  #setRoute(endpoint: string | null, atMs: number): void {
+    if (endpoint !== null && atMs > (this.routeSetAtMs.get(endpoint) ?? 0)) this.routeSetAtMs.set(endpoint, atMs);
   }
 }
 
+/** Until the first token it is where its prompt is computed, after it where it is answered. */
+function placeNow({ answering, status, prefill, endpoint }: DecisionRowJson): string | null {
+  return answering || status !== null ? endpoint : (prefill ?? endpoint);
+}
+
 function update(train: Train, row: DecisionRowJson, nowMs: number): void {
-  train.endpoint = row.endpoint ?? train.endpoint;
+  train.endpoint = placeNow(row) ?? train.endpoint;
   if (row.answering) train.answeringSinceMs ??= nowMs;
   if (row.status === null || train.endedAtMs !== null) return;
   train.endedAtMs = nowMs;

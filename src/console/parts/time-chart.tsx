@@ -3,7 +3,7 @@ import uPlot from 'uplot';
 import { colourOf, watchColours } from './colours.ts';
 import { clock } from './text.ts';
 
-export interface Line {
+interface Line {
   readonly name: string;
   /** A CSS variable. */
   readonly colour: string;

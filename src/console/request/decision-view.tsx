@@ -1,8 +1,9 @@
 import type { DecisionJson } from '../../admin/json.ts';
 import { EndpointName } from '../parts/endpoint-name.tsx';
-import { Value } from '../parts/value.tsx';
+import { Attempts } from './attempts.tsx';
 import { Flips } from './flips.tsx';
 import { Inputs } from './inputs.tsx';
+import { Passes } from './passes.tsx';
 import { PredictedAndHappened } from './predicted-and-happened.tsx';
 import { ProfileScores } from './profile-scores.tsx';
 import { Timeline } from './timeline.tsx';
@@ -17,17 +18,17 @@ export function DecisionView({ decision, wasSent }: { decision: DecisionJson; wa
       {tried && (
         <section>
           <h2>Tried</h2>
-          <ol class="attempts">
-            {attempts.map(({ endpoint, status, reason }, at) => (
-              <li key={at}>
-                <EndpointName name={endpoint} /> <Value of={status} /> {reason}
-              </li>
-            ))}
-          </ol>
+          <Attempts attempts={attempts} />
         </section>
       )}
+      <Passes decision={decision} wasSent={wasSent} />
       {profiles.map((profile) => (
-        <ProfileScores key={profile.name} profile={profile} flips={decision.flips ?? null} />
+        <ProfileScores
+          key={profile.name}
+          profile={profile}
+          role={roleOf(profile, decision)}
+          flips={decision.flips ?? null}
+        />
       ))}
       {decision.flips !== undefined && <Flips flips={decision.flips} wasSent={wasSent} />}
       <Inputs decision={decision} />
@@ -47,4 +48,13 @@ export function DecisionView({ decision, wasSent }: { decision: DecisionJson; wa
       )}
     </>
   );
+}
+
+/** What a profile's pick is for, where there is more than one. */
+function roleOf({ picker }: DecisionJson['profiles'][number], decision: DecisionJson): string | null {
+  const { profiles, disaggregation, picked } = decision;
+  const own = picker.picked[0];
+  if (profiles.length < 2 || own === undefined) return null;
+  if (own === disaggregation?.prefill) return 'where the prompt is computed';
+  return own === picked ? 'where it is answered' : null;
 }

@@ -7,7 +7,16 @@ import { count } from '../parts/text.ts';
 type ProfileJson = DecisionJson['profiles'][number];
 
 /** The scores as stacked bars, a candidate each, the best first; what each filter dropped. */
-export function ProfileScores({ profile, flips }: { profile: ProfileJson; flips: FlipsJson | null }) {
+export function ProfileScores({
+  profile,
+  role,
+  flips,
+}: {
+  profile: ProfileJson;
+  /** What its pick is for; null where that goes without saying. */
+  role: string | null;
+  flips: FlipsJson | null;
+}) {
   const { name, candidateCount, candidates, filters, scorers, totals, picker } = profile;
   const isCost = scorers[0]?.unit === 'seconds';
   const ranked = Object.entries(totals).sort(([, a], [, b]) => (isCost ? a - b : b - a));
@@ -21,6 +30,7 @@ export function ProfileScores({ profile, flips }: { profile: ProfileJson; flips:
       <h2>
         Profile {name}{' '}
         <small>
+          {role !== null && `${role} · `}
           {candidates.length < candidateCount ? `the best ${candidates.length} of ` : ''}
           {count(candidateCount)} {candidateCount === 1 ? 'candidate' : 'candidates'}
         </small>

@@ -1,7 +1,7 @@
 import { useShortcuts } from '../keys.ts';
 import { feed } from '../live/feed.ts';
-import { EndpointName } from '../parts/endpoint-name.tsx';
 import { clock, count } from '../parts/text.ts';
+import { Way } from '../parts/way.tsx';
 import { go } from '../route.ts';
 import { DecisionView } from './decision-view.tsx';
 import { useDecision } from './use-decision.ts';
@@ -41,7 +41,7 @@ export function RequestPage({ id }: { id: string }) {
           <a href="/decisions">Decisions</a> / <code>{decision.id}</code>
         </p>
         <h1>
-          <EndpointName name={decision.picked} none="not placed" />
+          <Way prefill={decision.disaggregation?.prefill ?? null} endpoint={decision.picked} none="not placed" />
           <span class="reason">{decision.reason}</span>
         </h1>
         <p class="about">

@@ -1,7 +1,7 @@
 import type { DecisionJson } from '../../admin/json.ts';
 import { feed } from '../live/feed.ts';
-import { seconds } from '../parts/text.ts';
-import { EndpointName } from '../parts/endpoint-name.tsx';
+import { count, seconds } from '../parts/text.ts';
+import { Way } from '../parts/way.tsx';
 
 interface Stretch {
   readonly name: string;
@@ -13,6 +13,7 @@ interface Stretch {
 /** From arrival to the end, in seconds since arrival; beneath, when the first token was predicted. */
 export function Timeline({ decision }: { decision: DecisionJson }) {
   const { admission, outcome, predicted, streaming, picked } = decision;
+  const prefill = decision.disaggregation?.prefill ?? null;
   const held = admission.queuedSeconds;
   const soFar = Math.max(held, held + (feed.nowMs() - Date.parse(decision.time)) / 1000);
   const end = outcome === null ? soFar : outcome.e2eSeconds;
@@ -50,12 +51,12 @@ export function Timeline({ decision }: { decision: DecisionJson }) {
         </li>
         {held >= 0.001 && (
           <li>
-            <b>held</b> {seconds(held)} <small>band {admission.band}</small>
+            <b>held</b> {seconds(held)} <small>{heldAs(decision)}</small>
           </li>
         )}
         <li>
           <b>{picked === null ? 'not placed' : 'placed'}</b> {picked === null ? '' : 'on '}
-          {picked !== null && <EndpointName name={picked} />}{' '}
+          {picked !== null && <Way prefill={prefill} endpoint={picked} none="nowhere" />}{' '}
           <small>decided in {seconds(decision.schedulerSeconds)}</small>
         </li>
         {ttft !== null && (
@@ -68,6 +69,14 @@ export function Timeline({ decision }: { decision: DecisionJson }) {
       </ol>
     </section>
   );
+}
+
+/** As whom it waited, and behind what. */
+function heldAs({ admission: { band, fairnessId, ahead } }: DecisionJson): string {
+  const expected =
+    ahead === null || ahead.seconds === null ? 'for how long was not known' : `expected ${seconds(ahead.seconds)}`;
+  const behind = ahead === null ? '' : `, behind ${count(ahead.requests)}, ${expected}`;
+  return `${fairnessId === 'default-flow' ? '' : `${fairnessId}, `}priority ${band}${behind}`;
 }
 
 function stretchesOf(

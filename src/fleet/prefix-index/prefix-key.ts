@@ -1,3 +1,5 @@
+import { wholeNumbers } from '../../base/numbers.ts';
+import type { PrefixBlocks } from '../../scheduler/decision.ts';
 import { blockBytes, chainStart, hashBlocks, type BlockHashes, type ChainState } from '../../base/block-hash.ts';
 import { extraOfMedia, type MediaSpan } from './extra-keys.ts';
 
@@ -119,4 +121,25 @@ export function tokensPerBlock(key: PrefixKey, promptTokens: number): number {
 /** Bytes of prompt that `blocks` leading blocks hold. */
 export function bytesOfBlocks(blocks: number): number {
   return blocks * blockBytes;
+}
+
+/** A Decision keeps the hash of every so many blocks, and of twice as many until there are no more than this. */
+const keptEvery = 4;
+const keptHashes = 128;
+
+/** What a Decision keeps of a key. Of two prompts, those of the longer are of beginnings of which the shorter's are too. */
+export function prefixBlocksOf(
+  { hashes: { low, high }, promptBytes }: PrefixKey,
+  promptTokens: number,
+): PrefixBlocks | null {
+  let every = keptEvery;
+  while (low.length > every * keptHashes) every *= 2;
+  const count = Math.floor(low.length / every);
+  if (count === 0 || promptTokens === 0) return null;
+  const hashes = wholeNumbers(2 * count);
+  for (let kept = 0, block = every - 1; kept < count; kept++, block += every) {
+    hashes[2 * kept] = low[block]!;
+    hashes[2 * kept + 1] = high[block]!;
+  }
+  return { tokensPerBlock: (bytesOfBlocks(every) * promptTokens) / promptBytes, hashes };
 }

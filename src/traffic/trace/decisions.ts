@@ -4,13 +4,15 @@ import type { TraceFormat } from './format.ts';
 import { appendRun, blockCount, leadingBlocks } from './trace.ts';
 import type { BlockRuns, TraceSession } from './trace.ts';
 
-/** What is read of a Decision (docs: the admin API's `/api/decisions`). */
+/** What is read of a Decision (docs/decision.schema.json). */
 const decision = z.object({
   id: z.string(),
   time: z.iso.datetime(),
   model: z.string(),
   promptTokens: tokens,
-  inputs: z.record(z.string(), z.object({ cachedTokens: z.number().min(0).nullable() })),
+  prefixBlocks: z
+    .object({ tokensPerBlock: z.number().positive(), hashes: z.string().regex(/^([0-9a-f]{16})*$/) })
+    .nullable(),
   outcome: z
     .object({ endpoint: z.string().nullable(), completionTokens: tokens.nullable(), promptTokens: tokens.nullable() })
     .nullable(),
@@ -29,15 +31,14 @@ export interface JournalPart {
 export const journalTitle = 'Decisions';
 const wholeJournal: JournalPart = { afterMs: null, beforeMs: null, model: null };
 const blockTokens = 64;
-/** How many of an endpoint's earlier prompts are looked through for the one whose beginning comes again. */
-const rememberedPrompts = 1000;
+const hashDigits = 16;
 
 /**
  * Decisions of a live gateway, as its admin API lists them: JSON lines, or the array in one line. Only answered ones,
  * since nobody knows how long the others' answers would have been.
  *
- * A Decision holds no prompt, only how much of it the router thought each endpoint had cached. That much is made to be
- * shared with the latest prompt at that endpoint that is long enough, so that what could be reused then can be again.
+ * A Decision holds no prompt, but hashes of its beginnings: where two prompts have one in common, they begin alike. The
+ * seed is the process's, so nothing is shared across a restart.
  */
 export function decisionsOf(part: JournalPart = wholeJournal): TraceFormat {
   return {
@@ -70,35 +71,35 @@ export function decisionsOf(part: JournalPart = wholeJournal): TraceFormat {
 }
 
 function sessionsOf(journal: readonly { readonly atMs: number; readonly made: Decision }[]): TraceSession[] {
-  const sentTo = new Map<string, { readonly promptTokens: number; readonly blocks: BlockRuns }[]>();
+  /** Of the first prompt that began so. */
+  const byBeginning = new Map<string, BlockRuns>();
   const sessions: TraceSession[] = [];
   let nextBlock = 0;
   for (const { atMs, made } of journal) {
-    const { endpoint, completionTokens } = made.outcome ?? {};
-    if (endpoint === null || endpoint === undefined || completionTokens === null || completionTokens === undefined)
-      continue;
+    const { endpoint = null, completionTokens: outputTokens = null } = made.outcome ?? {};
+    if (endpoint === null || outputTokens === null) continue;
     const promptTokens = made.outcome?.promptTokens ?? made.promptTokens;
     const wholeBlocks = Math.floor(promptTokens / blockTokens);
-    const [holder, cachedTokens] = mostCached(made);
-    const shared = sentTo.get(holder)?.findLast((earlier) => earlier.promptTokens >= cachedTokens);
-    const blocks = leadingBlocks(shared?.blocks ?? [], Math.min(wholeBlocks, Math.floor(cachedTokens / blockTokens)));
+    const beginnings = beginningsOf(made);
+    const shared = beginnings.findLastIndex((beginning) => byBeginning.has(beginning));
+    // As the engine counted them: the blocks were counted by the estimate.
+    const tokensEach = ((made.prefixBlocks?.tokensPerBlock ?? 0) * promptTokens) / made.promptTokens;
+    const sharedBlocks = Math.min(wholeBlocks, Math.round(((shared + 1) * tokensEach) / blockTokens));
+    const blocks = shared < 0 ? [] : leadingBlocks(byBeginning.get(beginnings[shared]!)!, sharedBlocks);
     const own = wholeBlocks - blockCount(blocks);
     appendRun(blocks, nextBlock, own);
     nextBlock += own + 1; // runs of different prompts must not join
-    const remembered = sentTo.get(endpoint) ?? [];
-    remembered.push({ promptTokens, blocks });
-    if (remembered.length > rememberedPrompts) remembered.shift();
-    sentTo.set(endpoint, remembered);
-    const turn = { thinkMs: 0, promptTokens, outputTokens: completionTokens, blocks, spawns: [] };
+    for (const beginning of beginnings.slice(shared + 1)) byBeginning.set(beginning, blocks);
+    const turn = { thinkMs: 0, promptTokens, outputTokens, blocks, spawns: [] };
     sessions.push({ id: made.id, startMs: atMs, turns: [turn] });
   }
   return sessions;
 }
 
-function mostCached({ inputs }: Decision): [endpoint: string, cachedTokens: number] {
-  let most: [string, number] = ['', 0];
-  for (const [endpoint, { cachedTokens }] of Object.entries(inputs)) {
-    if ((cachedTokens ?? 0) > most[1]) most = [endpoint, cachedTokens ?? 0];
-  }
-  return most;
+/** The hashes of a prompt's beginnings, the shortest first. */
+function beginningsOf({ prefixBlocks }: Decision): string[] {
+  const { hashes } = prefixBlocks ?? { hashes: '' };
+  return Array.from({ length: hashes.length / hashDigits }, (_, at) =>
+    hashes.slice(at * hashDigits, (at + 1) * hashDigits),
+  );
 }

@@ -33,6 +33,7 @@ function playing(name: string) {
       rejection: null,
       leftOut: [],
       schedulerSeconds: 0,
+      prefixBlocks: null,
       predicted: { ttftSeconds: NaN, e2eSeconds: NaN },
     });
   };
