@@ -216,8 +216,7 @@ function eppCluster({ host, port, tls }: EnvoyBootstrapOptions['epp']): object {
     type: 'STRICT_DNS',
     connect_timeout: '1s',
     dns_refresh_rate: '1s',
-    // A Service that is made anew has another address. Health is asked over connections that last: over them the old one
-    // would go on for ever, while no new connection comes about.
+    // A Service that is made anew has another address; the old one goes at once, whatever was last heard of its health.
     ignore_health_on_host_removal: true,
     load_assignment: assignment('epp', [{ host, port }]),
     typed_extension_protocol_options: http2Options(),
@@ -227,10 +226,12 @@ function eppCluster({ host, port, tls }: EnvoyBootstrapOptions['epp']): object {
       {
         ...{
           timeout: '1s',
-          interval: '0.25s',
-          no_traffic_interval: '0.25s',
+          interval: '0.5s',
+          no_traffic_interval: '0.5s',
           unhealthy_threshold: 2,
           healthy_threshold: 1,
+          // One that was opened before a new Service's address led anywhere would be tried for two minutes.
+          reuse_connection: false,
         },
         grpc_health_check: { service_name: 'liveness' },
       },
