@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the routers that `npm run bench` compares with into a virtual environment outside the repository, and prints its
-# folder of programs. haproxy comes from Debian, Envoy by test/envoy/install.sh.
+# folder of programs. haproxy comes from Debian, Envoy by testedEnvoy of src/stack/envoy-program.ts.
 set -eu
 packages='sglang-router==0.3.2 vllm-router==0.1.17'
 cache=${SIGNALBOX_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/signalbox}

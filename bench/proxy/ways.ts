@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { root } from '../../scripts/lib/source-files.ts';
 import { freePort, startMeasured, until } from '../lib/processes.ts';
 import { model } from '../lib/traffic.ts';
+import { testedEnvoy } from '../../src/stack/envoy-program.ts';
 
 /** What requests go through on their way to the engines. */
 export interface Way {
@@ -76,7 +77,7 @@ ${engines.map((each, index) => `  server e${index} 127.0.0.1:${each}\n`).join(''
 async function startEnvoy({ folder, engines }: Place): Promise<Way> {
   const port = await freePort();
   const path = join(folder, 'envoy.json');
-  const program = execFileSync('sh', [join(root, 'test/envoy/install.sh')], { encoding: 'utf8' }).trim();
+  const program = await testedEnvoy();
   const address = (value: number): object => ({ socket_address: { address: '127.0.0.1', port_value: value } });
   const type = (name: string): object => ({ '@type': `type.googleapis.com/envoy.extensions.filters.${name}` });
   const manager = {

@@ -87,7 +87,7 @@ export class Continuation {
       return { body: this.#with({}), saidTokens: 0, isOver: false, isTrimmed: false };
     }
     const exact = this.#tokenIds(soFar);
-    const saidTokens = exact?.length ?? said?.count ?? soFar.choiceEvents;
+    const saidTokens = exact?.length ?? said?.count ?? soFar.tokenEvents;
     const limit = this.#limit(saidTokens);
     const leftTokens = limit === null ? null : limit.tokens - saidTokens;
     const isOver = soFar.finishReason !== null || (leftTokens !== null && leftTokens <= 0);

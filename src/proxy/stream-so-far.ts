@@ -7,8 +7,10 @@ export class StreamSoFar {
   /** As the first event has them. */
   id: unknown = null;
   created: unknown = null;
-  /** Events with a choice in them: one a token, or fewer. */
+  /** Events with a choice in them. */
   choiceEvents = 0;
+  /** Those that stand for something said, not for who says it: one a token, or fewer. */
+  tokenEvents = 0;
   /** Prompt and answer in tokens, where the client asked for them; the answer's are all of it or none. */
   promptTokenIds: readonly number[] | null = null;
   readonly tokenIds: number[] = [];
@@ -25,6 +27,7 @@ export class StreamSoFar {
     const choice = firstChoice(answer);
     if (choice === null) return;
     this.choiceEvents += 1;
+    if (!saysOnlyWho(choice)) this.tokenEvents += 1;
     const { finish_reason: finishReason, token_ids: tokenIds } = choice;
     if (typeof finishReason === 'string') this.finishReason = finishReason;
     if (Array.isArray(tokenIds)) {
@@ -39,6 +42,7 @@ export class StreamSoFar {
   addAlike(text: string): void {
     this.text.addText(text);
     this.choiceEvents += 1;
+    this.tokenEvents += 1;
   }
 }
 
@@ -46,4 +50,9 @@ export function firstChoice(answer: Record<string, unknown>): Record<string, unk
   const { choices } = answer;
   const first: unknown = Array.isArray(choices) ? choices[0] : null;
   return isObject(first) ? first : null;
+}
+
+/** The first event of a chat has the role, and no text yet. */
+function saysOnlyWho({ delta }: Record<string, unknown>): boolean {
+  return isObject(delta) && typeof delta['role'] === 'string' && (delta['content'] ?? '') === '';
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { testedEnvoy } from '../../src/stack/envoy-program.ts';
 import { eventually, freePort, repository, runCommand, temporaryFolder } from '../support/command.ts';
 import { complete } from '../support/stack.ts';
 import { walkthroughModel } from '../support/walkthrough-prompts.ts';
@@ -129,8 +130,7 @@ async function playGatewayController(t: TestContext, on: OneNode, port: number):
   const flags = ['--host', host, '--port', String(port), '--epp', `${picker}:${pickerPort}`, '--endpoints-from-epp'];
   const written = await runCommand(join(repository, 'signalbox'), ['envoy-config', ...flags, '--output', file]);
   assert.equal(written.status, 0, written.stderr);
-  const program = await runCommand('sh', [join(repository, 'test/envoy/install.sh')]);
-  const envoy = spawn(program.stdout.trim(), ['-c', file, '--disable-hot-restart', '-l', 'error'], { stdio: 'ignore' });
+  const envoy = spawn(await testedEnvoy(), ['-c', file, '--disable-hot-restart', '-l', 'error'], { stdio: 'ignore' });
   t.after(async () => {
     envoy.kill('SIGKILL');
     await once(envoy, 'exit');
