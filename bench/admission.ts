@@ -13,6 +13,7 @@ import type { Policy } from '../src/scheduler/policy.ts';
 import { anyCaller, type Caller } from '../src/scheduler/request.ts';
 import { defaultHoldRule } from '../src/scheduler/flow-control.ts';
 import { readTrace } from '../src/traffic/trace/read.ts';
+import { costs } from './admission-costs.ts';
 import { root } from '../scripts/lib/source-files.ts';
 
 const endpoints = 8;
@@ -109,6 +110,7 @@ for (const [load, rate] of [
   for (const [name, policy] of [
     ['ours', ours],
     ['ours without flow control', withoutFlow('least-added-wait')],
+    ['llm-d-flow-control', namedPolicy('llm-d-flow-control').policy],
   ] as const) {
     const { samples } = run(policy, rate, byPriority);
     const [high, others] = [p99(samples, isHigh), p99(samples, (row) => !isHigh(row))];
@@ -120,25 +122,33 @@ say();
 say('## Two tenants, one with ten times the demand of the other');
 say();
 say(
-  'Service (uncached input tokens + 2 × output tokens, of answers complete when the last request arrived), at a load',
+  'Service (uncached input tokens at the first token, 2 × output tokens at the end) while both have requests waiting: from',
 );
-say('where even the smaller one wants more than half of what there is.');
+say(
+  '20 s on, when the first ones have been answered, to the last arrival. The load is such that the smaller wants more than half.',
+);
 say();
 say('| policy | the larger, Mtokens | the smaller, Mtokens | smaller / larger |');
 say('|---|---:|---:|---:|');
 const isSmall = (row: number): boolean => row % 11 === 0;
 const byTenant = (row: number): Caller => ({ ...anyCaller, fairnessId: isSmall(row) ? 'small' : 'large' });
+const warmUpSeconds = 20;
 for (const [name, policy] of [
   ['ours', ours],
   ['ours without flow control', withoutFlow('least-added-wait')],
 ] as const) {
-  const { samples } = run(policy, 9 * capacityRate, byTenant);
+  const { samples } = run(policy, 16 * capacityRate, byTenant);
   const until = lastArrivalSeconds(samples);
   const served = { small: 0, large: 0 };
   for (let row = 0; row < samples.count; row++) {
-    if (samples.arrivalMs[row]! / 1000 + samples.e2eSeconds[row]! > until || samples.endpoint[row]! < 0) continue;
-    const tokens = samples.promptTokens[row]! - samples.cachedTokens[row]! + outputWeight * samples.outputTokens[row]!;
-    served[isSmall(row) ? 'small' : 'large'] += tokens;
+    if (samples.endpoint[row]! < 0) continue;
+    const tenant = isSmall(row) ? 'small' : 'large';
+    const isWithin = (seconds: number): boolean => {
+      const at = samples.arrivalMs[row]! / 1000 + seconds;
+      return at >= warmUpSeconds && at <= until;
+    };
+    if (isWithin(samples.ttftSeconds[row]!)) served[tenant] += samples.promptTokens[row]! - samples.cachedTokens[row]!;
+    if (isWithin(samples.e2eSeconds[row]!)) served[tenant] += outputWeight * samples.outputTokens[row]!;
   }
   const [small, large] = [served.small / 1e6, served.large / 1e6];
   say(`| ${name} | ${large.toFixed(2)} | ${small.toFixed(2)} | ${(small / large).toFixed(3)} |`);
@@ -149,23 +159,46 @@ say('## Answers in time at 1.5 × capacity, with the targets said');
 say();
 say('| policy | in time per s | of all | turned away |');
 say('|---|---:|---:|---:|');
-const withTargets = (): Caller => ({
+const targets = (policy: Policy) => (): Caller => {
+  // llm-d's flow control goes by no targets: with ours it would turn away what cannot be in time.
+  return policy.name === 'llm-d-flow-control' ? anyCaller : withTargets;
+};
+const withTargets: Caller = {
   ...anyCaller,
   ttftTargetSeconds: slo.ttftSeconds,
   tpotTargetSeconds: slo.tpotSeconds,
-});
+};
 for (const [name, policy] of [
   ['ours', ours],
   ['ours without flow control', withoutFlow('least-added-wait')],
-  ['llm-d-token-aware', withoutFlow('llm-d-token-aware')],
+  ['llm-d-token-aware, no flow control', withoutFlow('llm-d-token-aware')],
   ['llm-d-token-aware with our flow control', withFlow('llm-d-token-aware')],
-  ['llm-d-legacy', withoutFlow('llm-d-legacy')],
+  ['llm-d-legacy, no flow control', withoutFlow('llm-d-legacy')],
+  ["llm-d-flow-control (llm-d's flow control with its defaults)", namedPolicy('llm-d-flow-control').policy],
 ] as const) {
-  const { samples, failures } = run(policy, 1.5 * capacityRate, withTargets);
+  const { samples, failures } = run(policy, 1.5 * capacityRate, targets(policy));
   const good = inTime(samples);
   const turnedAway = [...failures.values()].reduce((sum, count) => sum + count, 0);
   const share = (count: number): string => `${((100 * count) / samples.count).toFixed(1)} %`;
   say(`| ${name} | ${(good / lastArrivalSeconds(samples)).toFixed(2)} | ${share(good)} | ${share(turnedAway)} |`);
 }
+
+say();
+say('## At 90 % of capacity');
+say();
+const { failures: below } = run(ours, 0.9 * capacityRate, () => withTargets);
+const { failures: belowUntold } = run(ours, 0.9 * capacityRate, () => anyCaller);
+const sum = (counts: ReadonlyMap<string, number>): number =>
+  [...counts.values()].reduce((all, count) => all + count, 0);
+say(
+  `Turned away: ${sum(belowUntold)} of ${trace.sessions.length} where no target is said, ${sum(below)} where each says the targets above`,
+);
+say('(what is turned away then is prompts so long that computing them alone takes more than 5 s).');
+say();
+say('## What it costs');
+say();
+say('CPU time of this process, which does depend on the machine and on what else it does.');
+say();
+for (const line of await costs()) say(line);
 
 writeFileSync(join(root, 'bench/admission.md'), `${lines.join('\n')}\n`);

@@ -163,6 +163,7 @@ const waitReason = {
   prefill: (endpoint: string) => `${endpoint} has prefill enough queued`,
   'kv-cache': () => 'no endpoint has room in its KV cache',
   decode: (endpoint: string) => `${endpoint} decodes too slowly for its target`,
+  utilization: () => 'the endpoints are full on average',
   endpoint: () => 'no endpoint is there yet',
 } as const;
 

@@ -2,6 +2,8 @@ import type { HoldRule } from '../scheduler/flow-rule.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
 import type { FleetView } from '../scheduler/view.ts';
 
+/** A gauge that is older says nothing. */
+const freshMs = 2000;
 /** A prompt that is long itself has room where less than this share of the target is queued. */
 const shortShare = 0.25;
 /** Room in KV caches and time between tokens are looked at again after this. */
@@ -17,7 +19,7 @@ interface Speeds {
 /** Why a request had better wait, and what would be queued there: the sooner that has drained, the sooner it may go. */
 export interface Shortage {
   readonly slot: number;
-  readonly what: 'prefill' | 'kv-cache' | 'decode';
+  readonly what: 'prefill' | 'kv-cache' | 'decode' | 'utilization';
   /** Seconds until another look makes sense, by what is known now. */
   readonly seconds: number;
 }
@@ -30,6 +32,7 @@ export function shortageOf(
   rule: HoldRule,
   speeds: Speeds,
 ): Shortage | null {
+  if (rule.utilization !== null) return utilizationShortage(view, picked, rule.utilization);
   return prefillShortage(view, picked, request, rule) ?? decodeShortage(view, picked, request, speeds);
 }
 
@@ -67,4 +70,18 @@ function decodeShortage(
   if (target === null || view.inFlight[picked] === 0) return null;
   const isSlow = speeds.tpotSeconds(picked, view.nowMs) > target * tpotMargin;
   return isSlow ? { slot: picked, what: 'decode', seconds: lookAgainSeconds } : null;
+}
+
+/** llm-d's `utilization-detector`: the mean over endpoints of the larger share; an endpoint that says nothing is full. */
+function utilizationShortage(
+  view: FleetView,
+  picked: number,
+  { queueDepth, kvUsage }: NonNullable<HoldRule['utilization']>,
+): Shortage | null {
+  let sum = 0;
+  for (const slot of view.eligible) {
+    const isFresh = view.gaugeAgeMs[slot]! <= freshMs;
+    sum += isFresh ? Math.max(view.waiting[slot]! / queueDepth, view.kvUsage[slot]! / kvUsage) : 1;
+  }
+  return sum >= view.eligible.length ? { slot: picked, what: 'utilization', seconds: lookAgainSeconds } : null;
 }

@@ -398,7 +398,9 @@ export class Dispatch {
   /** From here on it may be taken back, until something has come of it. */
   #sent(asked: Asked, flight: Flight): void {
     const { request, handlers } = asked;
-    if (handlers.takeBack === undefined || this.#policy.hold === null || flight.prefill !== null) return;
+    const { hold } = this.#policy;
+    if (handlers.takeBack === undefined || hold === null || hold.utilization !== null || flight.prefill !== null)
+      return;
     const takeBack = (): void => {
       if (handlers.takeBack?.(flight) !== true) return;
       flight.takeBack();
@@ -494,7 +496,10 @@ export class Dispatch {
     const { excluded, forRoom } = circumstances;
     const { hold } = this.#policy;
     let view = this.fleet.view(request.model, request.promptTokens, key, startMs, excluded);
-    let full = forRoom && hold !== null ? this.#slotsWithoutRoom(view, request, circumstances) : noneFull;
+    let full =
+      forRoom && hold !== null && hold.utilization === null
+        ? this.#slotsWithoutRoom(view, request, circumstances)
+        : noneFull;
     // Where priorities share the fleet a policy that holds by its pick leaves full endpoints out; else it is obeyed until
     // none has room.
     const choosy = hold !== null && hold.maxPrefillBacklogSeconds !== null && this.#headroom.isShared(startMs);

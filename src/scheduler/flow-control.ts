@@ -21,6 +21,10 @@ export const flowControlSchema = z.strictObject({
     })
     .optional()
     .describe('wait by the backlog of the endpoint picked, for policies in seconds; else by the TTFT everywhere'),
+  utilization: z
+    .strictObject({ queueDepth: z.number().positive().default(5), kvUsage: z.number().positive().max(1).default(0.8) })
+    .optional()
+    .describe("full is where engines' gauges say so on average, as llm-d's utilization-detector has it"),
   order: z
     .enum(['shortest-uncached-first', 'first-come', 'earliest-deadline'])
     .default('shortest-uncached-first')
@@ -67,9 +71,10 @@ export const flowControlSchema = z.strictObject({
 });
 
 /** The rule as configured, everything resolved. */
-export function holdRule({ hold, ...flow }: z.output<typeof flowControlSchema>): HoldRule {
+export function holdRule({ hold, utilization, ...flow }: z.output<typeof flowControlSchema>): HoldRule {
   return {
     ...flow,
+    utilization: utilization ?? null,
     maxRequests: hold?.maxHeld ?? 50_000,
     maxPrefillBacklogSeconds: hold?.maxPrefillBacklogSeconds ?? null,
     prefillWeight: hold?.prefillWeight ?? 8,

@@ -40,6 +40,12 @@ export interface FlowRule {
   readonly starvationShare: number;
 }
 
+/** How much an endpoint may have: the larger share of the two counts. */
+interface Utilization {
+  readonly queueDepth: number;
+  readonly kvUsage: number;
+}
+
 /** When a request waits in the gateway instead of an engine's queue, and who goes first. */
 export interface HoldRule extends FlowRule {
   /**
@@ -47,6 +53,8 @@ export interface HoldRule extends FlowRule {
    * would come later than its target.
    */
   readonly maxPrefillBacklogSeconds: number | null;
+  /** Full is, instead, where the endpoints' gauges say so on average; then nobody is left out or taken back. */
+  readonly utilization: Utilization | null;
   /** The target of requests without one of their own. It decides who waits; nobody is refused for it. */
   readonly ttftTargetSeconds: number;
   /** With no endpoint there, requests wait for so long for the first to come. */

@@ -16,6 +16,7 @@ export const presetNames = [
   'session',
   'chwbl',
   'llm-d-legacy',
+  'llm-d-flow-control',
   'llm-d-precise',
   'llm-d-token-aware',
   'sglang-cache-aware',
