@@ -18,12 +18,12 @@ let decode: Vllm;
 const connector = { kv_connector: 'NixlConnector', kv_role: 'kv_both', kv_buffer_device: 'cpu' };
 
 async function start(name: string): Promise<Vllm> {
-  const environment = {
+  const environment = async (): Promise<Record<string, string>> => ({
     VLLM_NIXL_SIDE_CHANNEL_HOST: '127.0.0.1',
     VLLM_NIXL_SIDE_CHANNEL_PORT: `${await freePort()}`,
     UCX_TLS: 'tcp,self,sm',
     UCX_NET_DEVICES: 'lo',
-  };
+  });
   const args = ['--kv-transfer-config', JSON.stringify(connector)];
   return startVllm(folder, name, await freePort(), args, environment);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { createWriteStream, readFileSync } from 'node:fs';
+import { createWriteStream, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually, repository, runCommand } from '../support/command.ts';
 
@@ -13,13 +13,33 @@ export interface Vllm {
   kill(): void;
 }
 
-/** Starts a real vLLM (CPU build) with the toy model in `folder`; resolves when it answers. */
+const tries = 3;
+/** It looks for free ports of its own, which another may take before it does; then it ends, or hangs. */
+const portTaken = 'Address already in use';
+
+/** Starts a real vLLM (CPU build) with the toy model in `folder`; resolves when it answers. `environment` is asked at each try. */
 export async function startVllm(
   folder: string,
   name: string,
   port: number,
   moreArgs: readonly string[],
-  environment: Readonly<Record<string, string>> = {},
+  environment: () => Promise<Readonly<Record<string, string>>> = () => Promise.resolve({}),
+): Promise<Vllm> {
+  for (let left = tries; ; left--) {
+    try {
+      return await start(folder, name, port, moreArgs, await environment());
+    } catch (error) {
+      if (left === 1 || !String(error).includes(portTaken)) throw error;
+    }
+  }
+}
+
+async function start(
+  folder: string,
+  name: string,
+  port: number,
+  moreArgs: readonly string[],
+  environment: Readonly<Record<string, string>>,
 ): Promise<Vllm> {
   const installed = await runCommand('sh', [join(repository, 'test/vllm/install.sh')]);
   assert.equal(installed.status, 0, installed.stderr);
@@ -46,6 +66,7 @@ export async function startVllm(
       detached: true, // its own process group: its workers outlive it
     },
   );
+  writeFileSync(log, '');
   const output = createWriteStream(log);
   engine.stdout.pipe(output);
   engine.stderr.pipe(output);
@@ -60,7 +81,8 @@ export async function startVllm(
   const kill = (): void => signal('SIGKILL');
   try {
     await eventually(`${name} answers /health`, 400_000, async () => {
-      if (engine.exitCode !== null) throw new Error(`vLLM ended:\n${readFileSync(log, 'utf8').slice(-4000)}`);
+      const said = readFileSync(log, 'utf8');
+      if (engine.exitCode !== null || said.includes(portTaken)) throw new Error(`vLLM ended:\n${said.slice(-4000)}`);
       const response = await fetch(`${url}/health`).catch(() => null);
       return response?.ok === true ? true : null;
     });
