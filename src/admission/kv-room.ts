@@ -1,7 +1,7 @@
 import type { FleetView } from '../scheduler/view.ts';
 
 /** A gauge that is older says nothing. */
-const freshMs = 2000;
+export const freshMs = 2000;
 /** Above this share an engine begins to preempt. */
 const fullShare = 0.95;
 /** What is kept for higher priorities is no more than this share: more costs the others more than it is worth. */

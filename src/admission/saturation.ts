@@ -1,9 +1,8 @@
 import type { HoldRule } from '../scheduler/flow-rule.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
 import type { FleetView } from '../scheduler/view.ts';
+import { freshMs } from './kv-room.ts';
 
-/** A gauge that is older says nothing. */
-const freshMs = 2000;
 /** A prompt that is long itself has room where less than this share of the target is queued. */
 const shortShare = 0.25;
 /** Room in KV caches and time between tokens are looked at again after this. */

@@ -503,12 +503,10 @@ export class Dispatch {
     // Where priorities share the fleet a policy that holds by its pick leaves full endpoints out; else it is obeyed until
     // none has room.
     const choosy = hold !== null && hold.maxPrefillBacklogSeconds !== null && this.#headroom.isShared(startMs);
-    // Where only prompts are computed there is always room, and never for the answer.
-    const isFull = full.length > 0 && view.eligible.every((slot) => full.includes(slot) || !decodes(view, slot));
-    if (!choosy && !isFull) full = noneFull;
-    if (isFull) {
+    if (full.length > 0 && full.length === decodingCount(view)) {
       return { startMs, seed, view, result: notScheduled, choice: null, full };
     }
+    if (!choosy) full = noneFull;
     if (full.length > 0) {
       view = this.fleet.view(request.model, request.promptTokens, key, startMs, new Set([...excluded, ...full]));
     }
@@ -528,10 +526,10 @@ export class Dispatch {
     const kept = this.#headroom.tokensFor(caller.priority, view.eligible.length, view.nowMs);
     let full: { slot: number; room: number }[] | null = null;
     for (const slot of view.eligible) {
-      if (!decodes(view, slot)) continue;
       const others = (recalled.get(slot)?.kvTokens ?? 0) - (reserved.get(slot)?.kvTokens ?? 0);
       const room = kvRoomTokens(view, slot, kvCapacityTokens[slot]!, kept) + others;
-      if (room < promptTokens) (full ??= []).push({ slot, room });
+      // Where only prompts are computed there is always room, and never for the answer.
+      if (room < promptTokens && decodes(view, slot)) (full ??= []).push({ slot, room });
     }
     if (full === null) return noneFull;
     return full.sort((left, right) => right.room - left.room).map(({ slot }) => slot);
@@ -651,4 +649,10 @@ function endedUnplaced(status: number): NonNullable<Decision['outcome']> {
 /** Whether answers may be written there. */
 function decodes(view: FleetView, slot: number): boolean {
   return roleOf(view.endpoints[slot]!) !== 'prefill';
+}
+
+function decodingCount(view: FleetView): number {
+  let count = 0;
+  for (const slot of view.eligible) if (decodes(view, slot)) count += 1;
+  return count;
 }
