@@ -7,6 +7,7 @@ import { addKubernetesFlags, kubernetesSource, switched, type KubernetesFlags } 
 import { kvEventsOf, withKvEventsOptions, type KvEventsFlags } from './kv-events-options.ts';
 import { readPools } from './pools-file.ts';
 import { untilSignalled } from './signals.ts';
+import { shareGroupOption, shareOption } from './sharing-options.ts';
 
 interface Flags extends KubernetesFlags, KvEventsFlags {
   host: string;
@@ -100,13 +101,8 @@ export function eppCommand(): Command {
     )
     .option('--canary', 'an endpoint that was out must answer one token before it is used again')
     .option('--session-key-file <file>', 'key that signs session tokens, when several EPPs share them')
-    .addOption(
-      new Option(
-        '--share <url>',
-        'Valkey or Redis (redis://[:password@]host:port) where several of these share what they know; better given by the environment, as it has a password',
-      ).env('SIGNALBOX_SHARE'),
-    )
-    .option('--share-group <name>', 'those of one group share', 'default')
+    .addOption(shareOption())
+    .addOption(shareGroupOption())
     .option('--keys-file <file>', 'API keys to ask for (their hashes), limits and issuers of tokens; watched')
     .addOption(
       new Option('--tracing [bool]', "write traces where OpenTelemetry's variables name a collector")

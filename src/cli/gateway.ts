@@ -8,6 +8,7 @@ import { takeHandedDown } from '../base/handed-down.ts';
 import { addKubernetesFlags, kubernetesSource, type KubernetesFlags } from './kubernetes-source.ts';
 import { kvEventsOf, withKvEventsOptions, type KvEventsFlags } from './kv-events-options.ts';
 import { untilFollowed, untilSignalled } from './signals.ts';
+import { shareGroupOption, shareOption } from './sharing-options.ts';
 
 interface Flags extends KubernetesFlags, KvEventsFlags {
   host: string;
@@ -107,13 +108,8 @@ export function gatewayCommand(): Command {
       new Option('--http-engine <name>', "what speaks HTTP: our own, or Node's").choices(httpEngines).default('own'),
     )
     .option('--session-key-file <file>', 'key that signs session tokens, when several gateways share them')
-    .addOption(
-      new Option(
-        '--share <url>',
-        'Valkey or Redis (redis://[:password@]host:port) where several of these share what they know; better given by the environment, as it has a password',
-      ).env('SIGNALBOX_SHARE'),
-    )
-    .option('--share-group <name>', 'those of one group share', 'default')
+    .addOption(shareOption())
+    .addOption(shareGroupOption())
     .option('--cert-path <folder>', 'serve HTTPS: folder with tls.crt and tls.key, reloaded')
     .option('--client-ca <file>', 'ask clients for certificates that this authority has signed; reloaded')
     .option('--endpoint-tls', 'engines speak TLS, as those whose --endpoint is https:// do')
