@@ -1,5 +1,6 @@
 import { hardwareProfile } from '../src/engine/model/profiles.ts';
 import type { Scenario } from '../src/replay/scenario.ts';
+import { usual } from './routing-scenarios.ts';
 
 /** A way to use eight endpoints. */
 export interface Contender {
@@ -40,13 +41,7 @@ export function prefillDecodeScenario(options: {
     profiles: all.map(() => hardwareProfile('qwen3-32b-2xh100')),
     roles: all.map((at) => roles[at % roles.length]!),
     events: [],
-    maxTurns: 25,
-    maxPromptTokens: 131_072,
-    thinkTimeCapMs: 60_000,
-    sessionGapMs: 5000,
-    stalenessMs: 50,
-    knowledge: 'router',
     streaming: true,
-    slo: { ttftSeconds: 5, tpotSeconds: 0.06 },
+    ...usual,
   };
 }

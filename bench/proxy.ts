@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cpuMicros, said, startHelper, stop } from './lib/processes.ts';
 import { aloneCells, busyCells, corpusCells, pacedCell, pacedChunks, type Cell } from './proxy/cells.ts';
-import type { LoadOrder, LoadResult } from './proxy/load.ts';
+import type { LoadResult } from './lib/load-result.ts';
+import type { LoadOrder } from './proxy/load.ts';
 import { page, plot, type Round } from './proxy/page.ts';
 import { ways, type Way } from './proxy/ways.ts';
 

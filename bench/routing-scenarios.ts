@@ -28,6 +28,17 @@ interface Options {
   readonly findBreaking?: boolean;
 }
 
+/** How recorded sessions are played, whatever is compared. */
+export const usual = {
+  maxTurns: 25,
+  maxPromptTokens: 131_072,
+  thinkTimeCapMs: 60_000,
+  sessionGapMs: 5000,
+  stalenessMs: 50,
+  knowledge: 'router',
+  slo: { ttftSeconds: 5, tpotSeconds: 0.06 },
+} as const;
+
 function bench(title: string, trace: string, endpoints: number, options: Options = {}): BenchScenario {
   const { rate = 1, events = [], sessions = null, kvTokens = null, streaming = true } = options;
   const known = hardwareProfile('qwen3-32b-2xh100');
@@ -56,14 +67,8 @@ function bench(title: string, trace: string, endpoints: number, options: Options
       rate,
       seed: 1,
       sessions,
-      maxTurns: 25,
-      maxPromptTokens: 131_072,
-      thinkTimeCapMs: 60_000,
-      sessionGapMs: 5000,
-      stalenessMs: 50,
-      knowledge: 'router',
       streaming,
-      slo: { ttftSeconds: 5, tpotSeconds: 0.06 },
+      ...usual,
     },
   };
 }

@@ -4,6 +4,7 @@
  */
 import { connect } from 'node:net';
 import { crc32 } from 'node:zlib';
+import { loadResult, takeOrders, type LoadResult } from '../lib/load-result.ts';
 import { RequestMaker, type Traffic } from '../lib/traffic.ts';
 
 export interface LoadOrder {
@@ -12,15 +13,6 @@ export interface LoadOrder {
   readonly connections: number;
   /** How many to ask in all. */
   readonly requests: number;
-}
-
-export interface LoadResult {
-  readonly requests: number;
-  readonly seconds: number;
-  /** Answers other than 200, cut short, or to a body that did not arrive as it was sent. */
-  readonly faults: number;
-  readonly p50Micros: number;
-  readonly p99Micros: number;
 }
 
 const headEnd = Buffer.from('\r\n\r\n');
@@ -105,12 +97,7 @@ async function drive({ port, traffic, connections, requests: wanted }: LoadOrder
   await done;
   const seconds = (performance.now() - startMs) / 1000;
   for (const asker of askers) asker.close();
-  micros.sort((a, b) => a - b);
-  const at = (share: number): number => micros[Math.floor(share * (micros.length - 1))] ?? NaN;
-  return { requests: micros.length, seconds, faults, p50Micros: at(0.5), p99Micros: at(0.99) };
+  return loadResult(micros, faults, seconds);
 }
 
-process.on('message', (order: LoadOrder) => {
-  void drive(order).then((result) => process.send!(result));
-});
-process.on('disconnect', () => process.exit());
+takeOrders(drive);

@@ -1,5 +1,5 @@
 import { availableParallelism, cpus } from 'node:os';
-import type { LoadResult } from './load.ts';
+import type { LoadResult } from '../lib/load-result.ts';
 import type { Scraping } from './scraping.ts';
 
 /** One way measured once. */

@@ -5,7 +5,8 @@ import { parse, stringify } from 'yaml';
 import { root } from '../../scripts/lib/source-files.ts';
 import { envoyBootstrap } from '../../src/epp/envoy-bootstrap.ts';
 import { freePort, said, startHelper, startMeasured, until } from '../lib/processes.ts';
-import type { LoadOrder, LoadResult } from './load.ts';
+import type { LoadResult } from '../lib/load-result.ts';
+import type { LoadOrder } from './load.ts';
 
 export interface Engines {
   readonly ports: readonly number[];

@@ -3,6 +3,7 @@
  * `fork`; takes an order, answers with a `LoadResult`. A connection asks again when its answer is whole.
  */
 import { connect, type Socket } from 'node:net';
+import { loadResult, takeOrders, type LoadResult } from '../lib/load-result.ts';
 import { RequestMaker, type Traffic } from '../lib/traffic.ts';
 
 export interface LoadOrder {
@@ -10,15 +11,6 @@ export interface LoadOrder {
   readonly traffic: Traffic;
   readonly connections: number;
   readonly seconds: number;
-}
-
-export interface LoadResult {
-  readonly requests: number;
-  readonly seconds: number;
-  /** Answers other than 200, cut short, or to a body that did not arrive whole; connections that broke. */
-  readonly faults: number;
-  readonly p50Micros: number;
-  readonly p99Micros: number;
 }
 
 const headEnd = Buffer.from('\r\n\r\n');
@@ -107,12 +99,7 @@ async function drive({ port, traffic, connections, seconds: wanted }: LoadOrder)
   await new Promise((done) => setTimeout(done, wanted * 1000));
   const seconds = (performance.now() - startMs) / 1000;
   for (const asker of askers) asker.close();
-  micros.sort((a, b) => a - b);
-  const at = (share: number): number => micros[Math.floor(share * (micros.length - 1))] ?? NaN;
-  return { requests: micros.length, seconds, faults, p50Micros: at(0.5), p99Micros: at(0.99) };
+  return loadResult(micros, faults, seconds);
 }
 
-process.on('message', (order: LoadOrder) => {
-  void drive(order).then((result) => process.send!(result));
-});
-process.on('disconnect', () => process.exit());
+takeOrders(drive);

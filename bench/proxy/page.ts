@@ -1,6 +1,6 @@
 import { availableParallelism, cpus } from 'node:os';
 import { busyCells, pacedChunks } from './cells.ts';
-import type { LoadResult } from './load.ts';
+import type { LoadResult } from '../lib/load-result.ts';
 
 export interface Round extends LoadResult {
   /** Per request, of the whole process tree. */
