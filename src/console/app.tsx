@@ -1,5 +1,5 @@
 import type { ComponentType } from 'preact';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
 import { ComparePage } from './compare/compare-page.tsx';
 import { DecisionsPage } from './decisions/decisions-page.tsx';
 import { FleetPage } from './fleet/fleet-page.tsx';
@@ -33,7 +33,7 @@ export function App() {
   const [theme, setTheme] = useState(chosenTheme);
   const [helping, setHelping] = useState(false);
   const hasAnswered = useHasAnswered();
-  useEffect(() => {
+  useLayoutEffect(() => {
     feed.start();
     addEventListener('keydown', pressKey);
     document.addEventListener('click', followLinks);

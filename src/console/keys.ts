@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks';
+import { useLayoutEffect } from 'preact/hooks';
 
 interface Shortcut {
   /** As `KeyboardEvent.key` says it; of several, the first is shown. */
@@ -10,9 +10,12 @@ interface Shortcut {
 /** What works now, the page's own first. */
 const active: (readonly Shortcut[])[] = [];
 
-/** Shortcuts that work while a component is shown. `shortcuts` may be made anew at every rendering. */
+/**
+ * Shortcuts that work while a component is shown, from the moment that it can be seen. `shortcuts` may be made anew at
+ * every rendering.
+ */
 export function useShortcuts(shortcuts: readonly Shortcut[]): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     active.unshift(shortcuts);
     return () => {
       active.splice(active.indexOf(shortcuts), 1);
