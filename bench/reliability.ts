@@ -62,7 +62,10 @@ async function underLoad(
 /** Milliseconds until `condition` holds. */
 async function until(condition: () => Promise<boolean>): Promise<number> {
   const began = performance.now();
-  while (!(await condition())) await pause(5);
+  while (!(await condition())) {
+    if (performance.now() - began > 60_000) throw new Error(`never came: ${condition.toString()}`);
+    await pause(5);
+  }
   return Math.round(performance.now() - began);
 }
 
@@ -86,9 +89,14 @@ async function metric(name: string): Promise<number> {
 
 /** The same of requests that wait in the gateway, because prompts of others keep every engine busy. */
 async function leavingQueue(): Promise<string> {
-  const long = { ...question, text: 'Which way does the train go? '.repeat(10_000), maxTokens: 1 };
-  const busy = Promise.all(Array.from({ length: 24 }, () => ask(url, long, 60_000, 8000)));
-  while (!((await metric('llm_d_epp_flow_control_queue_size')) > 0)) await pause(20);
+  // Each prompt is another one, so that no cache makes any of them short.
+  const long = (which: number): Question => ({
+    ...question,
+    text: `${which}: ${'Which way does the train go? '.repeat(10_000)}`,
+    maxTokens: 1,
+  });
+  const busy = Promise.all(Array.from({ length: 24 }, (_, which) => ask(url, long(which), 60_000, 8000)));
+  await until(async () => (await metric('llm_d_epp_flow_control_queue_size')) > 0);
   const took: number[] = [];
   for (let round = 0; round < 5; round++) {
     const before = await metric('signalbox_held_left_total');
