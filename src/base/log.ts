@@ -27,3 +27,38 @@ export function lineFile(target: string | number): ReturnType<typeof pino.destin
   destination.on('error', () => undefined);
   return destination;
 }
+
+/** Lines wait for each other so long, and to so much text, before they are written. */
+const batchMs = 20;
+const batchCharacters = 64 * 1024;
+
+/** A line writer for lines that come by the thousand: a write costs more than what is in it. */
+export class LineBatch {
+  readonly #file: ReturnType<typeof lineFile>;
+  readonly #isOurs: boolean;
+  #text = '';
+
+  constructor(target: string | number) {
+    this.#file = lineFile(target);
+    this.#isOurs = typeof target === 'string';
+  }
+
+  /** Whole lines, each with its end. */
+  write(lines: string): void {
+    if (this.#text === '') setTimeout(() => this.#flush(), batchMs);
+    this.#text += lines;
+    if (this.#text.length >= batchCharacters) this.#flush();
+  }
+
+  /** Writes what there is and closes the file; a descriptor that was given stays open. */
+  end(): void {
+    this.#flush();
+    if (this.#isOurs) this.#file.end();
+  }
+
+  #flush(): void {
+    const text = this.#text;
+    this.#text = '';
+    if (text !== '') this.#file.write(text);
+  }
+}

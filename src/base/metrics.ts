@@ -48,26 +48,40 @@ class LabelSets<Value> {
   }
 }
 
+/** A number with its labels, for whoever changes it often. */
+export class Count {
+  value = 0;
+
+  add(count = 1): void {
+    this.value += count;
+  }
+}
+
 /** A number by label set that only grows; as a gauge it may fall as well. */
 class Sum<Type extends 'counter' | 'gauge'> implements Family {
   readonly type: Type;
   readonly names: readonly string[];
   readonly help: string;
-  readonly #sets: LabelSets<{ count: number }>;
+  readonly #sets: LabelSets<Count>;
 
   constructor(type: Type, names: readonly string[], help: string, labelNames: readonly string[]) {
     this.type = type;
     this.names = names;
     this.help = help;
-    this.#sets = new LabelSets(labelNames, () => ({ count: 0 }));
+    this.#sets = new LabelSets(labelNames, () => new Count());
   }
 
   add(labels: readonly string[], count = 1): void {
-    this.#sets.at(labels).value.count += count;
+    this.at(labels).add(count);
+  }
+
+  /** To keep, where the same labels come again and again. */
+  at(labels: readonly string[]): Count {
+    return this.#sets.at(labels).value;
   }
 
   *samples(): Iterable<Sample> {
-    for (const { labels, value } of this.#sets.all()) yield { labels, value: value.count };
+    for (const { labels, value } of this.#sets.all()) yield { labels, value: value.value };
   }
 }
 
@@ -83,46 +97,58 @@ export class Gauge extends Sum<'gauge'> {
   }
 }
 
+/** A histogram's values with their labels, for whoever observes often. */
+export class Buckets {
+  readonly #bounds: readonly number[];
+  /** By bound, and of what is above all. */
+  readonly counts: Float64Array;
+  sum = 0;
+
+  constructor(bounds: readonly number[]) {
+    this.#bounds = bounds;
+    this.counts = new Float64Array(bounds.length + 1);
+  }
+
+  observe(value: number): void {
+    const bounds = this.#bounds;
+    let bucket = 0;
+    while (bucket < bounds.length && value > bounds[bucket]!) bucket++;
+    this.counts[bucket]! += 1;
+    this.sum += value;
+  }
+}
+
 export class Histogram implements Family {
   readonly type = 'histogram';
   readonly names: readonly string[];
   readonly help: string;
   readonly #bounds: readonly number[];
-  /** Per label set: a count per bound, one for what is above all, the sum. */
-  readonly #sets: LabelSets<Float64Array>;
+  readonly #sets: LabelSets<Buckets>;
 
   constructor(names: readonly string[], help: string, labelNames: readonly string[], bounds: readonly number[]) {
     this.names = names;
     this.help = help;
     this.#bounds = bounds;
-    this.#sets = new LabelSets(labelNames, () => new Float64Array(bounds.length + 2));
+    this.#sets = new LabelSets(labelNames, () => new Buckets(bounds));
   }
 
   observe(labels: readonly string[], value: number): void {
-    this.#count(this.#sets.at(labels).value, value);
+    this.at(labels).observe(value);
   }
 
-  /** The same for many values with the same labels. */
-  at(labels: readonly string[]): (value: number) => void {
-    const counts = this.#sets.at(labels).value;
-    return (value) => this.#count(counts, value);
-  }
-
-  #count(counts: Float64Array, value: number): void {
-    let bucket = 0;
-    while (bucket < this.#bounds.length && value > this.#bounds[bucket]!) bucket++;
-    counts[bucket]! += 1;
-    counts[this.#bounds.length + 1]! += value;
+  /** To keep, where the same labels come again and again. */
+  at(labels: readonly string[]): Buckets {
+    return this.#sets.at(labels).value;
   }
 
   *samples(): Iterable<Sample> {
-    for (const { labels, value: counts } of this.#sets.all()) {
+    for (const { labels, value: buckets } of this.#sets.all()) {
       let below = 0;
       for (const [bucket, bound] of [...this.#bounds, Infinity].entries()) {
-        below += counts[bucket]!;
+        below += buckets.counts[bucket]!;
         yield { suffix: '_bucket', labels: { ...labels, le: numberText(bound) }, value: below };
       }
-      yield { suffix: '_sum', labels, value: counts[this.#bounds.length + 1]! };
+      yield { suffix: '_sum', labels, value: buckets.sum };
       yield { suffix: '_count', labels, value: below };
     }
   }

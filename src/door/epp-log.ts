@@ -1,5 +1,6 @@
-import { lineFile } from '../base/log.ts';
-import { decisionSteps, outcomeSteps, outcomeVerbosity, type LogStep } from '../journal/log-steps.ts';
+import { LineBatch } from '../base/log.ts';
+import { briefLines } from '../journal/brief-log.ts';
+import { decisionSteps, outcomeSteps, outcomeVerbosity, stepLines, stepsVerbosity } from '../journal/log-steps.ts';
 import type { Journal } from '../journal/journal.ts';
 
 interface EppLogOptions {
@@ -12,23 +13,24 @@ interface EppLogOptions {
 
 /** Writes every decision's steps as JSON lines, as the walkthrough's EPP does. Never waits for the disk. */
 export function writeEppLog(journal: Journal, { target, verbosity, namespace }: EppLogOptions): { close(): void } {
-  const file = lineFile(target === '-' ? 1 : target);
-  const write = (steps: readonly LogStep[]): void => {
-    let lines = '';
-    for (const step of steps) lines += `${JSON.stringify(step.fields)}\n`;
+  const file = new LineBatch(target === '-' ? 1 : target);
+  const context = { namespace, verbosity };
+  const write = (lines: string): void => {
     if (lines !== '') file.write(lines);
   };
   const stop = journal.watch({
-    decided: (decision) => write(decisionSteps(decision, { namespace, verbosity })),
+    decided: (decision) => {
+      write(verbosity < stepsVerbosity ? briefLines(decision, context) : stepLines(decisionSteps(decision, context)));
+    },
     ended: (decision) => {
-      if (verbosity >= outcomeVerbosity)
-        write(outcomeSteps(decision, Date.now()).filter((step) => step.verbosity <= verbosity));
+      if (verbosity < outcomeVerbosity) return;
+      write(stepLines(outcomeSteps(decision, Date.now()).filter((step) => step.verbosity <= verbosity)));
     },
   });
   return {
     close() {
       stop();
-      if (target !== '-') file.end();
+      file.end();
     },
   };
 }

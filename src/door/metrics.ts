@@ -1,4 +1,12 @@
-import { Counter, Histogram, readAtScrape, type Family, type Sample } from '../base/metrics.ts';
+import {
+  Counter,
+  Histogram,
+  readAtScrape,
+  type Buckets,
+  type Count,
+  type Family,
+  type Sample,
+} from '../base/metrics.ts';
 import { productVersion } from '../base/version.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Journal } from '../journal/journal.ts';
@@ -6,12 +14,29 @@ import type { Decision } from '../scheduler/decision.ts';
 import type { Probe } from '../scheduler/schedule.ts';
 import { endpointFamilies, poolFamilies } from './fleet-metrics.ts';
 import { flowControlOutcome } from '../compat/llm-d-flow-control.ts';
+import { LabelRows } from './label-rows.ts';
 import { epp } from './metric-names.ts';
 import { RequestMetrics, secondsBounds } from './request-metrics.ts';
 
 const schedulerBounds = [0.00001, 0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.1];
 const modelLabels = ['model_name', 'target_model_name'];
 const pluginBounds = [0.000001, 0.000002, 0.000005, 0.00001, 0.00002, 0.00005, 0.0001, 0.0005, 0.001, 0.01];
+
+/** Endpoints come and go. */
+const mostSuccesses = 1000;
+
+interface Flow {
+  readonly queued: Buckets;
+  readonly flow: Count;
+}
+
+/** What is kept at hand for requests alike. */
+interface Row {
+  /** By what became of them. */
+  readonly flows: Map<string, Flow>;
+  /** Attempts that were answered, by endpoint. */
+  readonly successes: Map<string, Count>;
+}
 
 /** A door's metrics: the field's names where ours mean the same, `signalbox_` for the rest. */
 export class DoorMetrics {
@@ -53,6 +78,9 @@ export class DoorMetrics {
   readonly #refused = new Counter(['signalbox_refused_total'], 'Requests answered with our own error, by code.', [
     'code',
   ]);
+  readonly #schedulerSeconds = this.#scheduler.at([]);
+  readonly #hitRatios = this.#hitRatio.at([]);
+  readonly #rows = new LabelRows<Row>(() => ({ flows: new Map(), successes: new Map() }));
   readonly #fleet: Fleet;
   readonly #journal: Journal;
   readonly #poolName: string;
@@ -101,21 +129,41 @@ export class DoorMetrics {
   #decided(decision: Decision): void {
     const { picked, admission, predicted, promptTokens, schedulerSeconds } = decision;
     this.requests.decided(decision);
-    this.#scheduler.observe([], schedulerSeconds);
-    const labels = [decision.model, decision.model];
-    const outcome = flowControlOutcome(admission.shed, picked);
-    const flow = [admission.fairnessId, admission.band, outcome, this.#poolName, ...labels];
-    this.#queued.observe(flow, admission.queuedSeconds);
-    this.#flow.add(flow);
+    this.#schedulerSeconds.observe(schedulerSeconds);
+    const { queued, flow } = this.#flowOf(decision);
+    queued.observe(admission.queuedSeconds);
+    flow.add();
     if (picked < 0 || admission.shed !== null) return;
-    if (promptTokens > 0) this.#hitRatio.observe([], predicted.cachedTokens / promptTokens);
+    if (promptTokens > 0) this.#hitRatios.observe(predicted.cachedTokens / promptTokens);
+  }
+
+  #flowOf(decision: Decision): Flow {
+    const { picked, model, admission } = decision;
+    const outcome = flowControlOutcome(admission.shed, picked);
+    const { flows } = this.#rows.of(decision);
+    let flow = flows.get(outcome);
+    if (flow === undefined) {
+      const labels = [admission.fairnessId, admission.band, outcome, this.#poolName, model, model];
+      flow = { queued: this.#queued.at(labels), flow: this.#flow.at(labels) };
+      flows.set(outcome, flow);
+    }
+    return flow;
   }
 
   #ended(decision: Decision): void {
     this.requests.ended(decision);
+    const { successes } = this.#rows.of(decision);
     for (const { endpoint, status } of decision.attempts) {
-      const outcome = status !== null && status < 400 ? 'success' : 'failure';
-      this.#attempts.add([outcome, decision.model, endpoint]);
+      if (status === null || status >= 400) {
+        this.#attempts.add(['failure', decision.model, endpoint]);
+        continue;
+      }
+      let success = successes.get(endpoint);
+      if (success === undefined) {
+        success = this.#attempts.at(['success', decision.model, endpoint]);
+        if (successes.size < mostSuccesses) successes.set(endpoint, success);
+      }
+      success.add();
     }
   }
 

@@ -1,5 +1,6 @@
-import { Counter, Gauge, Histogram, type Family } from '../base/metrics.ts';
+import { Counter, Gauge, Histogram, type Buckets, type Count, type Family } from '../base/metrics.ts';
 import type { Decision } from '../scheduler/decision.ts';
+import { LabelRows } from './label-rows.ts';
 import { epp } from './metric-names.ts';
 
 export const secondsBounds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600];
@@ -94,29 +95,32 @@ export class RequestMetrics {
     ];
   }
 
+  readonly #rows = new LabelRows<Row>((model, fairnessId, band) => ({ labels: [model, model, fairnessId, band] }));
+
   decided(decision: Decision): void {
-    const labels = labelsOf(decision);
-    this.#requests.add(labels);
+    const row = this.#rows.of(decision);
+    (row.requests ??= this.#requests.at(row.labels)).add();
     if (!isPlaced(decision)) return;
-    this.#running.add(labels, 1);
+    (row.running ??= this.#running.at(row.labels)).add();
     const { ttftSeconds } = decision.predicted;
-    if (!Number.isNaN(ttftSeconds)) this.#predictedTtft.observe(labels, ttftSeconds);
+    if (!Number.isNaN(ttftSeconds)) (row.predictedTtft ??= this.#predictedTtft.at(row.labels)).observe(ttftSeconds);
   }
 
   /** How long the bodies were; a door that does not see an answer's says null. */
   sizes(decision: Decision, requestBytes: number, answerBytes: number | null): void {
-    const labels = labelsOf(decision);
-    this.#requestBytes.observe(labels, requestBytes);
-    if (answerBytes !== null) this.#answerBytes.observe(labels, answerBytes);
+    const row = this.#rows.of(decision);
+    (row.requestBytes ??= this.#requestBytes.at(row.labels)).observe(requestBytes);
+    if (answerBytes !== null) (row.answerBytes ??= this.#answerBytes.at(row.labels)).observe(answerBytes);
   }
 
   /** To be called at each piece of a streamed answer. */
   piecesOf(decision: Decision, nowMs: () => number): () => void {
-    const observe = this.#itl.at(labelsOf(decision));
+    const row = this.#rows.of(decision);
+    const itl = (row.itl ??= this.#itl.at(row.labels));
     let lastMs = NaN;
     return () => {
       const atMs = nowMs();
-      if (!Number.isNaN(lastMs)) observe((atMs - lastMs) / 1000);
+      if (!Number.isNaN(lastMs)) itl.observe((atMs - lastMs) / 1000);
       lastMs = atMs;
     };
   }
@@ -124,21 +128,43 @@ export class RequestMetrics {
   ended(decision: Decision): void {
     const { streaming, outcome } = decision;
     if (outcome === null) return;
-    const labels = labelsOf(decision);
+    const row = this.#rows.of(decision);
+    const { labels } = row;
     const { promptTokens = null, completionTokens, cachedTokens, ttftSeconds, e2eSeconds } = outcome;
-    if (isPlaced(decision)) this.#running.add(labels, -1);
+    if (isPlaced(decision)) (row.running ??= this.#running.at(labels)).add(-1);
     if (outcome.status >= 400) this.#errors.add([...labels, String(outcome.status)]);
-    if (e2eSeconds !== null) this.#duration.observe(labels, e2eSeconds);
-    if (ttftSeconds !== null) this.#ttft.observe([...labels, String(streaming)], ttftSeconds);
-    if (promptTokens !== null) this.#inputTokens.observe(labels, promptTokens);
-    if (cachedTokens !== null) this.#cachedTokens.observe(labels, cachedTokens);
+    if (e2eSeconds !== null) (row.duration ??= this.#duration.at(labels)).observe(e2eSeconds);
+    if (ttftSeconds !== null) {
+      // Whether it streams is the same wherever there is a first token to be seen.
+      (row.ttft ??= this.#ttft.at([...labels, String(streaming)])).observe(ttftSeconds);
+    }
+    if (promptTokens !== null) (row.inputTokens ??= this.#inputTokens.at(labels)).observe(promptTokens);
+    if (cachedTokens !== null) (row.cachedTokens ??= this.#cachedTokens.at(labels)).observe(cachedTokens);
     if (completionTokens === null) return;
-    this.#outputTokens.observe(labels, completionTokens);
+    (row.outputTokens ??= this.#outputTokens.at(labels)).observe(completionTokens);
     if (e2eSeconds === null || completionTokens === 0) return;
-    this.#perOutputToken.observe(labels, e2eSeconds / completionTokens);
+    (row.perOutputToken ??= this.#perOutputToken.at(labels)).observe(e2eSeconds / completionTokens);
     if (ttftSeconds === null || completionTokens < 2) return;
-    this.#tpot.observe(labels, (e2eSeconds - ttftSeconds) / (completionTokens - 1));
+    (row.tpot ??= this.#tpot.at(labels)).observe((e2eSeconds - ttftSeconds) / (completionTokens - 1));
   }
+}
+
+/** What requests with the same labels count; each from its first use on, for what nothing was seen of is not shown. */
+interface Row {
+  readonly labels: readonly string[];
+  requests?: Count;
+  running?: Count;
+  duration?: Buckets;
+  ttft?: Buckets;
+  predictedTtft?: Buckets;
+  inputTokens?: Buckets;
+  outputTokens?: Buckets;
+  cachedTokens?: Buckets;
+  perOutputToken?: Buckets;
+  tpot?: Buckets;
+  itl?: Buckets;
+  requestBytes?: Buckets;
+  answerBytes?: Buckets;
 }
 
 function histogram(names: readonly string[], help: string, bounds: readonly number[]): Histogram {
@@ -147,8 +173,4 @@ function histogram(names: readonly string[], help: string, bounds: readonly numb
 
 function isPlaced({ picked, admission }: Decision): boolean {
   return picked >= 0 && admission.shed === null;
-}
-
-function labelsOf({ model, admission: { fairnessId, band } }: Decision): string[] {
-  return [model, model, fairnessId, band];
 }

@@ -1,7 +1,7 @@
 import type { BlockHashes, ChainState } from '../base/block-hash.ts';
 import { numbers } from '../base/numbers.ts';
 import type { Endpoint } from '../scheduler/endpoint.ts';
-import type { FleetView, Loras, PrefixLookup } from '../scheduler/view.ts';
+import type { Loras } from '../scheduler/view.ts';
 import type { Engine, Gauges } from './gauges/gauges.ts';
 import { Health, type Failure, type ProbeResult } from './health.ts';
 import { Ledger, noOthers, type Entry } from './ledger.ts';
@@ -9,7 +9,6 @@ import { PrefixIndex } from './prefix-index/prefix-index.ts';
 import { decodeCost, prefillCost } from './prefill-cost.ts';
 import {
   bytesOfBlocks,
-  prefixHash,
   tokensPerBlock,
   usualBlockTokens,
   type PrefixKey,
@@ -18,6 +17,7 @@ import {
 import { HotPrefixes } from './prefix-index/hot-prefixes.ts';
 import { Speculation } from './prefix-index/speculation.ts';
 import { Prediction } from './prediction.ts';
+import { RequestView, type Cached, type FleetColumns, type Knowledge } from './request-view.ts';
 import { Speed } from './speed.ts';
 import { BytesPerToken } from './tokens-per-text.ts';
 
@@ -73,12 +73,6 @@ const panicShare = 0.5;
 
 /** What bringing a token up from a slower tier costs, as a share of computing it: llm-d's indexer weighs them so. */
 const slowerTierCost = 0.2;
-
-/** Tokens cached per slot, and what they save. */
-interface Cached {
-  readonly tokens: Float64Array;
-  readonly useful: Float64Array;
-}
 
 /** A model as an engine lists it. */
 export interface ServedModel {
@@ -163,16 +157,33 @@ export class Fleet {
   #anyBusyUntilMs = 0;
   /** Most endpoints are out, though not hopeless: they are used all the same. Null until it is asked for. */
   #panics: boolean | null = null;
+  /** The same of whether any is ready, and of what any has said that it serves. */
+  #anyReady: boolean | null = null;
+  #known: ReadonlySet<string> | null = null;
+  #slots: readonly number[] = [];
+  /** Seconds per second of work at reference speed, as they stood at the latest view. */
+  readonly #slowness = new Float64Array(slotLimit);
+  #columns: FleetColumns | null = null;
+  readonly #knowledge: Knowledge;
 
   constructor(options: FleetOptions) {
     this.prefixSeed = options.prefixSeed;
     this.prefixes = new PrefixIndex(options.prefixIndexBytes);
     this.#speculation = new Speculation(this.prefixes);
+    const { prefixes } = this;
+    this.#knowledge = {
+      cached: (...asked) => this.#cachedTokens(...asked),
+      prefillSeconds: (...asked) => this.#prefillSeconds(...asked),
+      lorasAt: (slot) => this.#loras[slot] ?? null,
+      get blocks() {
+        return prefixes.blocks;
+      },
+    };
   }
 
-  /** Slots in use, in no order that matters. */
-  get slots(): number[] {
-    return [...this.#slotByName.values()];
+  /** Slots in use, in no order that matters; the same array until endpoints come or go. */
+  get slots(): readonly number[] {
+    return this.#slots;
   }
 
   endpointAt(slot: number): Endpoint | undefined {
@@ -214,6 +225,7 @@ export class Fleet {
     };
     this.#endpoints[slot] = endpoint;
     this.#slotByName.set(endpoint.name, slot);
+    this.#slots = [...this.#slotByName.values()];
     this.#changed();
     return slot;
   }
@@ -223,6 +235,7 @@ export class Fleet {
     const slot = this.#slotByName.get(name);
     if (slot === undefined) return;
     this.#slotByName.delete(name);
+    this.#slots = [...this.#slotByName.values()];
     this.#members[slot] = undefined;
     this.#endpoints[slot] = undefined;
     for (const column of [this.#waiting, this.#running, this.#othersInFlight, this.#kvUsage, this.#scrapedAtMs]) {
@@ -439,11 +452,12 @@ export class Fleet {
 
   /** Whether any endpoint, ready or not, has said that it serves `model`. */
   knowsModel(model: string): boolean {
-    return this.slots.some((slot) => this.modelsAt(slot).has(model));
+    this.#known ??= new Set(this.#slots.flatMap((slot) => [...this.modelsAt(slot).keys()]));
+    return this.#known.has(model);
   }
 
   get anyReady(): boolean {
-    return this.slots.some((slot) => this.isReady(slot));
+    return (this.#anyReady ??= this.#slots.some((slot) => this.isReady(slot)));
   }
 
   /** A request to the endpoint failed, or asking it did. */
@@ -559,7 +573,7 @@ export class Fleet {
   }
 
   /** The fleet as one request sees it now. `model` empty: any will do. */
-  view(model: string, promptTokens: number, key: PrefixKey, nowMs: number, tried: ReadonlySet<number>): FleetView {
+  view(model: string, promptTokens: number, key: PrefixKey, nowMs: number, tried: ReadonlySet<number>): RequestView {
     let eligible = this.#eligibleFor(model);
     if (tried.size > 0) eligible = eligible.filter((slot) => !tried.has(slot));
     if (nowMs < this.#anyBusyUntilMs) {
@@ -567,18 +581,14 @@ export class Fleet {
       if (idle.length > 0) eligible = idle;
     }
     for (const slot of eligible) {
-      this.#queuedPrefillSeconds[slot] = this.queuedPrefillSecondsAt(slot, nowMs);
+      const slowness = this.speed.slowness(slot, nowMs);
+      this.#slowness[slot] = slowness;
+      this.#queuedPrefillSeconds[slot] = this.ledger.queuedPrefillSeconds(slot, slowness, nowMs);
       this.#gaugeAgeMs[slot] = nowMs - this.#scrapedAtMs[slot]!;
     }
     this.#speculation.expire(nowMs);
-    let cached: Cached | null = null;
-    let prefillSeconds: Float64Array | null = null;
-    const lookUp = (): Cached => (cached ??= this.#cachedTokens(model, promptTokens, key, eligible));
-    const cachedTokens = (): Float64Array => lookUp().tokens;
-    return {
-      nowMs,
+    this.#columns ??= {
       endpoints: this.#endpoints,
-      eligible,
       inFlight: this.ledger.inFlight,
       queuedPrefillTokens: this.ledger.queuedPrefillTokens,
       queuedPrefillSeconds: this.#queuedPrefillSeconds,
@@ -589,13 +599,8 @@ export class Fleet {
       gaugeAgeMs: this.#gaugeAgeMs,
       speed: this.speed.relative,
       contextTokens: this.ledger.contextTokens,
-      cachedTokens,
-      usefulCachedTokens: () => lookUp().useful,
-      prefillSeconds: () => (prefillSeconds ??= this.#prefillSeconds(eligible, promptTokens, lookUp(), nowMs)),
-      prefixHash: (tokens) => prefixHash(key, promptTokens, tokens),
-      lorasAt: (slot) => this.#loras[slot] ?? null,
-      prefixLookup: () => this.#lookup(key, eligible, cachedTokens()),
     };
+    return new RequestView(this.#columns, this.#knowledge, model, promptTokens, key, eligible, nowMs);
   }
 
   /** Counts a pick: from here on others see it. */
@@ -726,6 +731,8 @@ export class Fleet {
   #changed(): void {
     this.#eligible.clear();
     this.#panics = null;
+    this.#anyReady = null;
+    this.#known = null;
   }
 
   #eligibleFor(model: string): Int32Array {
@@ -771,18 +778,13 @@ export class Fleet {
     return { tokens, useful };
   }
 
-  #prefillSeconds(eligible: Int32Array, promptTokens: number, cached: Cached, nowMs: number): Float64Array {
+  /** With the speeds of the latest view. */
+  #prefillSeconds(eligible: Int32Array, promptTokens: number, cached: Cached): Float64Array {
     const seconds = numbers(this.#endpoints.length);
     for (const slot of eligible) {
       const hit = cached.useful[slot]!;
-      seconds[slot] = prefillCost(promptTokens - hit, hit) * this.speed.slowness(slot, nowMs);
+      seconds[slot] = prefillCost(promptTokens - hit, hit) * this.#slowness[slot]!;
     }
     return seconds;
-  }
-
-  #lookup(key: PrefixKey, eligible: Int32Array, cached: Float64Array): PrefixLookup {
-    if (key.hashes.low.length === 0) return 'shorter than one block';
-    if (this.prefixes.blocks === 0) return 'nothing stored yet';
-    return eligible.some((slot) => cached[slot]! > 0) ? 'match' : 'no match';
   }
 }

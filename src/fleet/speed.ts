@@ -44,6 +44,7 @@ export class Speed {
   /** Seconds per second of work at reference speed; of a slot not observed lately, what the pool takes. */
   slowness(slot: number, nowMs: number): number {
     const pool = this.#poolSeconds / this.#poolCost;
+    if (this.#cost[slot] === 0) return (pool * poolWeight) / poolWeight;
     const kept = Math.exp((this.#seenAtMs[slot]! - nowMs) / memoryMs);
     return (kept * this.#seconds[slot]! + pool * poolWeight) / (kept * this.#cost[slot]! + poolWeight);
   }

@@ -6,10 +6,9 @@ import type { Decision } from '../scheduler/decision.ts';
  */
 export class Journal {
   readonly #limitBytes: number;
-  readonly #byId = new Map<string, Decision>();
-  readonly #idByRequest = new Map<string, string>();
-  /** In the order in which they were made, with their sizes; those before `#first` have been dropped. */
-  readonly #inOrder: (Kept | undefined)[] = [];
+  /** In the order in which they were made, and their sizes; those before `#first` have been dropped. */
+  #decisions: (Decision | undefined)[] = [];
+  #sizes: number[] = [];
   #first = 0;
   readonly #watchers = new Set<JournalWatcher>();
   #bytes = 0;
@@ -23,12 +22,11 @@ export class Journal {
   /** Called once for each Decision, as soon as it is made. */
   record(decision: Decision): void {
     const bytes = bytesOf(decision);
-    this.#byId.set(decision.id, decision);
-    this.#idByRequest.set(decision.requestId, decision.id);
-    this.#inOrder.push({ decision, bytes });
+    this.#decisions.push(decision);
+    this.#sizes.push(bytes);
     this.#bytes += bytes;
     this.#recorded += 1;
-    while (this.#bytes > this.#limitBytes && this.#byId.size > 1) this.#dropOldest();
+    while (this.#bytes > this.#limitBytes && this.#count > 1) this.#dropOldest();
     for (const watcher of this.#watchers) watcher.decided(decision);
   }
 
@@ -42,9 +40,18 @@ export class Journal {
     for (const watcher of this.#watchers) watcher.ended(decision);
   }
 
-  /** By the decision's id or the request's; of several decisions with one request id the latest. */
+  /**
+   * By the decision's id or the request's; of several decisions with one request id the latest. Looked for one by one:
+   * people ask now and then, and an index would be kept for every request.
+   */
   find(id: string): Decision | null {
-    return this.#byId.get(id) ?? this.#byId.get(this.#idByRequest.get(id) ?? '') ?? null;
+    let ofRequest: Decision | null = null;
+    for (let at = this.#decisions.length - 1; at >= this.#first; at--) {
+      const decision = this.#decisions[at]!;
+      if (decision.id === id) return decision;
+      if (ofRequest === null && decision.requestId === id) ofRequest = decision;
+    }
+    return ofRequest;
   }
 
   /** The latest `limit`, newest first; of those made before the one called `before`: none when that one is gone. */
@@ -75,7 +82,7 @@ export class Journal {
 
   get sizes(): JournalSizes {
     return {
-      decisions: this.#byId.size,
+      decisions: this.#count,
       bytes: this.#bytes,
       limitBytes: this.#limitBytes,
       recorded: this.#recorded,
@@ -83,27 +90,23 @@ export class Journal {
     };
   }
 
+  get #count(): number {
+    return this.#decisions.length - this.#first;
+  }
+
   #all(): Decision[] {
-    return this.#inOrder.slice(this.#first).map((kept) => kept!.decision);
+    return this.#decisions.slice(this.#first) as Decision[];
   }
 
   #dropOldest(): void {
-    const { decision, bytes } = this.#inOrder[this.#first]!;
-    this.#inOrder[this.#first++] = undefined;
-    if (this.#first * 2 > this.#inOrder.length) {
-      this.#inOrder.splice(0, this.#first);
-      this.#first = 0;
-    }
-    this.#byId.delete(decision.id);
-    this.#bytes -= bytes;
-    if (this.#idByRequest.get(decision.requestId) === decision.id) this.#idByRequest.delete(decision.requestId);
+    this.#bytes -= this.#sizes[this.#first]!;
+    this.#decisions[this.#first++] = undefined;
     this.#dropped += 1;
+    if (this.#first * 2 <= this.#decisions.length) return;
+    this.#decisions = this.#decisions.slice(this.#first);
+    this.#sizes = this.#sizes.slice(this.#first);
+    this.#first = 0;
   }
-}
-
-interface Kept {
-  readonly decision: Decision;
-  readonly bytes: number;
 }
 
 interface JournalWatcher {
@@ -125,23 +128,27 @@ interface JournalSizes {
  * (growth of the heap by thousands of Decisions); the test measures again.
  */
 function bytesOf(decision: Decision): number {
-  const decisionBytes = 1600;
-  const pluginBytes = 250;
-  const arrayBytes = 110;
-  let arrays = Object.keys(decision.inputs).length;
+  const decisionBytes = 1300;
+  const profileBytes = 500;
+  const filterBytes = 60;
+  /** As many as `DecisionInputs` has. */
+  const inputColumns = 12;
+  let columns = inputColumns;
   let plugins = 0;
-  for (const { filters, scorers } of decision.profiles) {
-    // Totals, ties and picks; positions are mostly shared.
-    arrays += 3;
-    plugins += 1 + filters.length + scorers.length;
-    for (const { columns } of scorers) arrays += 1 + Object.keys(columns).length;
+  const { profiles, headerNames, prefixBlocks, shadow } = decision;
+  for (const profile of profiles) {
+    columns += profile.columnCount;
+    plugins += profile.filters.length;
   }
-  const strings = [decision.requestId, decision.model, decision.reason, ...decision.headerNames];
-  const characters = strings.reduce((sum, text) => sum + text.length, 0);
-  const hashBytes = decision.prefixBlocks === null ? 0 : 4 * decision.prefixBlocks.hashes.length;
-  const shadowBytes = 250 * decision.shadow.length;
-  const values = 8 * arrays * decision.candidates.length;
+  let characters = decision.requestId.length + decision.model.length + decision.reason.length;
+  for (const name of headerNames) characters += name.length;
   return (
-    decisionBytes + hashBytes + shadowBytes + 2 * characters + pluginBytes * plugins + arrayBytes * arrays + values
+    decisionBytes +
+    profileBytes * profiles.length +
+    filterBytes * plugins +
+    8 * columns * decision.candidates.length +
+    2 * characters +
+    (prefixBlocks === null ? 0 : 4 * prefixBlocks.hashes.length) +
+    250 * shadow.length
   );
 }

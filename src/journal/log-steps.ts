@@ -6,13 +6,13 @@ import type { Candidate, Decision, ProfileRecord } from '../scheduler/decision.t
  * what the original lost (scores) and without what it leaked (header values). Levels are zap's: V(n) is `Level(-n)`.
  * Messages keep the original's spelling, because people search for them.
  */
-export interface LogStep {
+interface LogStep {
   /** The verbosity at which it is shown; 0 is always. */
   readonly verbosity: number;
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-interface LogContext {
+export interface LogContext {
   /** Namespace of the pods. */
   readonly namespace: string;
   /** Steps above it are not made; all are, where it is absent. */
@@ -21,12 +21,11 @@ interface LogContext {
 
 /** What is known when the decision has been made: everything up to `Request handled`. */
 export function decisionSteps(decision: Decision, context: LogContext): LogStep[] {
-  const at = new Date(decision.epochMs);
-  const step = (verbosity: number, msg: string, fields: Record<string, unknown> = {}, logger?: string): LogStep => ({
-    verbosity,
-    fields: { ...head(at, verbosity, logger), msg, 'x-request-id': decision.requestId, ...fields },
-  });
-  if ((context.verbosity ?? detailed) < detailed) return briefSteps(decision, context, step);
+  const step = stepMaker(decision);
+  if ((context.verbosity ?? stepsVerbosity) < stepsVerbosity) {
+    const steps = [...expectedAndSplitSteps(decision, step), ...handledSteps(decision, context, step)];
+    return steps.filter(({ verbosity }) => verbosity <= context.verbosity!);
+  }
   const request = requestText(decision);
   const pod = (index: number): object => podJson(decision, index, context);
   const pods = (indexes: ArrayLike<number>): object[] => Array.from(indexes, (index) => pod(index));
@@ -108,10 +107,22 @@ export function decisionSteps(decision: Decision, context: LogContext): LogStep[
 }
 
 /** From here on the steps of scheduling are shown. */
-const detailed = 4;
+export const stepsVerbosity = 4;
 
-/** The few that are shown below that: most logs are written there, and most steps would be made for nothing. */
-function briefSteps(decision: Decision, context: LogContext, step: Step): LogStep[] {
+/** Steps as JSON lines. */
+export function stepLines(steps: readonly LogStep[]): string {
+  let lines = '';
+  for (const { fields } of steps) lines += `${JSON.stringify(fields)}\n`;
+  return lines;
+}
+
+/** What is shown below that before `Request handled`. */
+export function earlierSteps(decision: Decision, verbosity: number): LogStep[] {
+  const steps = expectedAndSplitSteps(decision, stepMaker(decision));
+  return steps.length === 0 ? steps : steps.filter((step) => step.verbosity <= verbosity);
+}
+
+function expectedAndSplitSteps(decision: Decision, step: Step): LogStep[] {
   const steps: LogStep[] = [];
   for (const [index, profile] of decision.profiles.entries()) {
     if (index === 1) steps.push(...splitSteps(decision, step));
@@ -122,9 +133,14 @@ function briefSteps(decision: Decision, context: LogContext, step: Step): LogSte
     }
   }
   if (decision.profiles.length === 1) steps.push(...splitSteps(decision, step));
-  return [...steps, ...handledSteps(decision, context, step)].filter(
-    ({ verbosity }) => verbosity <= context.verbosity!,
-  );
+  return steps;
+}
+
+function stepMaker({ epochMs, requestId }: Decision): Step {
+  return (verbosity, msg, fields = {}, logger) => ({
+    verbosity,
+    fields: { ...head(epochMs, verbosity, logger), msg, 'x-request-id': requestId, ...fields },
+  });
 }
 
 function expectedStep(decision: Decision, winner: number, plugin: string, step: Step): LogStep {
@@ -133,11 +149,16 @@ function expectedStep(decision: Decision, winner: number, plugin: string, step: 
   return step(0, 'PostResponse called', { pod, note }, plugin);
 }
 
+/** The one line that most requests have. */
+export const handled = { verbosity: 2, message: 'Request handled' } as const;
+
 function handledSteps(decision: Decision, context: LogContext, step: Step): LogStep[] {
   const served = decision.candidates[decision.picked];
   if (served === undefined) return [];
   const { model } = decision;
-  return [step(2, 'Request handled', { model, targetModel: model, endpoint: endpointJson(served, context) })];
+  return [
+    step(handled.verbosity, handled.message, { model, targetModel: model, endpoint: endpointJson(served, context) }),
+  ];
 }
 
 type Step = (verbosity: number, msg: string, fields?: Record<string, unknown>, logger?: string) => LogStep;
@@ -166,13 +187,12 @@ export function outcomeSteps(decision: Decision, endedEpochMs: number): LogStep[
   const { outcome } = decision;
   if (outcome === null) return [];
   const { completionTokens, promptTokens = null } = outcome;
-  const at = new Date(endedEpochMs);
   const common = { 'x-request-id': decision.requestId };
   return [
     {
       verbosity: 4,
       fields: {
-        ...head(at, 4),
+        ...head(endedEpochMs, 4),
         msg: 'LLM response assembled',
         ...common,
         response: {
@@ -189,7 +209,7 @@ export function outcomeSteps(decision: Decision, endedEpochMs: number): LogStep[
     {
       verbosity: 3,
       fields: {
-        ...head(at, 3),
+        ...head(endedEpochMs, 3),
         msg: 'Response generated',
         ...common,
         usage: {
@@ -206,12 +226,25 @@ export function outcomeSteps(decision: Decision, endedEpochMs: number): LogStep[
   ];
 }
 
-function head(at: Date, verbosity: number, logger?: string): Record<string, unknown> {
+function head(epochMs: number, verbosity: number, logger?: string): Record<string, unknown> {
   return {
-    level: verbosity === 0 ? 'info' : `Level(-${verbosity})`,
-    ts: at.toISOString().replace(/\.\d+Z$/, 'Z'),
+    level: levelOf(verbosity),
+    ts: timeText(epochMs),
     ...(logger === undefined ? {} : { logger }),
   };
+}
+
+export function levelOf(verbosity: number): string {
+  return verbosity === 0 ? 'info' : `Level(-${verbosity})`;
+}
+
+let latest = { second: NaN, text: '' };
+
+/** To the second, which most lines share with the one before. */
+export function timeText(epochMs: number): string {
+  const second = Math.floor(epochMs / 1000);
+  if (second !== latest.second) latest = { second, text: `${new Date(epochMs).toISOString().slice(0, 19)}Z` };
+  return latest.text;
 }
 
 /** The original printed every header with its value here, authorization included; names are enough. */
@@ -238,7 +271,7 @@ function podJson(decision: Decision, index: number, context: LogContext): object
   };
 }
 
-function endpointJson(candidate: Candidate, context: LogContext): object {
+export function endpointJson(candidate: Candidate, context: LogContext): object {
   return {
     NamespacedName: { Namespace: context.namespace, Name: candidate.endpoint },
     Address: candidate.address,

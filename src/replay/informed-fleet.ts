@@ -1,6 +1,6 @@
 import { Fleet } from '../fleet/fleet.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
-import type { FleetView } from '../scheduler/view.ts';
+import type { RequestView } from '../fleet/request-view.ts';
 import { blocksOfPrefixKey } from './blocks.ts';
 import type { SimulatedEngine } from './simulated-engine.ts';
 import { ToldSpeed } from './told-speed.ts';
@@ -45,7 +45,7 @@ class OmniscientFleet extends Fleet {
     key: PrefixKey,
     nowMs: number,
     tried: ReadonlySet<number>,
-  ): FleetView {
+  ): RequestView {
     const { slots, engineAt, blockTokens } = this.#informed;
     const view = super.view(model, promptTokens, key, nowMs, tried);
     const hashes = blocksOfPrefixKey(key);
@@ -59,6 +59,7 @@ class OmniscientFleet extends Fleet {
       cached[slot] = Math.min(mostBlocks, engine.cachedBlocks(hashes)) * blockTokens;
       prefillSeconds[slot] = engine.prefillSeconds(promptTokens - cached[slot]!, cached[slot]!);
     }
-    return { ...view, cachedTokens: () => cached, prefillSeconds: () => prefillSeconds };
+    view.know(cached, prefillSeconds);
+    return view;
   }
 }

@@ -1,4 +1,5 @@
 import type { Decision, DecisionInputs, ProfileRecord } from './decision.ts';
+import { inputsCopied } from './input-columns.ts';
 import type { Policy } from './policy.ts';
 import { scheduleAgain } from './rerun.ts';
 
@@ -121,12 +122,14 @@ function withInput(
     copy[candidate] = to;
     return copy;
   };
-  const changed = { ...recorded, [input]: set(recorded[input], value) };
+  const changed = inputsCopied(recorded);
+  changed[input] = set(recorded[input], value);
   if (input !== 'cachedTokens') return changed;
   // What is cached need not be computed: the own prefill follows, at the speed that the recorded one tells of.
   const costAt = (cached: number): number => prefillCost(Math.max(0, promptTokens - cached), cached);
   const slowness = recorded.prefillSeconds[candidate]! / costAt(recorded.cachedTokens[candidate]! || 0);
-  return { ...changed, prefillSeconds: set(recorded.prefillSeconds, slowness * costAt(value)) };
+  changed.prefillSeconds = set(recorded.prefillSeconds, slowness * costAt(value));
+  return changed;
 }
 
 function runnerUpOf({ scored, totals, scorers }: ProfileRecord, picked: number): number | null {

@@ -126,6 +126,8 @@ export interface ProfileRecord {
     readonly notes: Readonly<Record<string, number | string | null>>;
   }[];
   readonly totals: Float64Array;
+  /** Of scores, factors behind them and totals. */
+  readonly columnCount: number;
   readonly picker: {
     readonly plugin: string;
     readonly type: string;

@@ -1,9 +1,10 @@
-import { numbers } from '../base/numbers.ts';
-import type { Candidate, Decision, DecisionInputs, PrefixBlocks, ProfileRecord, ShedReason } from './decision.ts';
+import type { Candidate, Decision, PrefixBlocks, ShedReason } from './decision.ts';
 import { roleOf } from './endpoint.ts';
-import type { Policy } from './policy.ts';
+import { InputColumns } from './input-columns.ts';
+import type { Policy, Profile } from './policy.ts';
 import type { Caller, SchedulingRequest } from './request.ts';
 import type { Schedule } from './schedule.ts';
+import type { ScoredProfile } from './score-sheet.ts';
 import type { FleetView } from './view.ts';
 
 /** What the record needs beyond the scheduler's own arguments. */
@@ -31,30 +32,13 @@ export function recordDecision(
   context: RecordContext,
 ): Decision {
   const slots = view.eligible;
-  const copy = (column: Float64Array): Float64Array => {
-    const copied = numbers(slots.length);
-    for (let i = 0; i < copied.length; i++) copied[i] = column[slots[i]!] ?? NaN;
-    return copied;
-  };
-  const inputs: DecisionInputs = {
-    waiting: copy(view.waiting),
-    running: copy(view.running),
-    othersInFlight: copy(view.othersInFlight),
-    kvUsage: copy(view.kvUsage),
-    inFlight: copy(view.inFlight),
-    queuedPrefillTokens: copy(view.queuedPrefillTokens),
-    queuedPrefillSeconds: copy(view.queuedPrefillSeconds),
-    contextTokens: copy(view.contextTokens),
-    cachedTokens: copy(view.cachedTokens()),
-    prefillSeconds: copy(view.prefillSeconds()),
-    ageMs: copy(view.gaugeAgeMs),
-    speed: copy(view.speed),
-  };
   const candidates = candidatesOf(view);
   const winner = result.picked[0];
   const picked = winner === undefined ? -1 : slots.indexOf(winner);
   const [helper] = result.prefillPicked;
   const prefill = helper === undefined ? -1 : slots.indexOf(helper);
+  const computing = helper ?? winner;
+  const cachedTokens = computing === undefined ? NaN : (view.cachedTokens()[computing] ?? NaN);
   return {
     id: context.id,
     requestId: request.requestId,
@@ -81,7 +65,7 @@ export function recordDecision(
       leftOut: context.leftOut,
     },
     candidates,
-    inputs,
+    inputs: new InputColumns(view),
     prefixLookup: view.prefixLookup?.() ?? null,
     prefixBlocks: context.prefixBlocks,
     profiles: result.profiles,
@@ -94,7 +78,7 @@ export function recordDecision(
       attempts: [],
     },
     reason: context.rejection?.message ?? reasonOf(result.profiles[result.primary], picked, candidates.length),
-    predicted: { cachedTokens: inputs.cachedTokens[prefill < 0 ? picked : prefill] ?? NaN, ...context.predicted },
+    predicted: { cachedTokens, ttftSeconds: context.predicted.ttftSeconds, e2eSeconds: context.predicted.e2eSeconds },
     schedulerSeconds: context.schedulerSeconds,
     attempts: [],
     shadow: [],
@@ -118,17 +102,34 @@ function candidatesOf({ eligible, endpoints }: FleetView): readonly Candidate[] 
 }
 
 /** A few words: what made the total of the one picked, or why there is none. */
-function reasonOf(profile: ProfileRecord | undefined, picked: number, candidateCount: number): string {
+function reasonOf(scored: ScoredProfile | undefined, picked: number, candidateCount: number): string {
   if (candidateCount === 0) return 'no endpoint is ready';
-  if (profile === undefined || picked < 0) return 'every endpoint was filtered out';
-  const at = profile.scored.indexOf(picked);
-  const terms = profile.scorers.map(({ type, unit, weight, scores }) => {
-    const name = type.replace(/-(aware-|affinity-)?(scorer|cost)$/, '');
-    const score = scores[at] ?? 0;
-    return unit === 'seconds' ? `${name} ${score.toFixed(3)}s` : `${name} ${score.toFixed(2)}x${weight}`;
-  });
-  if (terms.length === 0) terms.push('no scorer');
-  if (profile.scored.length === 1) terms.push('the only candidate');
-  else if (profile.picker.tied.length > 1) terms.push(`random among ${profile.picker.tied.length} equal`);
-  return terms.join(' + ').replaceAll(' + random', ', random').replaceAll(' + the only', ', the only');
+  if (scored === undefined || picked < 0) return 'every endpoint was filtered out';
+  const names = termNamesOf(scored.profile);
+  const scores = scored.scoresAt(scored.scored.indexOf(picked));
+  let reason = names.length === 0 ? 'no scorer' : '';
+  for (let i = 0; i < names.length; i++) {
+    const { unit, weight } = scored.profile.scorers[i]!;
+    reason += `${i === 0 ? '' : ' + '}${names[i]!} `;
+    reason += unit === 'seconds' ? `${secondsText(scores[i]!)}s` : `${scores[i]!.toFixed(2)}x${weight}`;
+  }
+  if (scored.scored.length === 1) return `${reason}, the only candidate`;
+  const { tied } = scored.picker;
+  return tied.length > 1 ? `${reason}, random among ${tied.length} equal` : reason;
+}
+
+/** To milliseconds. Most are none, which `toFixed` takes as long for as for others. */
+function secondsText(seconds: number): string {
+  return seconds >= 0 && seconds < 0.0005 ? '0.000' : seconds.toFixed(3);
+}
+
+const termNames = new WeakMap<Profile, readonly string[]>();
+
+function termNamesOf(profile: Profile): readonly string[] {
+  let names = termNames.get(profile);
+  if (names === undefined) {
+    names = profile.scorers.map(({ type }) => type.replace(/-(aware-|affinity-)?(scorer|cost)$/, ''));
+    termNames.set(profile, names);
+  }
+  return names;
 }

@@ -1,15 +1,16 @@
-import { numbers, wholeNumbers } from '../base/numbers.ts';
+import { wholeNumbers } from '../base/numbers.ts';
 import { seededRandom } from '../base/random.ts';
 import type { Random } from '../base/random.ts';
 import type { ProfileRecord } from './decision.ts';
-import type { Cycle, Details, ProfileRun, Progress, Verdict } from './plugin.ts';
+import type { Cycle, ProfileRun, Progress, Verdict } from './plugin.ts';
 import type { Policy, PolicyStates, Profile } from './policy.ts';
 import type { SchedulingRequest } from './request.ts';
+import { ScoredProfile, ScoreSheet } from './score-sheet.ts';
 import type { FleetView } from './view.ts';
 
 /** What the scheduler decided. Indexes in the records are positions in `view.eligible`. */
 export interface Schedule {
-  readonly profiles: readonly ProfileRecord[];
+  readonly profiles: readonly ScoredProfile[];
   /** Slots in order of preference, by the profile that serves; empty when nothing could be picked. */
   readonly picked: readonly number[];
   /** Index into `profiles` of the one that serves; -1 when it did not run. */
@@ -45,7 +46,7 @@ export function schedule(
 ): Schedule {
   const random = seededRandom(seed);
   const positions = positionsOf(view);
-  const profiles: ProfileRecord[] = [];
+  const profiles: ScoredProfile[] = [];
   const done: ProfileRun[] = [];
   const progress: Progress = { request, view, done };
   for (;;) {
@@ -77,20 +78,16 @@ function runProfile(
   random: Random,
   positions: Positions,
   probe: Probe | null,
-): { record: ProfileRecord; picked: readonly number[]; total: number } {
-  const bySlot = positions.bySlot;
-  const positionsIn = (slots: ArrayLike<number>): Int32Array => {
-    const found = wholeNumbers(slots.length);
-    for (let i = 0; i < found.length; i++) found[i] = bySlot[slots[i]!]!;
-    return found;
-  };
+): { record: ScoredProfile; picked: readonly number[]; total: number } {
+  const { bySlot } = positions;
   let candidates = view.eligible;
   /** Their positions; as they change only where something is dropped, most records share them. */
   let scored = positions.all;
 
-  const filters = profile.filters.map(({ plugin, type, instance, stateIndex }) => {
+  const filters: FilterRecord[] = [];
+  for (const { plugin, type, instance, stateIndex } of profile.filters) {
     const cycle: Cycle = { request, view, candidates, random };
-    const dropped: { candidate: number; reason: string }[] = [];
+    let dropped = noneDropped;
     let kept: number[] | null = null;
     const startMs = probe?.nowMs() ?? 0;
     for (let i = 0; i < candidates.length; i++) {
@@ -98,48 +95,65 @@ function runProfile(
       const reason = instance.drop(cycle, slot, states[stateIndex]);
       if (reason === null) kept?.push(slot);
       else {
-        kept ??= Array.from(candidates.subarray(0, i));
+        if (kept === null) {
+          kept = Array.from(candidates.subarray(0, i));
+          dropped = [];
+        }
         dropped.push({ candidate: bySlot[slot]!, reason });
       }
     }
     probe?.took('Filter', { type, plugin }, probe.nowMs() - startMs);
     if (kept !== null) {
       candidates = Int32Array.from(kept);
-      scored = positionsIn(kept);
+      scored = positionsIn(kept, positions);
     }
-    return { plugin, type, kept: scored, dropped };
-  });
+    filters.push({ plugin, type, kept: scored, dropped });
+  }
 
   const cycle: Cycle = { request, view, candidates, random };
-  const totals = numbers(candidates.length);
-  const scorers = profile.scorers.map(({ plugin, type, instance, unit, weight, stateIndex }) => {
-    const scores = numbers(candidates.length);
-    const details = new DetailColumns(candidates.length);
+  const sheet = sheetOf(profile);
+  sheet.begin(candidates.length);
+  const { totals } = sheet;
+  for (let which = 0; which < profile.scorers.length; which++) {
+    const { plugin, type, instance, weight, stateIndex } = profile.scorers[which]!;
+    const own = sheet.scorers[which]!;
+    own.begin(candidates.length);
     const startMs = probe?.nowMs() ?? 0;
-    instance.score(cycle, scores, details, states[stateIndex]);
+    instance.score(cycle, own.scores, own, states[stateIndex]);
     probe?.took('Scorer', { type, plugin }, probe.nowMs() - startMs);
+    own.end();
+    const { scores } = own;
     for (let i = 0; i < scores.length; i++) totals[i]! += weight * scores[i]!;
-    return { plugin, type, unit, weight, scores, columns: details.columns, notes: details.notes };
-  });
+  }
 
   const { plugin, type, instance, stateIndex } = profile.picker;
   const startMs = probe?.nowMs() ?? 0;
-  const { picked, tied } =
-    candidates.length === 0 ? { picked: [], tied: [] } : instance.pick(cycle, totals, states[stateIndex]);
+  const { picked, tied } = candidates.length === 0 ? nothing : instance.pick(cycle, totals, states[stateIndex]);
   probe?.took('Picker', { type, plugin }, probe.nowMs() - startMs);
+  const picker = { plugin, type, tied: positionsIn(tied, positions), picked: positionsIn(picked, positions) };
   return {
-    record: {
-      name: profile.name,
-      candidates: positions.all,
-      filters,
-      scored,
-      scorers,
-      totals,
-      picker: { plugin, type, tied: positionsIn(tied), picked: positionsIn(picked) },
-    },
+    record: new ScoredProfile(sheet, positions.all, filters, scored, picker),
     picked,
     total: picked.length === 0 ? NaN : totals[candidates.indexOf(picked[0]!)]!,
   };
+}
+
+type FilterRecord = ProfileRecord['filters'][number];
+type Dropped = FilterRecord['dropped'][number];
+
+const noneDropped: Dropped[] = [];
+const nothing = { picked: [], tied: [] };
+
+/** By profile: what its scorers write is copied into the record, so the next run may write over it. */
+const sheets = new WeakMap<Profile, ScoreSheet>();
+
+function sheetOf(profile: Profile): ScoreSheet {
+  let sheet = sheets.get(profile);
+  if (sheet === undefined) {
+    sheet = new ScoreSheet(profile);
+    sheets.set(profile, sheet);
+  }
+  return sheet;
 }
 
 interface Positions {
@@ -147,6 +161,8 @@ interface Positions {
   readonly bySlot: Int32Array;
   /** Every position, in order. */
   readonly all: Int32Array;
+  /** Each position alone, as most picks are. */
+  readonly alone: (Int32Array | undefined)[];
 }
 
 /** By the list of slots, which stays the same one until the fleet changes. */
@@ -157,26 +173,18 @@ function positionsOf({ eligible, endpoints }: FleetView): Positions {
   if (positions === undefined) {
     const bySlot = new Int32Array(endpoints.length).fill(-1);
     for (let i = 0; i < eligible.length; i++) bySlot[eligible[i]!] = i;
-    positions = { bySlot, all: Int32Array.from(eligible, (_, index) => index) };
+    positions = { bySlot, all: Int32Array.from(eligible, (_, index) => index), alone: [] };
     positionsBySlots.set(eligible, positions);
   }
   return positions;
 }
 
-class DetailColumns implements Details {
-  readonly columns: Record<string, Float64Array> = {};
-  readonly notes: Record<string, number | string | null> = {};
-  readonly #length: number;
-
-  constructor(length: number) {
-    this.#length = length;
+function positionsIn(slots: readonly number[], { bySlot, alone }: Positions): Int32Array {
+  if (slots.length === 1) {
+    const position = bySlot[slots[0]!]!;
+    return (alone[position] ??= Int32Array.of(position));
   }
-
-  column(name: string): Float64Array {
-    return (this.columns[name] ??= numbers(this.#length));
-  }
-
-  note(name: string, value: number | string | null): void {
-    this.notes[name] = value;
-  }
+  const found = wholeNumbers(slots.length);
+  for (let i = 0; i < found.length; i++) found[i] = bySlot[slots[i]!]!;
+  return found;
 }

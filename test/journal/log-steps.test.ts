@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decisionSteps, outcomeSteps } from '../../src/journal/log-steps.ts';
+import { briefLines } from '../../src/journal/brief-log.ts';
+import { decisionSteps, outcomeSteps, stepLines } from '../../src/journal/log-steps.ts';
 import type { Decision } from '../../src/scheduler/decision.ts';
 import { policyFromConfig } from '../../src/scheduler/config.ts';
 import { decide, requestOf, viewOf } from '../support/scheduling.ts';
-import { shareTestConfig } from '../scheduler/arbitraries.ts';
+import { shareTestConfig, unscoredTestConfig } from '../scheduler/arbitraries.ts';
 
 const policy = policyFromConfig(shareTestConfig, 'test');
 
@@ -73,5 +74,22 @@ test('of the lower verbosities the same steps are made as are shown of all', () 
   for (const verbosity of [0, 1, 2, 3, 4]) {
     const shown = all.filter((step) => step.verbosity <= verbosity);
     assert.deepEqual(decisionSteps(decision, { namespace: 'default', verbosity }), shown);
+  }
+});
+
+test('the lines that most logs have are put together by hand as they would be from their steps', () => {
+  const configs = [policy, policyFromConfig({ ...shareTestConfig, ...unscoredTestConfig }, 'unscored')];
+  const views = [viewOf([{ name: 'a' }, { name: 'b "x"' }], 'no match'), viewOf([{ name: 'p', role: 'prefill' }])];
+  const requests = [requestOf(), requestOf({ requestId: 'with "quotes"\n', model: 'm/"n"' })];
+  for (const each of configs) {
+    for (const view of views) {
+      for (const request of requests) {
+        const decision = decide(each, request, view, 7);
+        for (const verbosity of [0, 1, 2, 3]) {
+          const context = { namespace: 'a "namespace"', verbosity };
+          assert.equal(briefLines(decision, context), stepLines(decisionSteps(decision, context)));
+        }
+      }
+    }
   }
 });
