@@ -3,3 +3,6 @@ export const release = 'llm-d';
 
 /** The label, as a selector, on namespaces and Secrets that the installer made. */
 export const ours = 'app.kubernetes.io/managed-by=signalbox-install';
+
+/** The gateway's pods, as a selector. */
+export const gatewayPods = 'app=llm-d-inference-gateway';

@@ -1,4 +1,4 @@
-import { ours, release } from './names.ts';
+import { gatewayPods, ours, release } from './names.ts';
 import { clusterTools } from './tools.ts';
 
 /** @throws SignalboxError `environment` */
@@ -9,6 +9,9 @@ export async function uninstall(
   const tools = await clusterTools(context, './signalbox down');
   if (await tools.succeeds('helm', ['status', release, '-n', namespace])) {
     await tools.run('helm', ['uninstall', release, '-n', namespace, '--wait']);
+    // Its Envoy would go on for a minute, for requests that no engine is left to answer.
+    const hurry = ['--grace-period=5', '--ignore-not-found'];
+    await tools.run('kubectl', ['delete', 'pods', '-n', namespace, '-l', gatewayPods, ...hurry]);
     await tools.run('kubectl', ['delete', 'secret', '-n', namespace, '-l', ours, '--ignore-not-found']);
     await tools.run('kubectl', ['delete', 'lease', '-n', namespace, 'llm-d-modelservice', '--ignore-not-found']);
     say(`removed ${release} from namespace ${namespace}; the ModelService CRD stays, as others may use it`);
