@@ -89,12 +89,12 @@ export function keysJson(keys: Keys | null, clock: Dispatch['clock']): KeysJson 
 /** `/api/sharing`: who else there is, and whether they would decide the same. */
 export function sharingJson(sharing: Sharing | null): SharingJson {
   if (sharing === null) return { shares: false };
-  const { id, isUp, reason, peers, aloneSeconds, agreement, lagMs, batches, bytes, droppedBlocks } = sharing;
+  const { id, isUp, problem, peers, aloneSeconds, agreement, lagMs, batches, bytes, droppedBlocks } = sharing;
   return {
     shares: true,
     id,
     up: isUp,
-    problem: isUp ? null : reason,
+    problem,
     aloneSeconds,
     peers,
     agreement: { compared: agreement.compared, agreed: agreement.agreed, recent: knownOrNull(agreement.recent) },

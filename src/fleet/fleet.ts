@@ -18,6 +18,7 @@ import { HotPrefixes } from './prefix-index/hot-prefixes.ts';
 import { Speculation } from './prefix-index/speculation.ts';
 import { Prediction } from './prediction.ts';
 import { RequestView, type Cached, type FleetColumns, type Knowledge } from './request-view.ts';
+import { SeenPrefills, type SeenPrefill } from './seen-prefills.ts';
 import { Speed } from './speed.ts';
 import { BytesPerToken } from './tokens-per-text.ts';
 
@@ -120,6 +121,7 @@ export class Fleet {
   readonly speed = new Speed(slotLimit);
   readonly prediction = new Prediction(slotLimit);
   readonly hotPrefixes = new HotPrefixes();
+  readonly prefills = new SeenPrefills(slotLimit, (...seen) => this.speed.observePrefill(...seen));
   readonly #speculation: Speculation;
   readonly #members: (Member | undefined)[] = [];
   readonly #endpoints: (Endpoint | undefined)[] = [];
@@ -142,6 +144,8 @@ export class Fleet {
   readonly #blockTokens = new Int32Array(slotLimit).fill(usualBlockTokens);
   /** Called with blocks that an endpoint gets and was not known to have lately, or that it did not compute after all. */
   onSent: ((name: string, hashes: BlockHashes, tokensPerBlock: number, isWithdrawn: boolean) => void) | null = null;
+  /** Called with prefill that was seen to be done. */
+  onPrefilled: ((seen: SeenPrefill) => void) | null = null;
   /** Called when an endpoint was taken out for what was seen here. */
   onOut: ((name: string, failure: Failure) => void) | null = null;
   /** Called when what an endpoint had cached is gone, with the endpoint or without it. */
@@ -659,7 +663,11 @@ export class Fleet {
   /** The first token of a stream: the endpoint has computed the prompt. */
   prefilled(placement: Placement, nowMs: number): void {
     const seen = this.ledger.prefilled(placement.entry, nowMs);
-    if (seen !== null) this.speed.observePrefill(placement.slot, seen.cost, seen.seconds, nowMs);
+    if (seen !== null) {
+      const done = { slot: placement.slot, ...seen, doneAtMs: nowMs };
+      this.prefills.saw(done);
+      this.onPrefilled?.(done);
+    }
     this.#confirm(placement, placement.hashes, nowMs);
   }
 

@@ -11,6 +11,7 @@ interface Work {
 /** One request's place in the ledger, from its pick to its end. */
 export interface Entry extends Work {
   readonly slot: number;
+  readonly placedAtMs: number;
   streaming: boolean;
   prefilling: boolean;
   open: boolean;
@@ -20,38 +21,44 @@ export interface Entry extends Work {
 export interface Others {
   inFlight: number;
   prefillTokens: number;
-  /** Prefill still to be done, at the endpoint's speed and at reference speed. */
-  prefillSeconds: number;
+  /** Prefill still to be done at reference speed, begun or not. */
   prefillCost: number;
   contextTokens: number;
-  /** Prefill done for them since they began to tell, at reference speed. */
-  doneCost: number;
+  /** Their oldest prompt that is not computed, and when it was placed; Infinity when there is none. */
+  headCost: number;
+  headPlacedAtMs: number;
+  /** When the last prompt of theirs was computed; -Infinity: none yet. */
+  doneAtMs: number;
 }
 
 export const noOthers: Readonly<Others> = {
   inFlight: 0,
   prefillTokens: 0,
-  prefillSeconds: 0,
   prefillCost: 0,
   contextTokens: 0,
-  doneCost: 0,
+  headCost: 0,
+  headPlacedAtMs: Infinity,
+  doneAtMs: -Infinity,
 };
 
-/** Prefill that an endpoint was seen to do: so much work, at reference speed, in so many seconds. */
+/** Prefill that an endpoint was seen to do: so much work, at reference speed, and when it was begun. */
 interface SeenPrefill {
   readonly cost: number;
-  readonly seconds: number;
+  readonly sinceMs: number;
 }
 
 /** Prompts sent to one slot and not known to be computed, oldest first: engines take them in that order. */
 interface PrefillQueue {
   readonly entries: Entry[];
   cost: number;
-  /** When the oldest began to be computed, or would have without what others had ahead of it. */
-  headSinceMs: number;
-  /** What others had ahead of it, and what had been done for them by then. */
-  aheadSeconds: number;
-  othersDoneCost: number;
+}
+
+/** The prompt that an engine computes now. */
+interface Head {
+  /** Null where another replica sent it. */
+  readonly entry: Entry | null;
+  readonly cost: number;
+  readonly sinceMs: number;
 }
 
 /**
@@ -66,14 +73,14 @@ export class Ledger {
   total = 0;
   readonly #queues: (PrefillQueue | undefined)[] = [];
   readonly #others: (Readonly<Others> | undefined)[] = [];
-  /** Prefill that was seen to be done, since the start. */
-  readonly #doneCost: Float64Array;
+  /** When a prompt of our own was last computed, or given up while it was. */
+  readonly #doneAtMs: Float64Array;
 
   constructor(slots: number) {
     this.inFlight = new Float64Array(slots);
     this.queuedPrefillTokens = new Float64Array(slots);
     this.contextTokens = new Float64Array(slots);
-    this.#doneCost = new Float64Array(slots);
+    this.#doneAtMs = new Float64Array(slots).fill(-Infinity);
   }
 
   /** What other replicas have there now, all together, in place of what they had. */
@@ -85,26 +92,26 @@ export class Ledger {
     this.#others[slot] = others;
   }
 
-  /** What we have there ourselves, to be told to others: the members of `Others`, in order. */
-  own(slot: number, slowness: number, nowMs: number): [number, number, number, number, number, number] {
+  /** What we have there ourselves, to be told to others. */
+  own(slot: number, slowness: number, nowMs: number): Others {
+    this.#letGo(slot, slowness, nowMs);
     const others = this.#others[slot] ?? noOthers;
-    return [
-      this.inFlight[slot]! - others.inFlight,
-      this.queuedPrefillTokens[slot]! - others.prefillTokens,
-      this.#ownQueuedSeconds(slot, slowness, nowMs),
-      this.#queues[slot]?.cost ?? 0,
-      this.contextTokens[slot]! - others.contextTokens,
-      this.#doneCost[slot]!,
-    ];
+    const head = this.#queues[slot]?.entries[0];
+    return {
+      inFlight: this.inFlight[slot]! - others.inFlight,
+      prefillTokens: this.queuedPrefillTokens[slot]! - others.prefillTokens,
+      prefillCost: this.#queues[slot]?.cost ?? 0,
+      contextTokens: this.contextTokens[slot]! - others.contextTokens,
+      headCost: head?.prefillCost ?? 0,
+      headPlacedAtMs: head?.placedAtMs ?? Infinity,
+      doneAtMs: this.#doneAtMs[slot]!,
+    };
   }
 
   open(slot: number, work: Work, nowMs: number): Entry {
-    const entry: Entry = { slot, ...work, prefilling: work.prefillCost > 0, open: true };
+    const entry: Entry = { slot, ...work, placedAtMs: nowMs, prefilling: work.prefillCost > 0, open: true };
     if (entry.prefilling) {
-      const queue = (this.#queues[slot] ??= {
-        ...{ entries: [], cost: 0, headSinceMs: nowMs, aheadSeconds: 0, othersDoneCost: 0 },
-      });
-      if (queue.entries.length === 0) this.#begin(queue, slot, nowMs, true);
+      const queue = (this.#queues[slot] ??= { entries: [], cost: 0 });
       queue.entries.push(entry);
       queue.cost += entry.prefillCost;
       this.queuedPrefillTokens[slot]! += entry.uncachedTokens;
@@ -118,8 +125,9 @@ export class Ledger {
   /** Its first token was seen: its prompt waits no longer, nor does any unseen one ahead of it. */
   prefilled(entry: Entry, nowMs: number): SeenPrefill | null {
     if (!entry.prefilling) return null;
-    const queue = this.#queues[entry.slot]!;
-    const seconds = (nowMs - queue.headSinceMs) / 1000;
+    const { slot } = entry;
+    const queue = this.#queues[slot]!;
+    const { sinceMs } = this.#head(slot)!;
     let cost = 0;
     while (queue.entries[0] !== entry && queue.entries[0]?.streaming === false) {
       cost += queue.entries[0].prefillCost;
@@ -127,10 +135,8 @@ export class Ledger {
     }
     cost += entry.prefillCost;
     this.#leave(queue, entry);
-    this.#doneCost[entry.slot]! += cost;
-    const others = Math.max(0, (this.#others[entry.slot]?.doneCost ?? 0) - queue.othersDoneCost);
-    this.#begin(queue, entry.slot, nowMs, false);
-    return { cost: cost + others, seconds };
+    this.#doneAtMs[slot] = nowMs;
+    return { cost, sinceMs };
   }
 
   /** Its first token will not be seen after all. */
@@ -146,7 +152,7 @@ export class Ledger {
       const queue = this.#queues[entry.slot]!;
       const wasHead = queue.entries[0] === entry;
       this.#leave(queue, entry);
-      if (wasHead) this.#begin(queue, entry.slot, nowMs, false);
+      if (wasHead) this.#doneAtMs[entry.slot] = nowMs;
     }
     this.inFlight[entry.slot]! -= 1;
     this.total -= 1;
@@ -156,8 +162,8 @@ export class Ledger {
   /** Seconds of prefill that are still to be done for one request; 0 once its prompt is computed. */
   leftSeconds(entry: Entry, slowness: number, nowMs: number): number {
     if (!entry.prefilling) return 0;
-    const queue = this.#queues[entry.slot]!;
-    const done = queue.entries[0] === entry ? (nowMs - queue.headSinceMs) / 1000 : 0;
+    const head = this.#head(entry.slot)!;
+    const done = head.entry === entry ? Math.max(0, nowMs - head.sinceMs) / 1000 : 0;
     return Math.max(0, entry.prefillCost * slowness - done);
   }
 
@@ -171,32 +177,31 @@ export class Ledger {
    * left. Lets go of prompts that must be over by now although nothing will be seen of it.
    */
   queuedPrefillSeconds(slot: number, slowness: number, nowMs: number): number {
-    return this.#ownQueuedSeconds(slot, slowness, nowMs) + (this.#others[slot]?.prefillSeconds ?? 0);
+    this.#letGo(slot, slowness, nowMs);
+    const head = this.#head(slot);
+    if (head === null) return 0;
+    const done = Math.min(head.cost * slowness, Math.max(0, nowMs - head.sinceMs) / 1000);
+    return this.queuedCost(slot) * slowness - done;
   }
 
-  #ownQueuedSeconds(slot: number, slowness: number, nowMs: number): number {
-    const queue = this.#queues[slot];
-    if (queue === undefined) return 0;
-    for (let head = queue.entries[0]; head !== undefined && !head.streaming; head = queue.entries[0]) {
-      const doneAtMs = queue.headSinceMs + (queue.aheadSeconds + head.prefillCost * slowness) * 1000;
-      if (doneAtMs > nowMs) break;
-      this.#leave(queue, head);
-      this.#doneCost[slot]! += head.prefillCost;
-      this.#begin(queue, slot, doneAtMs, false);
+  #letGo(slot: number, slowness: number, nowMs: number): void {
+    for (let head = this.#head(slot); head?.entry?.streaming === false; head = this.#head(slot)) {
+      const doneAtMs = head.sinceMs + head.cost * slowness * 1000;
+      if (doneAtMs > nowMs) return;
+      this.#leave(this.#queues[slot]!, head.entry);
+      this.#doneAtMs[slot] = doneAtMs;
     }
-    const head = queue.entries[0];
-    if (head === undefined) return 0;
-    const sinceSeconds = Math.max(0, (nowMs - queue.headSinceMs) / 1000 - queue.aheadSeconds);
-    const done = Math.min(head.prefillCost * slowness, sinceSeconds);
-    return queue.cost * slowness - done;
   }
 
-  /** The oldest is another one. Engines take prompts as they come: one that finds none of ours is behind all of theirs. */
-  #begin(queue: PrefillQueue, slot: number, atMs: number, isAlone: boolean): void {
-    const others = this.#others[slot];
-    queue.headSinceMs = atMs;
-    queue.aheadSeconds = isAlone ? (others?.prefillSeconds ?? 0) : 0;
-    queue.othersDoneCost = others?.doneCost ?? 0;
+  /** The oldest prompt of all: it is in work since it came, or since the one before it was done. */
+  #head(slot: number): Head | null {
+    const own = this.#queues[slot]?.entries[0];
+    const { headCost, headPlacedAtMs, doneAtMs } = this.#others[slot] ?? noOthers;
+    const isOurs = own !== undefined && own.placedAtMs <= headPlacedAtMs;
+    const placedAtMs = isOurs ? own.placedAtMs : headPlacedAtMs;
+    if (placedAtMs === Infinity) return null;
+    const sinceMs = Math.max(placedAtMs, this.#doneAtMs[slot]!, doneAtMs);
+    return isOurs ? { entry: own, cost: own.prefillCost, sinceMs } : { entry: null, cost: headCost, sinceMs };
   }
 
   #leave(queue: PrefillQueue, entry: Entry): void {

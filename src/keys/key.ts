@@ -11,7 +11,7 @@ interface TokenReport {
 }
 
 /** How much of each limit is in use. */
-export interface Levels {
+interface Levels {
   requests: number;
   tokens: number;
   inFlight: number;

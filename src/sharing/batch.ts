@@ -27,10 +27,12 @@ const question = z.object({
 });
 
 const schema = z.object({
-  version: z.literal(1),
+  version: z.literal(2),
   from: z.string(),
-  /** Milliseconds since the epoch, by the clock of whoever tells. */
-  atMs: count.default(0),
+  /** What tells the secret start of its block hashes from others: those of another start mean nothing here. */
+  start: z.string(),
+  /** Milliseconds since the epoch, by the clock of whoever tells. Other times are told as so many before it. */
+  atMs: count,
   /** For one replica alone; for all when absent. */
   to: z.string().optional(),
   /** It has just begun and knows nothing: who is asked tells it what is cached where. */
@@ -39,8 +41,13 @@ const schema = z.object({
   bye: z.literal(true).optional(),
   /** What is not listed in `endpoints` is nothing. */
   full: z.boolean().default(false),
-  /** What it has on its way to each: requests, prefill in tokens, in seconds and at reference speed, context; done so far. */
-  endpoints: z.array(z.tuple([z.string(), count, count, count, count, count, count])).default([]),
+  /**
+   * What it has on its way to each: requests, prefill in tokens and at reference speed, context; its oldest prompt that is
+   * not computed and its age; how long ago one was computed last.
+   */
+  endpoints: z.array(z.tuple([z.string(), count, count, count, count, count, count, count])).default([]),
+  /** Prompts that were seen to be computed: endpoint, cost at reference speed, how long ago begun and done. */
+  prefilled: z.array(z.tuple([z.string(), count, count, count])).default([]),
   /** Endpoints that it has taken out, and why. */
   out: z.array(z.tuple([z.string(), z.enum(failures)])).default([]),
   /** Tokens of service by priority and fairness id. */
@@ -58,7 +65,9 @@ const schema = z.object({
 export type Batch = z.infer<typeof schema>;
 export type Question = z.infer<typeof question>;
 /** As it is written: without what is empty. */
-export type BatchText = z.input<typeof schema>;
+type BatchText = z.input<typeof schema>;
+/** What there is to tell, without who tells it. */
+export type News = Omit<BatchText, 'version' | 'from' | 'start' | 'atMs'>;
 
 /** Block hashes one after another: of `sent`, then of `withdrawn`, then of `question`. */
 export class Blocks {

@@ -3,7 +3,9 @@ import type { Failure } from '../fleet/health.ts';
 import type { Key } from '../keys/key.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import type { BatchText, Question } from './batch.ts';
+import { noOthers, type Others } from '../fleet/ledger.ts';
+import type { SeenPrefill } from '../fleet/seen-prefills.ts';
+import type { News, Question } from './batch.ts';
 
 /** Block hashes kept for others that cannot be told now: the oldest go. */
 const maxBlocks = 512 * 1024;
@@ -19,7 +21,9 @@ interface SentBlocks {
   readonly withdrawn: boolean;
 }
 
-type Levels = [inFlight: number, prefillTokens: number, seconds: number, cost: number, context: number, done: number];
+/** What nobody could be told for long is told no more. */
+const maxPrefilled = 10_000;
+const longAgoMs = 3_600_000;
 
 /** What this replica has to tell the others. Noting it costs a request next to nothing; it is put into words in batches. */
 export class Outbox {
@@ -27,11 +31,12 @@ export class Outbox {
   readonly #keys: Keys | null;
   #blocks: SentBlocks[] = [];
   #blockCount = 0;
+  #prefilled: SeenPrefill[] = [];
   #out: [string, Failure][] = [];
   #charges = new Map<string, { readonly priority: number; readonly fairnessId: string; tokens: number }>();
   #question: { readonly about: Question; readonly hashes: BlockHashes } | null = null;
   /** What of each endpoint was told last. */
-  readonly #told = new Map<string, Levels>();
+  readonly #told = new Map<string, Others>();
   readonly #toldKeys = new Set<Key>();
   /** Blocks that nobody was told of. */
   dropped = 0;
@@ -60,6 +65,10 @@ export class Outbox {
     }
   }
 
+  prefilled(seen: SeenPrefill): void {
+    if (this.#prefilled.length < maxPrefilled) this.#prefilled.push(seen);
+  }
+
   out(endpoint: string, failure: Failure): void {
     this.#out.push([endpoint, failure]);
   }
@@ -72,10 +81,7 @@ export class Outbox {
   }
 
   /** What there is to tell now; null when nothing. In `full` all that is not told again counts as nothing. */
-  take(
-    nowMs: number,
-    full: boolean,
-  ): { readonly batch: Omit<BatchText, 'version' | 'from'>; hashes: BlockHashes[] } | null {
+  take(nowMs: number, full: boolean): { readonly batch: News; readonly hashes: BlockHashes[] } | null {
     const endpoints = this.#endpoints(nowMs, full);
     const keys = this.#keyLevels(nowMs);
     const blocks = this.#takeBlocks();
@@ -85,8 +91,9 @@ export class Outbox {
       fairnessId,
       tokens,
     ]);
+    const prefilled = this.#prefilledTexts(nowMs);
     const out = this.#out;
-    const isNothing = [endpoints, keys, blocks, charges, out].every(({ length }) => length === 0);
+    const isNothing = [endpoints, prefilled, keys, blocks, charges, out].every(({ length }) => length === 0);
     if (!full && isNothing && question === null) return null;
     this.#question = null;
     this.#charges = new Map();
@@ -96,6 +103,7 @@ export class Outbox {
     const batch = {
       ...(full ? { full } : {}),
       ...(endpoints.length === 0 ? {} : { endpoints }),
+      ...(prefilled.length === 0 ? {} : { prefilled }),
       ...(out.length === 0 ? {} : { out }),
       ...(charges.length === 0 ? {} : { charges }),
       ...(keys.length === 0 ? {} : { keys }),
@@ -118,20 +126,31 @@ export class Outbox {
     return { batch, hashes };
   }
 
-  #endpoints(nowMs: number, full: boolean): [string, ...Levels][] {
+  #endpoints(nowMs: number, full: boolean): NonNullable<News['endpoints']> {
     const { ledger, speed, slots } = this.#fleet;
-    const changed: [string, ...Levels][] = [];
+    const changed: NonNullable<News['endpoints']> = [];
     for (const slot of slots) {
       const { name } = this.#fleet.endpointAt(slot)!;
-      const levels = ledger.own(slot, speed.slowness(slot, nowMs), nowMs);
-      const told = this.#told.get(name);
-      const isNothing = levels.every((level, at) => level === 0 || at === levels.length - 1);
-      if (full ? isNothing : told === undefined ? isNothing : told.every((level, at) => level === levels[at])) continue;
-      changed.push([name, ...levels]);
-      this.#told.set(name, levels);
+      const own = ledger.own(slot, speed.slowness(slot, nowMs), nowMs);
+      const isNothing = own.inFlight === 0 && own.prefillCost === 0;
+      if (full ? isNothing : isSame(own, this.#told.get(name) ?? noOthers)) continue;
+      const { inFlight, prefillTokens, prefillCost, contextTokens, headCost, headPlacedAtMs, doneAtMs } = own;
+      const work = [prefillTokens, rounded(prefillCost), contextTokens, rounded(headCost)] as const;
+      changed.push([name, inFlight, ...work, agoMs(headPlacedAtMs, nowMs), agoMs(doneAtMs, nowMs)]);
+      this.#told.set(name, own);
     }
     if (full && this.#told.size > 2 * slots.length) this.#told.clear();
     return changed;
+  }
+
+  #prefilledTexts(nowMs: number): NonNullable<News['prefilled']> {
+    const texts: NonNullable<News['prefilled']> = [];
+    for (const { slot, cost, sinceMs, doneAtMs } of this.#prefilled) {
+      const name = this.#fleet.endpointAt(slot)?.name;
+      if (name !== undefined) texts.push([name, rounded(cost), agoMs(sinceMs, nowMs), agoMs(doneAtMs, nowMs)]);
+    }
+    this.#prefilled = [];
+    return texts;
   }
 
   #keyLevels(nowMs: number): [string, number, number, number][] {
@@ -166,4 +185,17 @@ export class Outbox {
     this.#blockCount -= count;
     return taken;
   }
+}
+
+function isSame(own: Others, told: Readonly<Others>): boolean {
+  return (Object.keys(own) as (keyof Others)[]).every((what) => own[what] === told[what]);
+}
+
+function rounded(seconds: number): number {
+  return Math.round(seconds * 1e5) / 1e5;
+}
+
+/** How long ago; of what never was or is not, 0 or as long as anybody cares. */
+function agoMs(atMs: number, nowMs: number): number {
+  return Math.min(longAgoMs, Math.max(0, Math.round(nowMs - atMs)));
 }

@@ -8,13 +8,15 @@ import type { Batch } from './batch.ts';
 const silentMs = 3000;
 /** What its keys have used leaves their minute later. */
 const minuteMs = 60_000;
+/** By so much with each batch the fastest is believed less, for clocks drift and are set. */
+const forgottenMs = 0.1;
 
 interface Peer {
   readonly id: string;
   heardAtMs: number;
   readonly endpoints: Map<string, Others>;
-  /** Prefill that had been done for it by endpoint when it was first heard of. */
-  readonly doneBefore: Map<string, number>;
+  /** What its clock shows is so much more here; of batches those that came fastest tell. */
+  aheadMs: number;
   readonly keys: Map<string, { requests: number; tokens: number; inFlight: number }>;
   isGone: boolean;
 }
@@ -37,7 +39,8 @@ export class Peers {
     return [...this.#peers.values()].flatMap(({ id, isGone }) => (isGone ? [] : [id])).sort();
   }
 
-  heard(batch: Batch, nowMs: number): void {
+  /** Gives when the batch was made, by the clock here. */
+  heard(batch: Batch, nowMs: number): number {
     const { from, full, endpoints, keys } = batch;
     let peer = this.#peers.get(from);
     const isNew = peer === undefined || peer.isGone;
@@ -46,7 +49,7 @@ export class Peers {
         id: from,
         heardAtMs: nowMs,
         endpoints: new Map(),
-        doneBefore: new Map(),
+        aheadMs: Infinity,
         keys: new Map(),
         isGone: false,
       };
@@ -54,17 +57,18 @@ export class Peers {
     }
     peer.heardAtMs = nowMs;
     peer.isGone = false;
+    peer.aheadMs = Math.min(peer.aheadMs + forgottenMs, nowMs - batch.atMs);
+    const madeAtMs = batch.atMs + peer.aheadMs;
     if (isNew) this.#count();
     const touched = new Set(endpoints.map(([name]) => name));
     if (full) {
       for (const name of peer.endpoints.keys()) touched.add(name);
       peer.endpoints.clear();
     }
-    for (const [name, inFlight, prefillTokens, prefillSeconds, prefillCost, contextTokens, doneCost] of endpoints) {
-      let before = peer.doneBefore.get(name);
-      if (before === undefined) peer.doneBefore.set(name, (before = doneCost));
-      const levels = { inFlight, prefillTokens, prefillSeconds, prefillCost, contextTokens };
-      peer.endpoints.set(name, { ...levels, doneCost: doneCost - before });
+    for (const [name, inFlight, prefillTokens, prefillCost, contextTokens, headCost, headAgeMs, doneMs] of endpoints) {
+      const levels = { inFlight, prefillTokens, prefillCost, contextTokens, headCost };
+      const headPlacedAtMs = headCost === 0 ? Infinity : madeAtMs - headAgeMs;
+      peer.endpoints.set(name, { ...levels, headPlacedAtMs, doneAtMs: madeAtMs - doneMs });
     }
     for (const name of touched) this.#sumEndpoint(name);
     for (const [name, requests, tokens, inFlight] of keys) {
@@ -72,6 +76,7 @@ export class Peers {
       this.#sumKey(name);
     }
     if (batch.bye === true) this.#gone(peer);
+    return madeAtMs;
   }
 
   /** Lets go of those that are silent. */
@@ -123,7 +128,14 @@ export class Peers {
     for (const { endpoints } of this.#peers.values()) {
       const levels = endpoints.get(name);
       if (levels === undefined) continue;
-      for (const what of Object.keys(sum) as (keyof Others)[]) sum[what] += levels[what];
+      sum.inFlight += levels.inFlight;
+      sum.prefillTokens += levels.prefillTokens;
+      sum.prefillCost += levels.prefillCost;
+      sum.contextTokens += levels.contextTokens;
+      sum.doneAtMs = Math.max(sum.doneAtMs, levels.doneAtMs);
+      if (levels.headPlacedAtMs >= sum.headPlacedAtMs) continue;
+      sum.headPlacedAtMs = levels.headPlacedAtMs;
+      sum.headCost = levels.headCost;
     }
     this.#fleet.ledger.setOthers(slot, sum);
   }

@@ -1,9 +1,10 @@
+import { hash } from 'node:crypto';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/log.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { Keys } from '../keys/keys.ts';
 import { Agreement } from './agreement.ts';
-import { Blocks, encodeBlocks, parseBatch, type Batch, type BatchText } from './batch.ts';
+import { Blocks, encodeBlocks, parseBatch, type Batch, type News } from './batch.ts';
 import type { Link, LinkHandlers } from './link.ts';
 import { Outbox } from './outbox.ts';
 import { Peers } from './peers.ts';
@@ -24,6 +25,9 @@ interface SharingOptions {
 /** Between two batches, and between two that say all there is. */
 const batchMs = 20;
 const fullMs = 500;
+const mostStrangers = 1000;
+const otherStart =
+  'which prompts it has sent where is not understood here: give all replicas the same --session-key-file, or the same --share';
 /** A question at most so often. */
 const questionMs = 100;
 
@@ -35,6 +39,9 @@ const questionMs = 100;
 export class Sharing {
   readonly id: string;
   readonly agreement = new Agreement();
+  readonly #start: string;
+  /** Those whose block hashes start from another secret. */
+  readonly #strangers = new Set<string>();
   readonly #options: SharingOptions;
   readonly #outbox: Outbox;
   readonly #peers: Peers;
@@ -54,6 +61,7 @@ export class Sharing {
     const { dispatch, keys, clock } = options;
     const { fleet } = dispatch;
     this.#options = options;
+    this.#start = hash('sha256', `${fleet.prefixSeed.low} ${fleet.prefixSeed.high}`).slice(0, 8);
     this.id = `${options.name}-${options.instance}`;
     this.#outbox = new Outbox(fleet, keys);
     this.#peers = new Peers(this.id, fleet, keys);
@@ -61,6 +69,8 @@ export class Sharing {
     if (keys !== null) keys.isShared = true;
     fleet.onSent = (name, hashes, tokensPerBlock, isWithdrawn) =>
       this.#outbox.sent(name, hashes, tokensPerBlock, isWithdrawn);
+    fleet.prefills.wait();
+    fleet.onPrefilled = (seen) => this.#outbox.prefilled(seen);
     fleet.onOut = (name, failure) => this.#outbox.out(name, failure);
     dispatch.onCharge = ({ priority, fairnessId }, tokens) => this.#outbox.charge(priority, fairnessId, tokens);
     dispatch.onPlaced = (request, key, decision) => {
@@ -88,8 +98,11 @@ export class Sharing {
     return this.#link.isUp;
   }
 
-  get reason(): string {
-    return this.#link.reason;
+  /** What keeps it from sharing, or from sharing everything. */
+  get problem(): string | null {
+    if (!this.isUp) return this.#link.reason;
+    const strangers = this.peers.filter((id) => this.#strangers.has(id));
+    return strangers.length === 0 ? null : `${strangers.join(', ')}: ${otherStart}`;
   }
 
   /** Blocks that nobody was told of, because there was nobody to tell for too long. */
@@ -111,6 +124,7 @@ export class Sharing {
     const { clock } = this.#options;
     this.#timer = clock.after(batchMs, () => this.#tick());
     const nowMs = clock.nowMs();
+    this.#options.dispatch.fleet.prefills.settle(nowMs);
     if (!this.#link.isUp) return;
     this.#peers.expire(nowMs);
     if (!this.#isIntroduced && this.#options.dispatch.fleet.anyReady) {
@@ -130,8 +144,9 @@ export class Sharing {
     this.#write(taken.batch, taken.hashes);
   }
 
-  #write(batch: Omit<BatchText, 'version' | 'from'>, hashes: Parameters<typeof encodeBlocks>[0]): void {
-    const text = JSON.stringify({ version: 1, from: this.id, atMs: this.#options.clock.epochMs(), ...batch });
+  #write(news: News, hashes: Parameters<typeof encodeBlocks>[0]): void {
+    const who = { version: 2, from: this.id, start: this.#start, atMs: this.#options.clock.epochMs() };
+    const text = JSON.stringify({ ...who, ...news });
     const blocks = encodeBlocks(hashes);
     this.batches += 1;
     this.bytes += text.length + blocks.length;
@@ -146,12 +161,18 @@ export class Sharing {
     try {
       if (batch.to === undefined) {
         this.lagMs = Math.max(0, clock.epochMs() - batch.atMs);
-        const blocks = new Blocks(bytes);
-        const rest = this.#blocks(batch, blocks);
-        // Asked before anything of the batch counts: the pick that it is about is in there.
-        if (batch.question !== undefined) this.agreement.answer(dispatch, batch.question, rest);
-        this.#peers.heard(batch, nowMs);
-      } else if (batch.to === this.id) this.#blocks(batch, new Blocks(bytes));
+        if (batch.start === this.#start) {
+          const rest = this.#blocks(batch, new Blocks(bytes));
+          // Asked before anything of the batch counts: the pick that it is about is in there.
+          if (batch.question !== undefined) this.agreement.answer(dispatch, batch.question, rest);
+        } else this.#isStrange(batch.from);
+        const madeAtMs = this.#peers.heard(batch, nowMs);
+        for (const [name, cost, sinceAgoMs, doneAgoMs] of batch.prefilled) {
+          const slot = dispatch.fleet.slotOf(name);
+          const times = { sinceMs: madeAtMs - sinceAgoMs, doneAtMs: madeAtMs - doneAgoMs };
+          if (slot !== null) dispatch.fleet.prefills.saw({ slot, cost, ...times });
+        }
+      } else if (batch.to === this.id && batch.start === this.#start) this.#blocks(batch, new Blocks(bytes));
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       log.warn(`${batch.from} told something that is cut short`);
@@ -161,6 +182,13 @@ export class Sharing {
     for (const [priority, fairnessId, tokens] of batch.charges) dispatch.chargedElsewhere(priority, fairnessId, tokens);
     if (batch.hello === true) this.#tellAll(batch.from);
     dispatch.placeHeld();
+  }
+
+  #isStrange(id: string): void {
+    if (this.#strangers.has(id)) return;
+    if (this.#strangers.size >= mostStrangers) this.#strangers.clear();
+    this.#strangers.add(id);
+    this.#options.log.warn(`${id}: ${otherStart}`);
   }
 
   /** Learns which blocks were sent where; gives what is left. */

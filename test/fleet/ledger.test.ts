@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Ledger } from '../../src/fleet/ledger.ts';
+import { Ledger, noOthers } from '../../src/fleet/ledger.ts';
 
 const work = (prefillCost: number, streaming = true) => ({
   promptTokens: 1000,
@@ -16,7 +16,7 @@ test('the prompt in work counts with what is left of it, those behind it in whol
   assert.equal(ledger.queuedPrefillSeconds(0, 1, 1500), 1.5);
   assert.equal(ledger.queuedPrefillSeconds(0, 2, 1500), 4.5, 'twice as slow an engine');
   assert.equal(ledger.queuedPrefillSeconds(0, 1, 9000), 1, 'overdue, and not yet seen: nothing left of it');
-  assert.deepEqual(ledger.prefilled(first, 2500), { cost: 2, seconds: 2.5 });
+  assert.deepEqual(ledger.prefilled(first, 2500), { cost: 2, sinceMs: 0 });
   assert.equal(ledger.queuedPrefillSeconds(0, 1, 2500), 1);
   assert.equal(ledger.queuedPrefillSeconds(0, 1, 3100), 0.4, 'the next began when the first was done');
 });
@@ -35,7 +35,7 @@ test('a first token tells that unseen prompts ahead of it are done as well', () 
   const ledger = new Ledger(1);
   ledger.open(0, work(1, false), 0);
   const streamed = ledger.open(0, work(2), 0);
-  assert.deepEqual(ledger.prefilled(streamed, 900), { cost: 3, seconds: 0.9 });
+  assert.deepEqual(ledger.prefilled(streamed, 900), { cost: 3, sinceMs: 0 });
   assert.equal(ledger.queuedPrefillSeconds(0, 1, 900), 0);
   assert.equal(ledger.prefilled(streamed, 1000), null, 'told once');
 });
@@ -52,4 +52,24 @@ test('counts are exactly zero after every end, in whatever order', () => {
   assert.equal(ledger.queuedPrefillTokens[1], 0);
   assert.equal(ledger.queuedCost(1), 0);
   assert.equal(ledger.inFlight[0], 0);
+});
+
+/** One request of `work(1)`, as it is told to others. */
+const told = { inFlight: 1, prefillTokens: 800, prefillCost: 1, contextTokens: 1000 };
+
+test('prompts of other replicas stand in the same queue: one is computed at a time, the oldest first', () => {
+  const ledger = new Ledger(1);
+  const theirs = { ...noOthers, inFlight: 2, prefillCost: 3, headCost: 2, headPlacedAtMs: 0 };
+  ledger.setOthers(0, theirs);
+  const ours = ledger.open(0, work(1), 500);
+  assert.equal(ledger.queuedPrefillSeconds(0, 1, 1500), 2.5, 'theirs is in work');
+  assert.equal(ledger.leftSeconds(ours, 1, 1500), 1, 'ours is not yet');
+  ledger.setOthers(0, { ...theirs, inFlight: 1, prefillCost: 1, headCost: 1, headPlacedAtMs: 700, doneAtMs: 2000 });
+  assert.equal(ledger.queuedPrefillSeconds(0, 1, 2500), 1.5, 'theirs is done, ours is in work');
+  assert.deepEqual(ledger.own(0, 1, 2500), { ...noOthers, ...told, headCost: 1, headPlacedAtMs: 500 });
+  assert.deepEqual(ledger.prefilled(ours, 3000), { cost: 1, sinceMs: 2000 });
+  assert.equal(ledger.queuedPrefillSeconds(0, 1, 3500), 0.5);
+  assert.deepEqual(ledger.own(0, 1, 3500), { ...noOthers, ...told, prefillTokens: 0, prefillCost: 0, doneAtMs: 3000 });
+  ledger.setOthers(0, noOthers);
+  assert.equal(ledger.queuedPrefillSeconds(0, 1, 3500), 0);
 });

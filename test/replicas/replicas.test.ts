@@ -31,6 +31,13 @@ async function say(replica: Replica, prompt: string, maxTokens = 4): Promise<Ans
   };
 }
 
+/** Tokens of it that the replica holds for cached where it would send it. */
+async function predicted(replica: Replica, prompt: string): Promise<number> {
+  const answer = await postJson(`${replica.adminUrl}/api/explain`, { model, prompt, max_tokens: 4 });
+  const decision = (await answer.json()) as { predicted: { cachedTokens: number } };
+  return decision.predicted.cachedTokens;
+}
+
 const opening = (session: number): string =>
   `Session ${session}. ${`Facts of session ${session} that stay. `.repeat(600)}`;
 const engines = (t: Parameters<typeof startEngine>[0], count: number) =>
@@ -150,26 +157,46 @@ test('without Redis each goes on alone and says so, no request fails, and afterw
   }
 });
 
-test('a replica that is cut off from Redis goes on alone, and comes back', async (t) => {
+test('a replica that is cut off from Redis goes on alone, and comes back with what it learned', async (t) => {
   const redis = await startRedis(t);
   const way = await startCuttable(t, redis.port);
   const urls = await engines(t, 2);
-  const replicas = [
-    await startReplica(t, 'a', urls, redis.url),
-    await startReplica(t, 'b', urls, redis.url),
-    await startReplica(t, 'cut', urls, way.url),
-  ];
+  const key = join(temporaryFolder(t), 'key');
+  writeFileSync(key, 'the same for all of them');
+  const start = (name: string, url: string): Promise<Replica> =>
+    startReplica(t, name, urls, url, ['--session-key-file', key]);
+  const replicas = [await start('a', redis.url), await start('b', redis.url), await start('cut', way.url)];
   await together(replicas);
   way.cut();
   const [first, , cut] = replicas as [Replica, Replica, Replica];
   await eventually('it notices that nothing passes', 10_000, async () => ((await cut.sharing()).up ? null : true));
   await eventually('so do the others', 10_000, async () => ((await first.sharing()).peers.length === 1 ? true : null));
-  await say(cut, opening(7));
-  await say(first, opening(8));
+  const sessions = [7, 8, 9, 10];
+  for (const session of sessions) await say(session % 2 === 0 ? cut : first, opening(session));
   way.mend();
   await together(replicas);
-  for (const replica of replicas) assert.equal((await replica.sharing()).up, true);
-  await say(cut, `${opening(7)} And on.`);
+  for (const replica of replicas) {
+    const { up, problem } = await replica.sharing();
+    assert.deepEqual({ up, problem }, { up: true, problem: null });
+  }
+  await eventually('what either side sent meanwhile is known to the other', 5000, async () => {
+    const known = await Promise.all(
+      sessions.map((session) => predicted(session % 2 === 0 ? first : cut, `${opening(session)} And on.`)),
+    );
+    return known.every((tokens) => tokens > 1000) ? true : null;
+  });
+});
+
+test('replicas whose hashes start from different secrets say so', async (t) => {
+  const redis = await startRedis(t);
+  const way = await startCuttable(t, redis.port);
+  const urls = await engines(t, 1);
+  const replicas = [await startReplica(t, 'a', urls, redis.url), await startReplica(t, 'b', urls, way.url)];
+  await together(replicas);
+  for (const replica of replicas) {
+    assert.match((await replica.sharing()).problem!, /^[ab]-\w+: which prompts .* the same --session-key-file/);
+    assert.match(replica.log(), /give all replicas the same --session-key-file/);
+  }
 });
 
 test('limits of keys hold for all replicas together, to 2 %', async (t) => {
