@@ -1,3 +1,5 @@
+import { byteSlabs } from '../base/byte-slabs.ts';
+
 /**
  * Removes top-level members from a JSON object in its bytes, leaving every other byte as it came.
  * The body must be valid JSON with an object at its top (it has been parsed before).
@@ -25,11 +27,19 @@ export function replaceMember(body: Buffer, name: string, value: string): Buffer
 
 const emptyObjectBytes = 2;
 
-/** Puts a member, whose value is JSON text, before the others of an object that has some. */
+/**
+ * Puts a member, whose value is JSON text, before the others of an object that has some. The memory is of `byteSlabs`, for
+ * whoever knows when it is read no more.
+ */
 export function insertMember(body: Buffer, name: string, value: string): Buffer {
   const start = body.indexOf('{') + 1;
   const member = Buffer.from(`${JSON.stringify(name)}:${value},`);
-  return Buffer.concat([body.subarray(0, start), member, body.subarray(start)]);
+  const length = body.length + member.length;
+  const whole = byteSlabs.take(length);
+  whole.set(body.subarray(0, start));
+  whole.set(member, start);
+  whole.set(body.subarray(start), start + member.length);
+  return whole.subarray(0, length);
 }
 
 /**

@@ -54,7 +54,7 @@ export class PrefillCall {
       },
       data: (chunk) => {
         this.#bytes += chunk.length;
-        if (this.#bytes <= largestAnswerBytes) this.#chunks.push(chunk);
+        if (this.#bytes <= largestAnswerBytes) this.#chunks.push(Buffer.from(chunk));
         else this.#chunks.length = 0;
       },
       end: () => {

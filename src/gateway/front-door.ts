@@ -7,6 +7,7 @@ import type { ServedModel } from '../fleet/fleet.ts';
 import { parseRequest, type ParsedRequest, type RequestKind } from '../api/request.ts';
 import { bodyAskingForUsage } from '../api/stream-usage.ts';
 import type { Logger } from '../base/log.ts';
+import { byteSlabs } from '../base/byte-slabs.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { Connector } from '../disaggregation/connector.ts';
@@ -241,7 +242,10 @@ export class FrontDoor {
         },
         body: body.length > 0 || exchange.method === 'POST' ? body : null,
       },
-      route: this.#learning(flight, parsed, key, trace, use),
+      route: this.#learning(flight, parsed, key, trace, use, () => {
+        exchange.recycleBody();
+        if (asking !== null) byteSlabs.giveBack(asking);
+      }),
       unanswered: (last, failure, reason) => {
         const error = unansweredError(last.name, failure, reason);
         this.#options.metrics.refused(error.code);
@@ -269,8 +273,9 @@ export class FrontDoor {
     key: PrefixKey,
     trace: RequestTrace | null,
     use: KeyUse | null,
+    recycle: () => void,
   ): Route {
-    const { metrics, dispatch } = this.#options;
+    const { metrics, dispatch, connector } = this.#options;
     const { fleet, clock } = dispatch;
     return {
       ...(parsed.streaming ? { more: metrics.requests.piecesOf(flight.decision, () => clock.nowMs()) } : {}),
@@ -288,6 +293,8 @@ export class FrontDoor {
         use?.answered(ending, clock.nowMs());
         metrics.requests.sizes(flight.decision, parsed.body.length, ending.answerBytes);
         trace?.ended(ending.status, flight.decision);
+        // Where nothing went wrong and nobody else was asked, nobody can be reading the body any more.
+        if (ending.complete && flight.decision.attempts.length === 1 && connector === null) recycle();
         if (ending.status < 500) return;
         const { status, reason } = ending;
         this.#options.log.warn({ decision: flight.decision.id, status, reason }, 'request failed');

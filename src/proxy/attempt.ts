@@ -149,17 +149,19 @@ export class Attempt {
     if (this.#over) return;
     this.heardAtMs = performance.now();
     if (this.#refuses) {
-      if ((this.#heldBytes += chunk.length) <= largestRefusalBytes) this.#held!.push(chunk);
+      if ((this.#heldBytes += chunk.length) <= largestRefusalBytes) this.#held!.push(Buffer.from(chunk));
       return;
     }
     const reader = this.#reader;
-    reader?.push(chunk);
+    // What is held is kept, and what keeps a document can have the same.
+    const kept = this.#held === null && !(reader instanceof JsonAnswerReader) ? chunk : Buffer.from(chunk);
+    reader?.push(kept);
     if (this.#held === null) {
       if (reader instanceof StreamAnswerReader && reader.sawOnlyText) this.#handlers.data(chunk, null, true);
       else this.#pass(chunk);
       return;
     }
-    this.#held.push(chunk);
+    this.#held.push(kept);
     this.#heldBytes += chunk.length;
     if (this.#heldBytes < largestHeldBytes) {
       // A document that is not whole yet can still be got elsewhere.

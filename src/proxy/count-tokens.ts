@@ -37,7 +37,7 @@ export function countTokens(
     data: (chunk) => {
       bytes += chunk.length;
       if (bytes > largestAnswerBytes) settle(null);
-      else chunks.push(chunk);
+      else chunks.push(Buffer.from(chunk));
     },
     end: () => settle(isOk ? tokensOf(Buffer.concat(chunks).toString()) : null),
     failed: () => settle(null),

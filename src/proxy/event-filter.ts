@@ -68,7 +68,7 @@ export class EventFilter {
       this.#passing = true;
     }
     this.#pass(bytes.subarray(passed, whole));
-    this.#rest = bytes.subarray(whole);
+    this.#rest = whole === bytes.length ? none : Buffer.from(bytes.subarray(whole));
   }
 
   /** The stream has ended: passes on what is left. */
@@ -93,7 +93,7 @@ export class EventFilter {
     this.#release();
     if (usage === null && !finishes) return false;
     this.#pass(before);
-    if (finishes) this.#finishing = event;
+    if (finishes) this.#finishing = Buffer.from(event);
     else this.#hidesUsage = false;
     return true;
   }

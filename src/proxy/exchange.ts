@@ -10,7 +10,7 @@ export interface ClientResponse {
   /** The client has gone, or its connection was cut. */
   readonly destroyed: boolean;
   writeHead(status: number, headers: Readonly<Record<string, string | string[] | number>>): void;
-  /** False: it takes no more for now, until `onceDrained`. */
+  /** False: it takes no more for now, until `onceDrained`. The bytes are whoever's who gave them, once this returns. */
   write(bytes: Buffer): boolean;
   onceDrained(step: () => void): void;
   /** A client that is still sending its request may go on for a while, so that it gets to read this. */
@@ -33,4 +33,6 @@ export interface Exchange extends ClientResponse {
    * when the exchange is over.
    */
   readBody(limits: BodyLimits, done: (body: Buffer) => void, refused: (error: SignalboxError) => void): void;
+  /** Nobody reads the body any more: its memory may be another's. */
+  recycleBody(): void;
 }

@@ -42,12 +42,16 @@ export class NodeExchange implements Exchange {
     readBody(this.#incoming, this.#response, limits, done, refused);
   }
 
+  recycleBody(): void {
+    // It was collected in memory of Node's.
+  }
+
   writeHead(status: number, headers: Readonly<Record<string, string | string[] | number>>): void {
     this.#response.writeHead(status, headers);
   }
 
   write(bytes: Buffer): boolean {
-    return this.#response.write(bytes);
+    return this.#response.write(Buffer.from(bytes));
   }
 
   onceDrained(step: () => void): void {

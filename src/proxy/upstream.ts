@@ -12,6 +12,7 @@ export type TransportFailure = 'connect' | 'reset' | 'timeout' | 'local';
 /** Hears of one request, in this order: its head, its data, and one of end and failure. */
 export interface UpstreamHandler {
   head(status: number, headers: Readonly<Record<string, string | string[] | undefined>>): void;
+  /** `chunk` is there only until this returns. */
   data(chunk: Buffer): void;
   end(): void;
   failed(failure: TransportFailure, reason: string): void;

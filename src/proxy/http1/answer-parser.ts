@@ -52,7 +52,7 @@ export class AnswerParser {
       const end = all.indexOf(headEnd, this.#rest === null ? at : 0);
       if ((end < 0 ? all.length : end) - at > maxHeadBytes) throw new BadMessage('its head is too large');
       if (end < 0) {
-        this.#rest = at === 0 ? all : all.subarray(at);
+        this.#rest = this.#rest === null ? Buffer.from(all.subarray(at)) : all;
         return;
       }
       const start = this.#rest === null ? at : 0;

@@ -1,10 +1,13 @@
 import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { hostOf } from '../../base/address.ts';
+import { byteSlabs, headroomBytes } from '../../base/byte-slabs.ts';
 import { failureOf, secureContext, type Security, type TransportFailure } from '../upstream.ts';
 import { AnswerParser } from './answer-parser.ts';
 import type { Http1Call } from './client-call.ts';
 import { BadMessage } from './head.ts';
+import { outgoing } from './outgoing.ts';
+import { readingInto } from './read-buffer.ts';
 
 interface Pool {
   /** It can take another request. */
@@ -12,7 +15,7 @@ interface Pool {
   closed(): void;
 }
 
-/** Bodies up to it are sent in one piece with their head. */
+/** Bodies up to it are copied behind their head. */
 const joinedBytes = 16 * 1024;
 
 /** A connection to an engine; it takes one request at a time. */
@@ -33,7 +36,8 @@ export class ClientConnection {
     this.#pool = pool;
     this.#keepAliveMs = keepAliveMs;
     const host = hostOf(address);
-    const to = { host, port: Number(address.slice(address.lastIndexOf(':') + 1)), noDelay: true };
+    const onread = readingInto((bytes) => this.#take(bytes));
+    const to = { host, port: Number(address.slice(address.lastIndexOf(':') + 1)), noDelay: true, onread };
     const connected = (): void => this.#onConnected();
     this.#socket =
       security === null
@@ -43,7 +47,6 @@ export class ClientConnection {
             connected,
           );
     this.#connecting = setTimeout(() => this.#socket.destroy(connectTimeout()), connectMs);
-    this.#socket.on('data', (bytes) => this.#take(bytes));
     this.#socket.on('end', () => this.#onEnd());
     this.#socket.on('error', (error) => this.#failed(error));
     this.#socket.on('close', () => this.#onClose());
@@ -55,19 +58,36 @@ export class ClientConnection {
     this.#parser.begin(call.request.method === 'HEAD');
     const { headText, request } = call;
     const { body } = request;
-    if (body === null || body.length === 0) {
-      this.#socket.write(headText, 'latin1');
-    } else if (body.length <= joinedBytes) {
-      const whole = Buffer.allocUnsafe(headText.length + body.length);
-      whole.write(headText, 'latin1');
-      whole.set(body, headText.length);
-      this.#socket.write(whole);
+    if (body === null || body.length <= joinedBytes) {
+      outgoing.begin(this);
+      outgoing.text(headText, this.#socket);
+      if (body !== null) outgoing.bytes(body, this.#socket);
+      this.flush();
     } else {
-      this.#socket.cork();
-      this.#socket.write(headText, 'latin1');
-      this.#socket.write(body);
-      this.#socket.uncork();
+      this.#sendLong(headText, body);
     }
+  }
+
+  /** Sends what it has put together. */
+  flush(): void {
+    outgoing.sendTo(this.#socket);
+  }
+
+  #sendLong(headText: string, body: Buffer): void {
+    const socket = this.#socket;
+    const isBehindRoom = body.byteOffset === headroomBytes && headText.length <= headroomBytes && byteSlabs.owns(body);
+    if (isBehindRoom) {
+      const whole = Buffer.from(body.buffer, headroomBytes - headText.length, headText.length + body.length);
+      whole.write(headText, 'latin1');
+      socket.write(whole);
+    } else {
+      socket.cork();
+      socket.write(headText, 'latin1');
+      socket.write(body);
+      socket.uncork();
+    }
+    // The socket goes on reading it.
+    if (socket.writableLength > 0) byteSlabs.keep(body);
   }
 
   isUsable(nowMs: number): boolean {

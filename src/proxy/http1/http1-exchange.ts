@@ -4,6 +4,7 @@ import type { SignalboxError } from '../../base/errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { dateLine, statusLine } from './answer-head.ts';
 import { headerLines, type Headers } from './head.ts';
+import { outgoing } from './outgoing.ts';
 import type { RequestBody } from './request-body.ts';
 
 interface Request {
@@ -11,27 +12,26 @@ interface Request {
   readonly target: string;
   readonly headers: Headers;
   readonly isHttp10: boolean;
+  readonly asksToClose: boolean;
 }
 
 interface Connection {
-  /** Whether the connection ends with this answer. */
-  closes(): boolean;
+  /** Whether the connection ends with the answer. */
+  closes(exchange: Http1Exchange): boolean;
   /** The answer is out; `keep`: the next request may come. */
   ended(keep: boolean): void;
 }
 
 /** So much may wait for the client before whoever writes is asked to stop. */
 const maxWaitingBytes = 64 * 1024;
-/** Pieces up to it are joined, larger ones are sent from where they lie. */
-const joinedBytes = 16 * 1024;
-const lineEnd = Buffer.from('\r\n');
-const lastChunk = Buffer.from('0\r\n\r\n');
 
 /** A request and its answer on a connection of our own engine. What is written within a turn goes out in one write. */
 export class Http1Exchange implements Exchange {
   readonly method: string;
   readonly target: string;
   readonly headers: Headers;
+  /** Whether the client asked for the connection's end. */
+  readonly asksToClose: boolean;
   readonly #isHttp10: boolean;
   readonly #body: RequestBody;
   readonly #socket: Socket;
@@ -44,8 +44,6 @@ export class Http1Exchange implements Exchange {
   #chunked = false;
   #bodiless = false;
   #closes = false;
-  #queue: Buffer[] = [];
-  #queuedBytes = 0;
   #flushing = false;
   #ended = false;
   #gone = false;
@@ -54,7 +52,7 @@ export class Http1Exchange implements Exchange {
   headersSent = false;
 
   constructor(
-    { method, target, headers, isHttp10 }: Request,
+    { method, target, headers, isHttp10, asksToClose }: Request,
     body: RequestBody,
     socket: Socket,
     connection: Connection,
@@ -62,6 +60,7 @@ export class Http1Exchange implements Exchange {
     this.method = method;
     this.target = target;
     this.headers = headers;
+    this.asksToClose = asksToClose;
     this.#isHttp10 = isHttp10;
     this.#body = body;
     this.#socket = socket;
@@ -74,6 +73,10 @@ export class Http1Exchange implements Exchange {
 
   readBody(limits: BodyLimits, done: (body: Buffer) => void, refused: (error: SignalboxError) => void): void {
     this.#body.read(limits, done, refused);
+  }
+
+  recycleBody(): void {
+    this.#body.recycle();
   }
 
   writeHead(status: number, headers: Readonly<Record<string, string | string[] | number>>): void {
@@ -92,10 +95,11 @@ export class Http1Exchange implements Exchange {
   write(bytes: Buffer): boolean {
     if (this.#ended || this.destroyed || this.#bodiless) return true;
     if (!this.#keepsPromise(bytes.length)) return true;
-    this.#sendHead();
-    if (bytes.length > 0) this.#frame(bytes);
+    outgoing.begin(this);
+    this.#putHead();
+    if (bytes.length > 0) this.#putPiece(bytes);
     this.#flushSoon();
-    return this.#queuedBytes + this.#socket.writableLength < maxWaitingBytes;
+    return outgoing.length + this.#socket.writableLength < maxWaitingBytes;
   }
 
   onceDrained(step: () => void): void {
@@ -106,26 +110,29 @@ export class Http1Exchange implements Exchange {
     if (this.#ended || this.destroyed) return;
     const bytes = typeof last === 'string' ? Buffer.from(last) : last;
     if (!this.headersSent) this.writeHead(200, {});
+    outgoing.begin(this);
     if (bytes !== undefined && bytes.length > 0 && !this.#bodiless) {
       if (!this.#keepsPromise(bytes.length)) return;
-      this.#sendHead(bytes.length);
-      this.#frame(bytes);
+      this.#putHead(bytes.length);
+      this.#putPiece(bytes);
     } else {
-      this.#sendHead(0);
+      this.#putHead(0);
     }
     if (this.#promised !== null && this.#promised > 0) return this.destroy();
-    if (this.#chunked) this.#push(lastChunk);
+    if (this.#chunked) outgoing.text('0\r\n\r\n', this.#socket);
     this.#ended = true;
     this.#left = [];
     this.#body.free();
-    this.#flush();
+    this.flush();
+    outgoing.drop(this);
     this.#connection.ended(!this.#closes);
   }
 
   /** Breaks the connection off, after what was written. */
   destroy(): void {
     if (this.#ended || this.#gone) return;
-    this.#flush();
+    outgoing.begin(this);
+    this.flush();
     this.#socket.destroySoon();
   }
 
@@ -137,7 +144,7 @@ export class Http1Exchange implements Exchange {
   left(): void {
     if (this.#gone || this.#ended) return;
     this.#gone = true;
-    this.#queue = [];
+    outgoing.drop(this);
     this.#body.free();
     for (const step of this.#left.splice(0)) step();
     this.#socket.destroy();
@@ -160,9 +167,9 @@ export class Http1Exchange implements Exchange {
   }
 
   /** `bytes`: the answer's length, where all of it is here. */
-  #sendHead(bytes: number | null = null): void {
+  #putHead(bytes: number | null = null): void {
     if (this.#head === null) return;
-    this.#closes = this.#connection.closes();
+    this.#closes = this.#connection.closes(this);
     let framing = '';
     if (!this.#hasLength) {
       if (bytes !== null) framing = this.#bodiless ? '' : `content-length: ${bytes}\r\n`;
@@ -175,20 +182,16 @@ export class Http1Exchange implements Exchange {
     }
     if (this.#closes) framing += 'connection: close\r\n';
     else if (this.#isHttp10) framing += 'connection: keep-alive\r\n';
-    this.#push(Buffer.from(`${this.#head}${framing}\r\n`, 'latin1'));
+    outgoing.text(`${this.#head}${framing}\r\n`, this.#socket);
     this.#head = null;
   }
 
-  #frame(bytes: Buffer): void {
-    if (!this.#chunked) return this.#push(bytes);
-    this.#push(Buffer.from(`${bytes.length.toString(16)}\r\n`, 'latin1'));
-    this.#push(bytes);
-    this.#push(lineEnd);
-  }
-
-  #push(bytes: Buffer): void {
-    this.#queue.push(bytes);
-    this.#queuedBytes += bytes.length;
+  #putPiece(bytes: Buffer): void {
+    const socket = this.#socket;
+    if (!this.#chunked) return outgoing.bytes(bytes, socket);
+    outgoing.text(`${bytes.length.toString(16)}\r\n`, socket);
+    outgoing.bytes(bytes, socket);
+    outgoing.text('\r\n', socket);
   }
 
   #flushSoon(): void {
@@ -200,25 +203,16 @@ export class Http1Exchange implements Exchange {
   /** Internal: writes what the turn has brought. */
   flushNow(): void {
     this.#flushing = false;
-    if (!this.#ended) this.#flush();
+    if (this.#ended || this.destroyed) return;
+    outgoing.begin(this);
+    this.flush();
+    outgoing.drop(this);
   }
 
-  #flush(): void {
-    const queue = this.#queue;
-    if (queue.length === 0 || this.#socket.destroyed) return;
-    const bytes = this.#queuedBytes;
-    this.#queue = [];
-    this.#queuedBytes = 0;
-    let isTaken = true;
-    if (queue.length === 1) {
-      isTaken = this.#socket.write(queue[0]!);
-    } else if (bytes <= joinedBytes) {
-      isTaken = this.#socket.write(Buffer.concat(queue, bytes));
-    } else {
-      this.#socket.cork();
-      for (const each of queue) isTaken = this.#socket.write(each);
-      this.#socket.uncork();
-    }
+  /** Writes what has been put together last, which is this answer's. */
+  flush(): void {
+    if (this.#socket.destroyed) return;
+    const isTaken = outgoing.sendTo(this.#socket);
     if (isTaken && this.#drainStep !== null) process.nextTick(drained, this);
   }
 }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { bodyTooLarge, noRoomForBody, unsizedTooLarge, type BodyLimits, type BodyPart } from '../../api/body-room.ts';
 import { largestUnsizedBytes } from '../../api/read-body.ts';
+import { byteSlabs } from '../../base/byte-slabs.ts';
 import type { SignalboxError } from '../../base/errors.ts';
 import { ChunkedDecoder } from './chunked.ts';
 
@@ -12,6 +13,10 @@ interface Reader {
 }
 
 const none = Buffer.alloc(0);
+/** Smaller bodies are cut from Node's own pool. */
+const leastSlabBytes = 2048;
+/** So much is set aside for a body that says how long it is, before it has come. */
+const mostAheadBytes = 1024 * 1024;
 /** With so much a client may go on that is still sending when it is answered. */
 const lingerBytes = 256 * 1024 * 1024;
 
@@ -23,7 +28,8 @@ export class RequestBody {
   #awaitsContinue: boolean;
   /** Of a body whose length was declared. */
   #left: number;
-  #pieces: Buffer[] = [];
+  /** What has come of it, and room for more. */
+  #kept: Buffer = none;
   #bytes = 0;
   #reader: Reader | null = null;
   /** What it takes of the room for all bodies. */
@@ -76,7 +82,7 @@ export class RequestBody {
   /** What still comes of it is thrown away. */
   discard(): void {
     this.#discards = true;
-    this.#pieces = [];
+    this.#letGo();
   }
 
   #ownPart(bytes: Buffer, start: number): { from: number; to: number; rest: number } {
@@ -93,9 +99,15 @@ export class RequestBody {
       return;
     }
     this.#awaitsContinue = false;
-    this.#pieces.push(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to));
+    this.#makeRoom(to - from);
+    this.#kept.set(from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to), this.#bytes);
     this.#bytes += to - from;
     if (this.#part !== null && !this.#part.take(to - from)) this.#isRefused = true;
+  }
+
+  /** Nobody reads what was handed over any more. */
+  recycle(): void {
+    this.#letGo();
   }
 
   /** The exchange is over: its room is given back. */
@@ -105,11 +117,25 @@ export class RequestBody {
   }
 
   #whole(): void {
-    const pieces = this.#pieces;
     this.#discards = true;
-    this.#pieces = [];
-    const body = pieces.length === 1 ? pieces[0]! : pieces.length === 0 ? none : Buffer.concat(pieces, this.#bytes);
-    this.#reader!.done(body);
+    this.#reader!.done(this.#kept.subarray(0, this.#bytes));
+  }
+
+  /** Sees to it that so many bytes more can be kept. */
+  #makeRoom(bytes: number): void {
+    const needed = this.#bytes + bytes;
+    if (needed <= this.#kept.length) return;
+    const expected = Math.min(this.#declared ?? 0, mostAheadBytes);
+    const wanted = Math.max(expected, this.#bytes === 0 ? needed : Math.min(2 * needed, this.#declared ?? Infinity));
+    const kept = wanted < leastSlabBytes ? Buffer.allocUnsafe(wanted) : byteSlabs.take(wanted);
+    kept.set(this.#kept.subarray(0, this.#bytes));
+    this.#letGo();
+    this.#kept = kept;
+  }
+
+  #letGo(): void {
+    byteSlabs.giveBack(this.#kept);
+    this.#kept = none;
   }
 
   #tooLarge(): void {

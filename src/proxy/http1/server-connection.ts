@@ -1,9 +1,11 @@
 import { METHODS } from 'node:http';
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { Exchange } from '../exchange.ts';
 import { RequestBody } from './request-body.ts';
 import { BadMessage, bodyFraming, closesAfter, maxHeadBytes, parseHead } from './head.ts';
 import { Http1Exchange } from './http1-exchange.ts';
+import { acceptedReading } from './read-buffer.ts';
 import { refusal } from './answer-head.ts';
 import type { ServerLimits } from './server.ts';
 
@@ -31,16 +33,21 @@ export class ServerConnection {
   /** Until a client whose body nobody wants has sent it all. */
   #lingering: NodeJS.Timeout | null = null;
 
-  constructor(socket: Socket, handler: (exchange: Exchange) => void, isDraining: () => boolean) {
+  constructor(accepted: Socket, handler: (exchange: Exchange) => void, isDraining: () => boolean) {
+    const take = (bytes: Buffer): void => this.#take(bytes);
+    const socket = accepted instanceof TLSSocket ? accepted.on('data', take) : acceptedReading(accepted, take);
     this.#socket = socket;
     this.#handler = handler;
     this.#isDraining = isDraining;
-    socket.on('data', (bytes) => this.#take(bytes));
     socket.on('drain', () => this.#exchange?.drained());
     socket.on('error', () => socket.destroy());
     // A client that has said all it will say has left: nobody half-closes a connection it wants an answer on.
     socket.on('end', () => this.#left());
     socket.on('close', () => this.#left());
+  }
+
+  onceClosed(step: () => void): void {
+    this.#socket.once('close', step);
   }
 
   get #isIdle(): boolean {
@@ -77,20 +84,24 @@ export class ServerConnection {
 
   #take(bytes: Buffer): void {
     if (this.#closing) return;
-    if (this.#body !== null && !this.#body.isOver) {
-      this.#guarded(() => this.#takeBody(bytes, 0));
-    } else if (this.#exchange !== null) {
-      this.#keepAhead(bytes);
-    } else {
-      if (this.#ahead === null) this.#sinceMs = performance.now();
-      const all = this.#ahead === null ? bytes : Buffer.concat([this.#ahead, bytes]);
-      this.#ahead = null;
-      this.#guarded(() => this.#takeHead(all));
+    try {
+      if (this.#body !== null && !this.#body.isOver) this.#takeBody(bytes, 0);
+      else if (this.#exchange !== null) this.#keepAhead(bytes);
+      else if (this.#ahead === null) {
+        this.#sinceMs = performance.now();
+        this.#takeHead(bytes);
+      } else {
+        const all = Buffer.concat([this.#ahead, bytes]);
+        this.#ahead = null;
+        this.#takeHead(all);
+      }
+    } catch (error) {
+      this.#caught(error);
     }
   }
 
   #keepAhead(bytes: Buffer): void {
-    this.#ahead = this.#ahead === null ? bytes : Buffer.concat([this.#ahead, bytes]);
+    this.#ahead = this.#ahead === null ? Buffer.from(bytes) : Buffer.concat([this.#ahead, bytes]);
     if (this.#ahead.length > maxAheadBytes) this.#socket.pause();
   }
 
@@ -102,7 +113,7 @@ export class ServerConnection {
       throw new BadMessage(`its head is larger than ${maxHeadBytes / 1024} KiB`, 431);
     }
     if (end < 0) {
-      this.#ahead = bytes;
+      this.#ahead = Buffer.from(bytes);
       return;
     }
     const { startLine, headers } = parseHead(bytes.toString('latin1', start, end));
@@ -120,11 +131,8 @@ export class ServerConnection {
     }
     this.#served++;
     const body = new RequestBody(framing, expected !== undefined, this.#socket);
-    const closes = closesAfter(headers, isHttp10);
-    const exchange = new Http1Exchange({ method, target, headers, isHttp10 }, body, this.#socket, {
-      closes: () => closes || this.#isDraining(),
-      ended: (keep) => this.#ended(keep),
-    });
+    const asksToClose = closesAfter(headers, isHttp10);
+    const exchange = new Http1Exchange({ method, target, headers, isHttp10, asksToClose }, body, this.#socket, this);
     this.#exchange = exchange;
     this.#body = body;
     this.#takeBody(bytes, end + headEnd.length);
@@ -139,8 +147,13 @@ export class ServerConnection {
     else if (body.isOver) this.#next();
   }
 
+  /** Whether it ends with the answer to `exchange`. */
+  closes({ asksToClose }: Http1Exchange): boolean {
+    return asksToClose || this.#isDraining();
+  }
+
   /** The answer is out. */
-  #ended(keep: boolean): void {
+  ended(keep: boolean): void {
     this.#exchange = null;
     const body = this.#body!;
     if (!body.isOver) body.discard();
@@ -170,7 +183,12 @@ export class ServerConnection {
       const bytes = this.#ahead;
       this.#ahead = null;
       this.#socket.resume();
-      if (!this.#closing) this.#guarded(() => this.#takeHead(bytes));
+      if (this.#closing) return;
+      try {
+        this.#takeHead(bytes);
+      } catch (error) {
+        this.#caught(error);
+      }
     });
   }
 
@@ -182,13 +200,9 @@ export class ServerConnection {
     this.#socket.once('close', () => clearTimeout(cut));
   }
 
-  #guarded(step: () => void): void {
-    try {
-      step();
-    } catch (error) {
-      if (!(error instanceof BadMessage)) throw error;
-      this.#refuse(error);
-    }
+  #caught(error: unknown): void {
+    if (!(error instanceof BadMessage)) throw error;
+    this.#refuse(error);
   }
 
   /** Nothing that comes after can be trusted to begin where a request begins. */

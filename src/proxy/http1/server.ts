@@ -22,12 +22,16 @@ export class Http1Server {
   readonly #connections = new Set<ServerConnection>();
   readonly #sweep: NodeJS.Timeout;
   #draining = false;
+  #allClosed: (() => void) | null = null;
 
   constructor(handler: (exchange: Exchange) => void, limits: ServerLimits, certificate?: Certificate) {
     const accept = (socket: Socket): void => {
       const connection = new ServerConnection(socket, handler, () => this.#draining);
       this.#connections.add(connection);
-      socket.once('close', () => this.#connections.delete(connection));
+      connection.onceClosed(() => {
+        this.#connections.delete(connection);
+        if (this.#connections.size === 0) this.#allClosed?.();
+      });
     };
     this.net =
       certificate === undefined
@@ -50,7 +54,13 @@ export class Http1Server {
    */
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;
-    const closed = new Promise<void>((resolve) => this.net.close(() => resolve()));
+    const closed = Promise.all([
+      new Promise<void>((resolve) => this.net.close(() => resolve())),
+      new Promise<void>((resolve) => {
+        if (this.#connections.size === 0) resolve();
+        else this.#allClosed = resolve;
+      }),
+    ]);
     const sweepIdle = setInterval(() => {
       for (const connection of this.#connections) connection.closeWhenIdle(idleWhileDrainingMs);
     }, idleWhileDrainingMs);
