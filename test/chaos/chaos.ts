@@ -32,6 +32,10 @@ const prompts = 12;
 /** Longer than any one fault with all that follows from it. */
 const clientLimitMs = 60_000;
 const mostMistakes = 20;
+/** Less than its disk has: the journal makes room for itself. */
+const journalBytes = 2 * 1024 * 1024;
+/** Until then what is bounded may still be filling. */
+const warmUpMs = 10 * 60_000;
 const mib = 1024 * 1024;
 const policies = ['least-added-wait', 'least-requests', 'llm-d-token-aware'];
 
@@ -60,6 +64,7 @@ export async function chaos(seed: number, minutes: number, say: (line: string) =
     gateway = new Command(
       ['gateway', '--port', `${port}`, '--admin-port', `${adminPort}`, '--config-file', policyFile]
         .concat(['--epp-log', join(disk.folder, 'epp.log'), '--journal', join(disk.folder, 'journal')])
+        .concat(['--journal-max-bytes', `${journalBytes}`])
         .concat(taps.flatMap(({ url }) => ['--endpoint', url])),
       join(folder, 'gateway.log'),
       { NODE_OPTIONS: `--import ${repository}/test/chaos/clock.mjs`, SIGNALBOX_CHAOS_CLOCK: clockFile },
@@ -80,7 +85,7 @@ export async function chaos(seed: number, minutes: number, say: (line: string) =
     const load = Array.from({ length: clients }, (_, index) =>
       drive(url, seededRandom(seed + 1 + index), expected, books, endMs),
     );
-    await settled(Math.min(60_000, (endMs - performance.now()) / 3));
+    await settled(Math.min(warmUpMs, (endMs - performance.now()) / 3));
     const early = { resident: gateway.residentBytes, files: gateway.openFiles };
     while (performance.now() < endMs) {
       await settled(Math.min(30_000, Math.max(0, endMs - performance.now())));
@@ -91,6 +96,7 @@ export async function chaos(seed: number, minutes: number, say: (line: string) =
     faults.stop();
     await Promise.all([upset, ...load]);
     await closeBooks(books, gateway, engines, `http://127.0.0.1:${adminPort}`);
+    await journalGoesOn(books, `http://127.0.0.1:${adminPort}`, () => ask(url, expected[0]![0], clientLimitMs));
     const end = { resident: gateway.residentBytes, files: gateway.openFiles };
     if (end.resident > early.resident * 1.5 + 64 * mib) books.mistake('memory has grown');
     if (end.files > early.files + 64) books.mistake('open files have grown');
@@ -209,6 +215,18 @@ async function ready(adminUrl: string): Promise<void> {
     if (performance.now() > end) throw new Error('not every endpoint became ready');
     await settled(50);
   }
+}
+
+/** Once its disk has room again, what comes is written down. */
+async function journalGoesOn(books: Books, adminUrl: string, request: () => Promise<Answer>): Promise<void> {
+  const lines = async (): Promise<number> => {
+    const metrics = await (await fetch(`${adminUrl}/metrics`)).text();
+    return Number(/^signalbox_journal_file_lines_total (\d+)$/m.exec(metrics)?.[1]);
+  };
+  const before = await lines();
+  await request();
+  await settled(2000);
+  if (!((await lines()) > before)) books.mistake('the journal is written no more, although its disk has room');
 }
 
 /** Nothing may be left anywhere once everybody has gone. */
