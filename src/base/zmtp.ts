@@ -1,10 +1,12 @@
 import { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
+import { turn } from './turn.ts';
 
 /**
  * ZeroMQ's wire protocol ZMTP 3.0 (rfc.zeromq.org/spec/23) over one connection, with the NULL mechanism: greeting,
  * READY, then messages of one or more frames, in either direction. Enough for PUB, SUB, ROUTER, DEALER as engines use
- * them. Emits `ready`, `message` (frames that are only valid during the call) and `close` (once, with the reason).
+ * them. Emits `ready`, `message` (frames that are only valid during the call) and `close` (once, with the reason). Where
+ * much comes at once, what else the process does has its turn in between.
  */
 export class ZmtpConnection extends EventEmitter<{
   ready: [];
@@ -22,6 +24,8 @@ export class ZmtpConnection extends EventEmitter<{
   #greeted = false;
   #ready = false;
   #paused = false;
+  /** Others have their turn before the next message. */
+  #yielding = false;
   #closed = false;
   #frames: Buffer[] = [];
   #frameBytes = 0;
@@ -58,6 +62,7 @@ export class ZmtpConnection extends EventEmitter<{
   resume(): void {
     if (!this.#paused || this.#closed) return;
     this.#paused = false;
+    if (this.#yielding) return;
     this.#socket.resume();
     this.#read();
   }
@@ -69,7 +74,20 @@ export class ZmtpConnection extends EventEmitter<{
   #receive(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#chunkBytes += chunk.length;
-    if (!this.#paused) this.#read();
+    if (!this.#paused && !this.#yielding) this.#read();
+  }
+
+  /** Goes on in another turn; until then the other side is held back by the network. */
+  #yield(): void {
+    this.#yielding = true;
+    this.#socket.pause();
+    turn.later(() => {
+      this.#yielding = false;
+      if (this.#paused || this.#closed) return;
+      this.#read();
+      // Else it is paused once more, or waits for its turn again.
+      if (!this.#paused && !this.#yielding) this.#socket.resume();
+    });
   }
 
   #read(): void {
@@ -86,7 +104,7 @@ export class ZmtpConnection extends EventEmitter<{
     try {
       if (!this.#greeted && !this.#readGreeting()) return;
       let at = 0;
-      while (!this.#paused && !this.#closed) {
+      while (!this.#paused && !this.#yielding && !this.#closed) {
         const end = this.#readFrame(at);
         if (end < 0) break;
         at = end;
@@ -148,6 +166,7 @@ export class ZmtpConnection extends EventEmitter<{
     this.#frames = [];
     this.#frameBytes = 0;
     this.emit('message', frames);
+    if (!this.#closed && turn.isSpent) this.#yield();
   }
 
   #command(body: Buffer): void {
