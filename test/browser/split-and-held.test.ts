@@ -62,7 +62,7 @@ flowControl: {objectives: [{name: urgent, priority: 10}], weights: {search: 2}}
       { model, prompt: `${number} ${'words of a long prompt '.repeat(2500)}`, max_tokens: 2 },
       { headers, signal: leaving.signal },
     );
-  const asked = Array.from({ length: 24 }, (_, number) =>
+  const asked = Array.from({ length: 48 }, (_, number) =>
     ask(number, {
       'x-llm-d-inference-fairness-id': number % 2 === 0 ? 'search' : 'chat',
       ...(number % 8 === 7 ? { 'x-llm-d-inference-objective': 'urgent' } : {}),

@@ -19,8 +19,8 @@ export function PoolTotals({ endpoints, admission, rows }: Props) {
   const failed = sum(({ totals }) => totals.failed);
   return (
     <dl class="totals">
-      <Total name="endpoints ready" look={ready < endpoints.length ? 'caution' : undefined}>
-        {ready} <small>of {endpoints.length}</small>
+      <Total name="endpoints" look={ready < endpoints.length ? 'caution' : undefined}>
+        {ready} <small>of {endpoints.length} ready</small>
       </Total>
       <Total name="in flight" id="in-flight">
         {count(sum(({ inFlight }) => inFlight))}
@@ -28,7 +28,11 @@ export function PoolTotals({ endpoints, admission, rows }: Props) {
       <Total name="held" id="held" look={(admission?.held ?? 0) > 0 ? 'caution' : undefined}>
         <Value of={admission?.held} />
       </Total>
-      <Total name="queued prefill" id="queued">
+      <Total
+        name="queued"
+        id="queued"
+        about="tokens of prompts that are still to be computed, as the router counts them"
+      >
         {short(sum(({ queuedPrefillTokens }) => queuedPrefillTokens))} <small>tokens</small>
       </Total>
       <Total name="requests / s" about="over the last 10 s">

@@ -1,4 +1,5 @@
 import type { AdmissionJson } from '../../admin/json.ts';
+import { withShortNames } from '../parts/endpoint-name.tsx';
 import { count, seconds, share, short } from '../parts/text.ts';
 import { Value } from '../parts/value.tsx';
 
@@ -75,8 +76,8 @@ export function Waiting({ admission }: { admission: AdmissionJson }) {
                   </small>
                 )}
               </span>
-              <span class="reason">
-                <Value of={request.reason} />
+              <span class="reason" title={request.reason ?? ''}>
+                <Value of={request.reason} as={withShortNames} />
               </span>
             </li>
           ))}

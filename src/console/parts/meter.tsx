@@ -9,7 +9,7 @@ export function Metered({ of, kind }: { of: number; kind: 'load' | 'heat' }) {
         <rect class="all" width="40" height="6" />
         <rect width={40 * Math.max(0, Math.min(1, of))} height="6" />
       </svg>
-      {share(of)}
+      <span>{share(of)}</span>
     </>
   );
 }

@@ -21,7 +21,7 @@ export const prefixBasedPdDecider = definePlugin({
     decide({ request: { promptTokens }, view, decode }) {
       const cachedTokens = view.cachedTokens()[decode.picked[0]!]!;
       const uncachedTokens = Math.max(0, promptTokens - cachedTokens);
-      const details = { promptTokens, cachedTokens, uncachedTokens, nonCachedTokens };
+      const details = { promptTokens, cachedTokens, uncachedTokens, thresholdTokens: nonCachedTokens };
       if (nonCachedTokens === 0) return { split: false, reason: 'nonCachedTokens is 0', details };
       if (promptTokens < shortest) {
         return { split: false, reason: `${promptTokens} prompt tokens, fewer than ${shortest}`, details };
