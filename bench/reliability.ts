@@ -69,12 +69,16 @@ async function until(condition: () => Promise<boolean>): Promise<number> {
   return Math.round(performance.now() - began);
 }
 
-/** From the client's leaving until no engine has its request. */
-async function leaving(stream: boolean, afterMs: number): Promise<string> {
-  const asked = { ...question, stream, maxTokens: 2000 };
+/** A prompt that takes an engine seconds, and is another one each time, so that no cache makes it short. */
+const longText = (which: number | string): string => `${which}: ${'Which way does the train go? '.repeat(10_000)}`;
+
+/** From the client's leaving until no engine has its request, before its first byte or in mid-answer. */
+async function leaving(stream: boolean, isBeforeFirstByte: boolean): Promise<string> {
   const took: number[] = [];
   for (let round = 0; round < 5; round++) {
-    await ask(url, asked, 60_000, afterMs);
+    const text = isBeforeFirstByte ? longText(`${stream} ${round}`) : question.text;
+    const { text: got } = await ask(url, { ...question, stream, text, maxTokens: 2000 }, 60_000, 300);
+    if (stream && (got === '') !== isBeforeFirstByte) throw new Error('it was not where it should have left');
     took.push(
       await until(async () => (await Promise.all(engines.map((each) => each.load()))).every((load) => load === 0)),
     );
@@ -88,19 +92,14 @@ async function metric(name: string): Promise<number> {
 }
 
 /** The same of requests that wait in the gateway, because prompts of others keep every engine busy. */
-async function leavingQueue(): Promise<string> {
-  // Each prompt is another one, so that no cache makes any of them short.
-  const long = (which: number): Question => ({
-    ...question,
-    text: `${which}: ${'Which way does the train go? '.repeat(10_000)}`,
-    maxTokens: 1,
-  });
+async function leavingQueue(stream: boolean): Promise<string> {
+  const long = (which: number): Question => ({ ...question, text: longText(`queue ${stream} ${which}`), maxTokens: 1 });
   const busy = Promise.all(Array.from({ length: 24 }, (_, which) => ask(url, long(which), 60_000, 8000)));
   await until(async () => (await metric('llm_d_epp_flow_control_queue_size')) > 0);
   const took: number[] = [];
   for (let round = 0; round < 5; round++) {
     const before = await metric('signalbox_held_left_total');
-    await ask(url, question, 60_000, 300);
+    await ask(url, { ...question, stream }, 60_000, 300);
     took.push(await until(async () => (await metric('signalbox_held_left_total')) > before));
   }
   await busy;
@@ -172,9 +171,15 @@ try {
     await engines[2]!.fail({});
     await allReady();
   }
-  row('a client leaves before the first byte: engines are free after', await leaving(false, 300));
-  row('a client leaves in mid-stream: engines are free after', await leaving(true, 300));
-  row('a client leaves while it waits in the gateway: it is off the queue after', await leavingQueue());
+  for (const stream of [true, false]) {
+    const kind = stream ? 'a stream' : 'a whole answer';
+    row(`the client of ${kind} leaves before its first token: engines are free after`, await leaving(stream, true));
+    row(`the client of ${kind} leaves in mid-answer: engines are free after`, await leaving(stream, false));
+    row(
+      `the client of ${kind} leaves while it waits in the gateway: it is off the queue after`,
+      await leavingQueue(stream),
+    );
+  }
   row('a body of 100 MB that says its length', await largeBody(true));
   row('a body of 100 MB that does not', await largeBody(false));
   await Promise.all(engines.map((engine) => engine.kill()));

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seededRandom, type Random } from '../../src/base/random.ts';
@@ -60,10 +60,11 @@ export async function chaos(seed: number, minutes: number, say: (line: string) =
     writeFileSync(policyFile, presets[0]!);
     writeFileSync(clockFile, '0');
     mkdirSync(join(disk.folder, 'journal'));
+    const eppLog = join(disk.folder, 'epp.log');
     const [port, adminPort] = [await freePort(), await freePort()];
     gateway = new Command(
       ['gateway', '--port', `${port}`, '--admin-port', `${adminPort}`, '--config-file', policyFile]
-        .concat(['--epp-log', join(disk.folder, 'epp.log'), '--journal', join(disk.folder, 'journal')])
+        .concat(['--epp-log', eppLog, '--journal', join(disk.folder, 'journal')])
         .concat(['--journal-max-bytes', `${journalBytes}`])
         .concat(taps.flatMap(({ url }) => ['--endpoint', url])),
       join(folder, 'gateway.log'),
@@ -77,7 +78,11 @@ export async function chaos(seed: number, minutes: number, say: (line: string) =
     const places = taps.map((tap, index) => ({ engine: engines[index]!, tap }));
     const faults = new Faults(random, places, {
       ...{ policyFile, policies: presets, clockFile },
-      fillDisk: (full) => disk.fill(full),
+      fillDisk(full) {
+        disk.fill(full);
+        // The log has no bound of its own: it is emptied, as whoever looks after logs would.
+        if (!full && existsSync(eppLog)) truncateSync(eppLog);
+      },
     });
     const books = new Books();
     const endMs = performance.now() + minutes * 60_000;
