@@ -95,6 +95,7 @@ export async function costs(): Promise<string[]> {
       arrivedAtMs: at,
       timeoutSeconds: null,
       prefillSeconds: promptTokens / 1e4,
+      promptTokens,
       uncachedTokens: promptTokens,
       bytes,
     });
@@ -103,7 +104,6 @@ export async function costs(): Promise<string[]> {
     const pass = queue.pass();
     const held = pass.next()!;
     queue.remove(held);
-    pass.end();
     queue.charge(held.caller, held.uncachedTokens);
   });
 

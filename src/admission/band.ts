@@ -1,5 +1,6 @@
 import type { Held } from './held.ts';
 import type { BandRule, FlowRule } from '../scheduler/flow-rule.ts';
+import { SizeClasses } from './size-classes.ts';
 import { Tenants } from './tenants.ts';
 
 /** What waits with one priority. */
@@ -8,6 +9,7 @@ export class Band<Item> {
   readonly tenants: Tenants<Item>;
   /** By arrival: the first is the one that waits longest. */
   readonly #byArrival = new Set<Held<Item>>();
+  readonly #promptSizes = new SizeClasses();
   bytes = 0;
   prefillSeconds = 0;
   /** Tokens that it is due because higher priorities were served while it waited. */
@@ -26,6 +28,11 @@ export class Band<Item> {
     return this.#byArrival.values().next().value;
   }
 
+  /** No prompt is shorter; infinite without any. */
+  get leastPromptTokens(): number {
+    return this.#promptSizes.leastSize;
+  }
+
   /** Whether one more of so many bytes is within its limits. */
   hasRoomFor(bytes: number): boolean {
     return this.size < this.rule.maxRequests && this.bytes + bytes <= this.rule.maxBytes;
@@ -34,14 +41,15 @@ export class Band<Item> {
   add(held: Held<Item>): void {
     this.tenants.add(held);
     this.#byArrival.add(held);
+    this.#promptSizes.add(held.promptTokens);
     this.bytes += held.bytes;
     this.prefillSeconds += held.prefillSeconds;
   }
 
-  /** One that was taken from its tenant waits no longer. */
-  leave(held: Held<Item>): void {
-    this.tenants.leave(held);
+  remove(held: Held<Item>): void {
+    this.tenants.remove(held);
     this.#byArrival.delete(held);
+    this.#promptSizes.remove(held.promptTokens);
     this.bytes -= held.bytes;
     // Sums of fractions drift; an empty band waits for nothing.
     this.prefillSeconds = this.size === 0 ? 0 : this.prefillSeconds - held.prefillSeconds;

@@ -17,7 +17,6 @@ export interface Ahead {
 interface Pass<Item> {
   /** The next to be tried; it goes on waiting unless it is removed. Undefined when there is none. */
   next(): Held<Item> | undefined;
-  end(): void;
 }
 
 /**
@@ -28,12 +27,12 @@ export class FlowQueue<Item> {
   readonly #rule: FlowRule;
   /** Highest priority first. */
   #bands: Band<Item>[] = [];
-  /** Taken by the pass under way. */
-  readonly #taken = new Set<Held<Item>>();
   /** Those with a target or a client that waits for so long only, by when that is missed. */
   readonly #byDeadline = new Heap<Held<Item>>((a, b) => deadlineMs(a) < deadlineMs(b));
   #size = 0;
   #bytes = 0;
+  /** Counts whatever may have changed whose turn it is. */
+  #changes = 0;
 
   constructor(rule: FlowRule) {
     this.#rule = rule;
@@ -79,8 +78,8 @@ export class FlowQueue<Item> {
   remove(held: Held<Item>): boolean {
     const band = this.#band(held.caller.priority);
     if (!band.has(held)) return false;
-    if (!this.#taken.delete(held)) band.tenants.take(held);
-    band.leave(held);
+    band.remove(held);
+    this.#changes += 1;
     this.#byDeadline.delete(held);
     this.#size -= 1;
     this.#bytes -= held.bytes;
@@ -112,6 +111,7 @@ export class FlowQueue<Item> {
 
   /** Counts service that a tenant got, in tokens, and what lower priorities are due for it. */
   charge({ priority, fairnessId }: Held<Item>['caller'], tokens: number): void {
+    this.#changes += 1;
     for (const band of this.#bands) {
       if (band.rule.priority === priority) {
         band.tenants.charge(fairnessId, tokens);
@@ -125,21 +125,35 @@ export class FlowQueue<Item> {
 
   /** A look through the queue in the order in which requests should be tried. */
   pass(): Pass<Item> {
+    const tried = new Set<Held<Item>>();
     const paid = new Set<Band<Item>>();
+    const walks = new Map<Band<Item>, Iterator<Held<Item>, undefined>>();
+    let changes = this.#changes;
+    const nextOf = (band: Band<Item>): Held<Item> | undefined => {
+      let walk = walks.get(band);
+      if (walk === undefined) walks.set(band, (walk = band.tenants.inTurn()));
+      let held = walk.next().value;
+      while (held !== undefined && tried.has(held)) held = walk.next().value;
+      return held;
+    };
+    const next = (): Held<Item> | undefined => {
+      const due = this.#bands.findLast((band) => !paid.has(band) && isDue(band));
+      if (due !== undefined) paid.add(due);
+      for (const band of due === undefined ? this.#bands : [due, ...this.#bands]) {
+        const held = nextOf(band);
+        if (held !== undefined) return held;
+      }
+      return undefined;
+    };
     return {
       next: () => {
-        const due = this.#bands.findLast((band) => !paid.has(band) && isDue(band));
-        if (due !== undefined) paid.add(due);
-        const band = due ?? this.#bands.find(({ tenants }) => tenants.next !== undefined);
-        const held = band?.tenants.next;
-        if (held === undefined) return undefined;
-        band!.tenants.take(held);
-        this.#taken.add(held);
+        if (changes !== this.#changes) {
+          changes = this.#changes;
+          walks.clear();
+        }
+        const held = next();
+        if (held !== undefined) tried.add(held);
         return held;
-      },
-      end: () => {
-        for (const held of this.#taken) this.#band(held.caller.priority).tenants.giveBack(held);
-        this.#taken.clear();
       },
     };
   }
@@ -179,6 +193,7 @@ export class FlowQueue<Item> {
   }
 
   #put(held: Held<Item>): void {
+    this.#changes += 1;
     this.#band(held.caller.priority).add(held);
     if (deadlineMs(held) < Infinity) this.#byDeadline.put(held);
     this.#size += 1;

@@ -6,6 +6,7 @@ export interface Asking {
   readonly arrivedAtMs: number;
   /** Its own prefill where it would be shortest. */
   readonly prefillSeconds: number;
+  readonly promptTokens: number;
   /** Prompt tokens that are cached nowhere, as it stood when it came: what a tenant is charged. */
   readonly uncachedTokens: number;
   /** What it keeps in memory. */

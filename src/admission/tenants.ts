@@ -11,10 +11,14 @@ interface Tenant<Item> {
   /** Tokens of service received, divided by its weight; only differences between tenants mean something. */
   served: number;
   readonly waiting: Heap<Held<Item>>;
-  /** Taken out to be tried, and not yet placed or given back. */
-  taken: number;
   /** Prefill that waits. */
   prefillSeconds: number;
+}
+
+/** How far one tenant's requests have been gone through. */
+interface Walk<Item> {
+  readonly head: Held<Item>;
+  readonly rest: Iterator<Held<Item>, undefined>;
 }
 
 /**
@@ -30,7 +34,7 @@ export class Tenants<Item> {
   readonly #idle = new Map<string, Tenant<Item>>();
   readonly #inCredit = new Heap<Tenant<Item>>(byService);
   readonly #ahead = new Heap<Tenant<Item>>(byService);
-  /** Those in credit with something to take. */
+  /** Those in credit by what is first in each one's order. */
   readonly #ready = new Heap<Tenant<Item>>((a, b) => goesFirst(a.waiting.top!, b.waiting.top!));
   /** What the least served had when something waited last: the common zero. */
   #floor = 0;
@@ -45,12 +49,29 @@ export class Tenants<Item> {
     return this.#busy;
   }
 
-  /** The request that is next; undefined when there is none to take. With nothing of those in credit, of somebody else. */
+  /** The request that is next. */
   get next(): Held<Item> | undefined {
-    const ready = this.#ready.top;
-    if (ready !== undefined) return ready.waiting.top;
-    for (const tenant of this.#ahead.values()) if (tenant.waiting.size > 0) return tenant.waiting.top;
-    return undefined;
+    return this.#ready.top?.waiting.top;
+  }
+
+  /** All that wait, in the order in which they should be tried, until anything changes: of those in credit first. */
+  *inTurn(): Generator<Held<Item>, undefined> {
+    const begun = new Heap<Walk<Item>>((a, b) => goesFirst(a.head, b.head));
+    const tenants = this.#ready.inOrder();
+    let tenant = tenants.next().value;
+    for (let walk = begun.top; tenant !== undefined || walk !== undefined; walk = begun.top) {
+      if (tenant !== undefined && (walk === undefined || goesFirst(tenant.waiting.top!, walk.head))) {
+        const rest = tenant.waiting.inOrder();
+        begun.put({ head: rest.next().value!, rest });
+        tenant = tenants.next().value;
+        continue;
+      }
+      yield walk!.head;
+      const head = walk!.rest.next().value;
+      if (head === undefined) begun.delete(walk!);
+      else begun.put(Object.assign(walk!, { head }));
+    }
+    for (const ahead of this.#ahead.inOrder()) yield* ahead.waiting.inOrder();
   }
 
   add(held: Held<Item>): void {
@@ -68,32 +89,17 @@ export class Tenants<Item> {
     this.#rank(tenant);
   }
 
-  /** Takes one out to be tried: its tenant goes on counting as one that waits. */
-  take(held: Held<Item>): void {
+  remove(held: Held<Item>): void {
     const tenant = this.#busy.get(held.caller.fairnessId)!;
-    this.#ready.delete(tenant);
     tenant.waiting.delete(held);
-    tenant.taken += 1;
-    if (tenant.waiting.size > 0 && this.#inCredit.has(tenant)) this.#ready.put(tenant);
-  }
-
-  /** One that was taken goes on waiting. */
-  giveBack(held: Held<Item>): void {
-    const tenant = this.#busy.get(held.caller.fairnessId)!;
-    this.#ready.delete(tenant);
-    tenant.taken -= 1;
-    tenant.waiting.put(held);
-    this.#rank(tenant);
-  }
-
-  /** One that was taken waits no longer. */
-  leave(held: Held<Item>): void {
-    const tenant = this.#busy.get(held.caller.fairnessId)!;
-    tenant.taken -= 1;
     tenant.prefillSeconds -= held.prefillSeconds;
-    if (tenant.waiting.size + tenant.taken > 0) return;
+    if (tenant.waiting.size > 0) {
+      if (this.#ready.has(tenant)) this.#ready.put(tenant);
+      return;
+    }
     tenant.prefillSeconds = 0;
     this.#busy.delete(tenant.id);
+    this.#ready.delete(tenant);
     this.#inCredit.delete(tenant);
     this.#ahead.delete(tenant);
     this.#idle.set(tenant.id, tenant);
@@ -112,7 +118,7 @@ export class Tenants<Item> {
 
   #newcomer(id: string): Tenant<Item> {
     const waiting = new Heap<Held<Item>>(goesFirst);
-    return { id, weight: this.#weights[id] ?? 1, served: 0, waiting, taken: 0, prefillSeconds: 0 };
+    return { id, weight: this.#weights[id] ?? 1, served: 0, waiting, prefillSeconds: 0 };
   }
 
   /** Puts a tenant on the side where it belongs. While any waits there is one in credit: the least served. */
@@ -124,7 +130,7 @@ export class Tenants<Item> {
         this.#ready.delete(tenant);
         this.#inCredit.delete(tenant);
         this.#ahead.put(tenant);
-      } else if (tenant.waiting.size > 0) this.#ready.put(tenant);
+      } else this.#ready.put(tenant);
     }
     this.#promote();
   }
@@ -135,7 +141,7 @@ export class Tenants<Item> {
       if (least !== undefined && tenant.served > least.served + this.#quantumTokens) break;
       this.#ahead.delete(tenant);
       this.#inCredit.put(tenant);
-      if (tenant.waiting.size > 0) this.#ready.put(tenant);
+      this.#ready.put(tenant);
     }
     this.#floor = Math.max(this.#floor, this.#inCredit.top?.served ?? 0);
   }

@@ -31,6 +31,20 @@ export class Heap<Item> {
     return this.#items.values();
   }
 
+  /** In order, until something is put in or taken out. The first few cost little, however many there are. */
+  *inOrder(): Generator<Item, undefined> {
+    /** Places of which everything above was given, the first in order last. */
+    const open = this.#items.length === 0 ? [] : [0];
+    for (let place = open.pop(); place !== undefined; place = open.pop()) {
+      yield this.#items[place]!;
+      for (let below = 2 * place + 1; below <= 2 * place + 2 && below < this.#items.length; below++) {
+        let at = open.length;
+        while (at > 0 && this.#before(this.#items[open[at - 1]!]!, this.#items[below]!)) at -= 1;
+        open.splice(at, 0, below);
+      }
+    }
+  }
+
   /** Puts an item in, or to where it belongs now. */
   put(item: Item): void {
     const place = this.#places.get(item);

@@ -8,7 +8,7 @@ import { SignalboxError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { prefillCost } from '../fleet/prefill-cost.ts';
-import { prefixBlocksOf, type PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import { noPrefix, prefixBlocksOf, type PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { Journal } from '../journal/journal.ts';
 import { counterfactual, type Counterfactual } from '../scheduler/counterfactual.ts';
 import type { Decision, ShedReason } from '../scheduler/decision.ts';
@@ -97,8 +97,23 @@ interface Look {
   readonly view: FleetView;
   readonly result: Schedule;
   readonly choice: Choice | null;
-  /** Slots whose KV cache has no room. */
-  readonly full: readonly number[];
+  /** Slots whose KV cache has no room for it, the one with most room first. */
+  readonly full: readonly Full[];
+}
+
+/** An endpoint with room for so many tokens, which are too few. */
+interface Full {
+  readonly slot: number;
+  readonly roomTokens: number;
+}
+
+/** In one look through those that wait: no KV cache has room for a longer prompt of no higher priority. */
+interface NoRoom {
+  readonly asked: Asked;
+  readonly roomTokens: number;
+  readonly wait: Wait;
+  /** Tells that look from others. */
+  readonly reserved: Reserved;
 }
 
 /** What a look goes by beside the fleet itself. */
@@ -117,7 +132,7 @@ interface Circumstances {
 const probedEvery = 16;
 const noTicket: Ticket = { cancel: () => false, ahead: () => null };
 const noneReserved: Reserved = new Map<number, Load>();
-const noneFull: readonly number[] = [];
+const noneFull: readonly Full[] = [];
 const noSlots: ReadonlySet<number> = new Set();
 const noCircumstances = { excluded: noSlots, reserved: noneReserved, recalled: noneReserved };
 /** Nothing was asked of the scheduler. */
@@ -150,8 +165,7 @@ export class Dispatch {
   readonly #headroom = new Headroom();
   /** Output tokens of an answer, as they have been of late: what a request is charged until it has ended. */
   #usualOutputTokens = 0;
-  /** In a look through those that wait: no KV cache has room for this one, nor for a longer prompt of no higher priority. */
-  #noRoom: (Pick<Asked, 'request' | 'excluded'> & { readonly wait: Wait }) | null = null;
+  #noRoom: NoRoom | null = null;
   /** Called with each request that was placed, and with the service that its tenant is charged for. */
   onPlaced: ((request: SchedulingRequest, key: PrefixKey, decision: Decision) => void) | null = null;
   onCharge: ((caller: Caller, tokens: number) => void) | null = null;
@@ -172,7 +186,7 @@ export class Dispatch {
     this.shadows = new Shadows(clock, shadows ?? { policies: [], isBusy: () => false });
     this.#holding = new Holding(clock, policy.hold, {
       tryToPlace: (...held) => this.#tryToPlace(...held),
-      nonePlaceable: (priority) => this.#nonePlaceable(priority),
+      nonePlaceable: (...all) => this.#nonePlaceable(...all),
       expired: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, waitedTooLong(waitedSeconds)),
       missed: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, missed(asked, waitedSeconds)),
       evicted: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, madeRoom()),
@@ -268,7 +282,6 @@ export class Dispatch {
     const ticket = { cancel: () => this.#cancel(asked), ahead: () => this.#aheadNow(asked) };
     // While others are held, nobody is placed out of turn.
     const isFirst = this.#holding.size === 0;
-    this.#noRoom = null;
     if ((isFirst || hold === null) && this.#tryToPlace(asked, null, noneReserved) === null) return ticket;
     const asking = this.#askingOf(asked);
     asked.ahead = this.#ahead(asking);
@@ -321,15 +334,16 @@ export class Dispatch {
     const { request, key, handlers, excluded, flight } = asked;
     const priority = request.caller?.priority ?? 0;
     const known = this.#noRoom;
-    if (known !== null && known.request.model === request.model && known.excluded === excluded) {
-      const { promptTokens, caller = anyCaller } = known.request;
-      if (caller.priority >= priority && promptTokens <= request.promptTokens) return known.wait;
+    if (known !== null && known.reserved === reserved && known.roomTokens < request.promptTokens) {
+      const { model, caller = anyCaller } = known.asked.request;
+      if (model === request.model && known.asked.excluded === excluded && caller.priority >= priority)
+        return known.wait;
     }
     // Nothing is taken back while there is room elsewhere, which there is not where others wait.
     const recalled = this.held > 0 ? this.#recalls.loadBelow(priority) : noneReserved;
     const look = this.#look(request, key, { excluded, reserved, recalled, forRoom: true });
     const wait = this.#waitFor(look, request, heldSinceMs);
-    if (wait?.what === 'kv-cache') this.#noRoom = { request, excluded, wait };
+    if (wait?.what === 'kv-cache') this.#noRoom = { asked, roomTokens: look.full[0]!.roomTokens, wait, reserved };
     if (wait !== null) return wait;
     asked.held = null;
     if (look.choice !== null && recalled.has(look.choice.slot)) {
@@ -423,21 +437,39 @@ export class Dispatch {
       const shortage = shortageOf(view, computingSlot(choice), request, hold, this.fleet);
       return shortage && { ...shortage, prefillSeconds: view.prefillSeconds()[shortage.slot]!, kvTokens };
     }
-    // The one with most room is the first in the list.
-    if (full.length > 0)
-      return { slot: full[0]!, what: 'kv-cache', seconds: lookAgainSeconds, prefillSeconds: 0, kvTokens };
+    const [roomiest] = full;
+    if (roomiest !== undefined) {
+      return { slot: roomiest.slot, what: 'kv-cache', seconds: lookAgainSeconds, prefillSeconds: 0, kvTokens };
+    }
     const waitedMs = heldSinceMs === null ? 0 : view.nowMs - heldSinceMs;
     if (!this.fleet.isScaledToZero || waitedMs >= hold.scaleFromZeroSeconds * 1000) return null;
     return { slot: -1, what: 'endpoint', seconds: 1, prefillSeconds: 0, kvTokens: 0 };
   }
 
-  /** Nobody who waits can be placed while the endpoint with the least prefill has too much of it, and all of it stays. */
-  #nonePlaceable(priority: number): number | null {
-    this.#noRoom = null;
-    const bound = this.#policy.hold?.maxPrefillBacklogSeconds ?? null;
-    if (bound === null || this.#recalls.anyBelow(priority)) return null;
-    const over = this.fleet.leastQueuedPrefillSeconds(this.clock.nowMs()) - bound;
-    return over > 0 && over < Infinity ? over : null;
+  /**
+   * Nobody who waits can be placed while the endpoint with the least prefill has too much of it, or while no KV cache has
+   * room for the shortest prompt, and all of that stays.
+   */
+  #nonePlaceable(bands: Holding<Asked>['bands'], reserved: Reserved): number | null {
+    const { hold } = this.#policy;
+    const waiting = bands.filter(({ size }) => size > 0);
+    const [highest] = waiting;
+    if (hold === null || hold.utilization !== null || highest === undefined) return null;
+    const view = this.fleet.view('', 0, noPrefix, this.clock.nowMs(), noSlots);
+    if (view.eligible.length === 0 || this.#recalls.anyBelow(highest.rule.priority)) return null;
+    const queuedSeconds = (slot: number): number =>
+      view.queuedPrefillSeconds[slot]! + (reserved.get(slot)?.prefillSeconds ?? 0);
+    const over = least(view.eligible, queuedSeconds) - (hold.maxPrefillBacklogSeconds ?? Infinity);
+    if (over > 0) return over;
+    for (const { rule, leastPromptTokens } of waiting) {
+      const kept = this.#headroom.tokensFor(rule.priority, view.eligible.length, view.nowMs);
+      for (const slot of view.eligible) {
+        if (!decodes(view, slot)) continue;
+        const roomTokens = kvRoomTokens(view, slot, this.fleet.kvCapacityTokens[slot]!, kept);
+        if (roomTokens - (reserved.get(slot)?.kvTokens ?? 0) >= leastPromptTokens) return null;
+      }
+    }
+    return lookAgainSeconds;
   }
 
   #askingOf({ request, key, excluded }: Asked): Asking {
@@ -455,6 +487,7 @@ export class Dispatch {
       caller: request.caller ?? anyCaller,
       arrivedAtMs: nowMs,
       prefillSeconds: prefillSeconds === Infinity ? 0 : prefillSeconds,
+      promptTokens: request.promptTokens,
       uncachedTokens: request.promptTokens - mostCached,
       bytes: request.bytes ?? 0,
       timeoutSeconds: request.timeoutSeconds ?? null,
@@ -508,7 +541,8 @@ export class Dispatch {
     }
     if (!choosy) full = noneFull;
     if (full.length > 0) {
-      view = this.fleet.view(request.model, request.promptTokens, key, startMs, new Set([...excluded, ...full]));
+      const left = new Set([...excluded, ...full.map(({ slot }) => slot)]);
+      view = this.fleet.view(request.model, request.promptTokens, key, startMs, left);
     }
     foresee(view, circumstances);
     const probe = this.#looks++ % probedEvery === 0 ? this.#probe : null;
@@ -521,18 +555,17 @@ export class Dispatch {
     view: FleetView,
     { promptTokens, caller = anyCaller }: SchedulingRequest,
     { reserved, recalled }: Circumstances,
-  ): readonly number[] {
+  ): readonly Full[] {
     const { kvCapacityTokens } = this.fleet;
     const kept = this.#headroom.tokensFor(caller.priority, view.eligible.length, view.nowMs);
-    let full: { slot: number; room: number }[] | null = null;
+    let full: Full[] | null = null;
     for (const slot of view.eligible) {
       const others = (recalled.get(slot)?.kvTokens ?? 0) - (reserved.get(slot)?.kvTokens ?? 0);
-      const room = kvRoomTokens(view, slot, kvCapacityTokens[slot]!, kept) + others;
+      const roomTokens = kvRoomTokens(view, slot, kvCapacityTokens[slot]!, kept) + others;
       // Where only prompts are computed there is always room, and never for the answer.
-      if (room < promptTokens && decodes(view, slot)) (full ??= []).push({ slot, room });
+      if (roomTokens < promptTokens && decodes(view, slot)) (full ??= []).push({ slot, roomTokens });
     }
-    if (full === null) return noneFull;
-    return full.sort((left, right) => right.room - left.room).map(({ slot }) => slot);
+    return full?.sort((left, right) => right.roomTokens - left.roomTokens) ?? noneFull;
   }
 
   #record(
@@ -552,7 +585,7 @@ export class Dispatch {
       caller: request.caller ?? anyCaller,
       ahead,
       rejection,
-      leftOut: full.flatMap((slot) => this.fleet.endpointAt(slot)?.name ?? []),
+      leftOut: full.flatMap(({ slot }) => this.fleet.endpointAt(slot)?.name ?? []),
       schedulerSeconds: (this.clock.nowMs() - startMs) / 1000,
       prefixBlocks: prefixBlocksOf(key, request.promptTokens),
       predicted:
@@ -644,6 +677,10 @@ function missed({ request }: Asked, waitedSeconds: number): TurnedAway {
 
 function endedUnplaced(status: number): NonNullable<Decision['outcome']> {
   return { status, endpoint: null, cachedTokens: null, ttftSeconds: null, e2eSeconds: null, completionTokens: null };
+}
+
+function least(slots: Int32Array, valueAt: (slot: number) => number): number {
+  return slots.reduce((lowest, slot) => Math.min(lowest, valueAt(slot)), Infinity);
 }
 
 /** Whether answers may be written there. */

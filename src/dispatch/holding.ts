@@ -40,8 +40,8 @@ export interface Place {
 interface Handlers<Asked> {
   /** Places it or turns it away, which ends its waiting, or says what it has to wait for. */
   tryToPlace(asked: Asked, arrivedAtMs: number, reserved: Reserved): Wait | null;
-  /** Nothing of this priority or below can be placed now; how long until another look makes sense, in seconds. */
-  nonePlaceable(priority: number): number | null;
+  /** None of them can be placed now: how long until another look makes sense, in seconds. Null when some may be. */
+  nonePlaceable(bands: FlowQueue<Asked>['bands'], reserved: Reserved): number | null;
   /** It has waited for as long as it may. */
   expired(asked: Asked, waitedSeconds: number): void;
   /** Its first token cannot come in time any more. */
@@ -94,7 +94,6 @@ export class Holding<Asked> {
     for (let held = pass.next(); held !== undefined && first.length < limit; held = pass.next()) {
       first.push({ asked: held.item, arrivedAtMs: held.arrivedAtMs, wait: this.#waits.get(held) ?? null });
     }
-    pass.end();
     return first;
   }
 
@@ -149,7 +148,7 @@ export class Holding<Asked> {
       for (const { item, arrivedAtMs } of this.#queue.takeMissed(nowMs)) {
         this.#handlers.missed(item, (nowMs - arrivedAtMs) / 1000);
       }
-      soonestSeconds = this.#handlers.nonePlaceable(this.#highestPriority) ?? this.#tryInTurn(nowMs);
+      soonestSeconds = this.#tryInTurn(nowMs);
     } finally {
       this.#placing = false;
       this.#drainRate.waiting(this.#queue.size > 0, nowMs);
@@ -161,44 +160,43 @@ export class Holding<Asked> {
     this.#timer = this.#clock.after(delayMs, () => this.placeHeld());
   }
 
-  get #highestPriority(): number {
-    return this.#queue.bands.find(({ size }) => size > 0)?.rule.priority ?? -Infinity;
-  }
-
   /** Seconds until another look makes sense. */
   #tryInTurn(nowMs: number): number {
     let soonestSeconds = Infinity;
     let waiting = 0;
     const reserved = new Map<number, Load>();
     let keepsRoom = false;
+    let changed = true;
     const pass = this.#queue.pass();
-    try {
-      for (let held = pass.next(); held !== undefined; held = waiting > lookAhead ? undefined : pass.next()) {
-        let wait: Wait | null = null;
-        try {
-          wait = this.#handlers.tryToPlace(held.item, held.arrivedAtMs, reserved);
-        } finally {
-          // One whose handler failed has had its turn as well.
-          if (wait === null) this.#queue.remove(held);
-        }
-        if (wait === null) {
-          this.#drainRate.placed(held.prefillSeconds, nowMs);
-          continue;
-        }
-        waiting += 1;
-        this.#waits.set(held, wait);
-        // Room for the first long prompt is left to gather in one place, or short ones would always take it.
-        const isFirst: boolean = wait.what === 'kv-cache' && !keepsRoom;
-        keepsRoom ||= isFirst;
-        const { prefillSeconds, kvTokens } = reserved.get(wait.slot) ?? nothing;
-        reserved.set(wait.slot, {
-          prefillSeconds: prefillSeconds + wait.prefillSeconds,
-          kvTokens: kvTokens + (isFirst ? wait.kvTokens : 0),
-        });
-        soonestSeconds = Math.min(soonestSeconds, wait.seconds);
+    while (waiting <= lookAhead) {
+      const seconds = changed ? this.#handlers.nonePlaceable(this.bands, reserved) : null;
+      if (seconds !== null) return Math.min(soonestSeconds, seconds);
+      const held = pass.next();
+      if (held === undefined) break;
+      let wait: Wait | null = null;
+      try {
+        wait = this.#handlers.tryToPlace(held.item, held.arrivedAtMs, reserved);
+      } finally {
+        // One whose handler failed has had its turn as well.
+        if (wait === null) this.#queue.remove(held);
       }
-    } finally {
-      pass.end();
+      changed = wait === null || wait.prefillSeconds > 0;
+      if (wait === null) {
+        this.#drainRate.placed(held.prefillSeconds, nowMs);
+        continue;
+      }
+      waiting += 1;
+      this.#waits.set(held, wait);
+      // Room for the first long prompt is left to gather in one place, or short ones would always take it.
+      const isFirst: boolean = wait.what === 'kv-cache' && !keepsRoom;
+      keepsRoom ||= isFirst;
+      changed ||= isFirst;
+      const { prefillSeconds, kvTokens } = reserved.get(wait.slot) ?? nothing;
+      reserved.set(wait.slot, {
+        prefillSeconds: prefillSeconds + wait.prefillSeconds,
+        kvTokens: kvTokens + (isFirst ? wait.kvTokens : 0),
+      });
+      soonestSeconds = Math.min(soonestSeconds, wait.seconds);
     }
     return soonestSeconds;
   }

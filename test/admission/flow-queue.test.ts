@@ -9,7 +9,8 @@ import { anyCaller } from '../../src/scheduler/request.ts';
 
 function asking({ priority = 0, tenant = 'a', ...fields }: Partial<Asking> & { priority?: number; tenant?: string }) {
   const caller = { ...anyCaller, priority, fairnessId: tenant };
-  return { caller, arrivedAtMs: 0, prefillSeconds: 0, uncachedTokens: 100, bytes: 0, timeoutSeconds: null, ...fields };
+  const tokens = { promptTokens: 100, uncachedTokens: 100 };
+  return { caller, arrivedAtMs: 0, prefillSeconds: 0, ...tokens, bytes: 0, timeoutSeconds: null, ...fields };
 }
 
 function queueOf(rule: Partial<FlowRule> = {}): FlowQueue<string> {
@@ -21,7 +22,6 @@ function inTurn(queue: FlowQueue<string>): string[] {
   const pass = queue.pass();
   const items: string[] = [];
   for (let held = pass.next(); held !== undefined; held = pass.next()) items.push(held.item);
-  pass.end();
   return items;
 }
 
@@ -30,7 +30,6 @@ function serve(queue: FlowQueue<string>): Held<string> {
   const pass = queue.pass();
   const held = pass.next()!;
   queue.remove(held);
-  pass.end();
   queue.charge(held.caller, held.uncachedTokens);
   return held;
 }
@@ -185,6 +184,29 @@ test('each request leaves exactly one way, whatever happens; sizes add up; nobod
       }
       while (queue.size > 0) gone(serve(queue));
       assert.equal(inside.size, 0);
+    }),
+  );
+});
+
+test('a look goes on where it was when something left it or was served: each once, those in credit first', () => {
+  const steps = fc.array(fc.constantFrom('keep', 'serve', 'drop'), { minLength: 30, maxLength: 30 });
+  fc.assert(
+    fc.property(steps, (outcomes) => {
+      const queue = queueOf({ quantumTokens: 250 });
+      for (let i = 0; i < 30; i++)
+        queue.add(`${i}`, asking({ tenant: 'abc'[i % 3]!, arrivedAtMs: i, priority: i % 2 }));
+      const pass = queue.pass();
+      const seen: string[] = [];
+      for (const outcome of outcomes) {
+        const held = pass.next()!;
+        seen.push(held.item);
+        if (outcome !== 'keep') queue.remove(held);
+        if (outcome === 'serve') queue.charge(held.caller, held.uncachedTokens);
+      }
+      assert.equal(pass.next(), undefined);
+      assert.equal(new Set(seen).size, 30);
+      assert.equal(queue.size, outcomes.filter((outcome) => outcome === 'keep').length);
+      assert.equal(inTurn(queue).length, queue.size);
     }),
   );
 });

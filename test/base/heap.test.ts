@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Heap } from '../../src/base/heap.ts';
 
-test('the top is the least, whatever is put in, moved and taken out', () => {
+test('the top is the least and all come in order, whatever is put in, moved and taken out', () => {
   const steps = fc.array(fc.tuple(fc.constantFrom('put', 'move', 'delete'), fc.nat(20), fc.nat(100)), {
     maxLength: 100,
   });
@@ -21,7 +21,12 @@ test('the top is the least, whatever is put in, moved and taken out', () => {
           inside.add(item);
         }
         assert.equal(heap.size, inside.size);
-        assert.equal(heap.top?.rank, inside.size === 0 ? undefined : Math.min(...[...inside].map((each) => each.rank)));
+        const ranks = [...inside].map((each) => each.rank).sort((a, b) => a - b);
+        assert.equal(heap.top?.rank, ranks[0]);
+        assert.deepEqual(
+          [...heap.inOrder()].map((each) => each.rank),
+          ranks,
+        );
       }
     }),
   );
