@@ -35,6 +35,7 @@ export interface Row {
   contextTokens?: number | undefined;
   queuedPrefillSeconds?: number | undefined;
   prefillSeconds?: number | undefined;
+  prefillShare?: number | undefined;
   cachedTokens?: number | undefined;
 }
 
@@ -43,6 +44,7 @@ export function viewOf(rows: readonly Row[], prefixLookup?: PrefixLookup): Fleet
     Float64Array.from(rows, (row) => value(row) ?? missing);
   const cachedTokens = column((row) => row.cachedTokens, 0);
   const prefillSeconds = column((row) => row.prefillSeconds, 0.01);
+  const prefillShare = column((row) => row.prefillShare, 0);
   return {
     nowMs: 0,
     endpoints: rows.map(({ name, role, labels }, slot) => ({
@@ -63,6 +65,7 @@ export function viewOf(rows: readonly Row[], prefixLookup?: PrefixLookup): Fleet
     speed: column(() => 1, 1),
     cachedTokens: () => cachedTokens,
     prefillSeconds: () => prefillSeconds,
+    prefillShare: () => prefillShare,
     ...(prefixLookup === undefined ? {} : { prefixLookup: () => prefixLookup }),
   };
 }
@@ -224,6 +227,7 @@ export function madeUpFleet(seed: number): Row[] {
     kvUsage: maybe(random.next()),
     contextTokens: random.below(300_000),
     prefillSeconds: random.next() * 5,
+    prefillShare: random.next(),
     cachedTokens: random.below(97),
   }));
 }
@@ -241,7 +245,8 @@ function instanceOf<Instance>(
 }
 
 function dataOf(view: FleetView): object {
-  return { ...view, cachedTokens: view.cachedTokens(), prefillSeconds: view.prefillSeconds() };
+  const [cachedTokens, prefillSeconds] = [view.cachedTokens(), view.prefillSeconds()];
+  return { ...view, cachedTokens, prefillSeconds, prefillShare: view.prefillShare?.() };
 }
 
 class Columns implements Details {

@@ -350,10 +350,9 @@ export class Dispatch {
       this.#recalls.takeBack(look.choice.slot, priority);
       this.#noRoom = null;
     }
-    if (flight !== null && look.choice !== null) {
-      flight.placeAgain(look.choice);
-      this.#sent(asked, flight);
-      handlers.placed(flight);
+    if (flight !== null) {
+      if (look.choice === null) this.#endTakenBack(asked, flight, this.#refusal(request.model, look));
+      else this.#placeAgain(asked, flight, look.choice);
       return null;
     }
     const decision = this.#record(look, request, key, heldSinceMs, asked.ahead);
@@ -363,7 +362,7 @@ export class Dispatch {
     this.shadows.compare({ request, view, decision, ttftSeconds });
     this.journal.record(decision);
     if (choice === null) {
-      this.#endUnplaced(decision, asked, this.#refusal(request.model, decision));
+      this.#endUnplaced(decision, asked, this.#refusal(request.model, look));
       return null;
     }
     this.arrivals.placed += 1;
@@ -371,6 +370,18 @@ export class Dispatch {
     this.#sent(asked, placed);
     handlers.placed(placed);
     return null;
+  }
+
+  #placeAgain(asked: Asked, flight: Flight, choice: Choice): void {
+    flight.placeAgain(choice);
+    this.#sent(asked, flight);
+    asked.handlers.placed(flight);
+  }
+
+  /** It waited for a place again, and gets none. */
+  #endTakenBack({ handlers }: Asked, flight: Flight, error: SignalboxError): void {
+    flight.finish({ ...unseen, status: error.status, reason: error.message });
+    this.#refuse(handlers, error, flight.decision);
   }
 
   #fly({ request, key, excluded }: Asked, decision: Decision, choice: Choice): Flight {
@@ -391,10 +402,11 @@ export class Dispatch {
       pickAnother: (tried) => this.#another(policy, states, request, key, new Set([...tried, ...excluded])),
       answering: () => this.#recalls.settled(flight),
       finished: (outcome) => {
-        const { completionTokens } = outcome;
+        const { cachedTokens, completionTokens } = outcome;
         this.#recalls.settled(flight);
         this.#headroom.ended(caller.priority, request.promptTokens);
-        this.#charge(caller, ((completionTokens ?? 0) - expectedTokens) * outputTokenWeight);
+        const moreInput = cachedTokens === null ? 0 : decision.predicted.cachedTokens - cachedTokens;
+        this.#charge(caller, moreInput + ((completionTokens ?? 0) - expectedTokens) * outputTokenWeight);
         if (completionTokens !== null) this.#usualOutputTokens += (completionTokens - this.#usualOutputTokens) / 100;
         for (const [index, plugin] of policy.stateful.entries()) plugin.finish?.(states[index], decision, outcome);
         this.shadows.finished(decision, outcome);
@@ -499,11 +511,7 @@ export class Dispatch {
     const { request, key, excluded, ahead, flight } = asked;
     asked.held = null;
     this.arrivals.turnAway(shed);
-    if (flight !== null) {
-      flight.finish({ ...unseen, status: error.status, reason: error.message });
-      this.#refuse(asked.handlers, error, flight.decision);
-      return;
-    }
+    if (flight !== null) return this.#endTakenBack(asked, flight, error);
     const look = this.#look(request, key, { ...noCircumstances, excluded, forRoom: false });
     const heldSinceMs = look.startMs - waitedSeconds * 1000;
     const decision = this.#record(look, request, key, heldSinceMs, ahead, { shed, message: error.message });
@@ -511,8 +519,7 @@ export class Dispatch {
     this.#endUnplaced(decision, asked, error);
   }
 
-  #endUnplaced(decision: Decision, { handlers, flight }: Asked, error: SignalboxError): void {
-    flight?.finish({ ...unseen, status: error.status, reason: error.message });
+  #endUnplaced(decision: Decision, { handlers }: Asked, error: SignalboxError): void {
     decision.outcome = endedUnplaced(error.status);
     this.journal.ended(decision);
     this.#refuse(handlers, error, decision);
@@ -620,7 +627,7 @@ export class Dispatch {
     return { ttftSeconds, e2eSeconds };
   }
 
-  #refusal(model: string, decision: Decision): SignalboxError {
+  #refusal(model: string, { view, result }: Look): SignalboxError {
     const { fleet } = this;
     const retry = { retryAfterSeconds: 1 };
     if (fleet.slots.length === 0) return new SignalboxError('no_endpoint', 'No endpoint is known yet.', retry);
@@ -628,8 +635,8 @@ export class Dispatch {
       const message = `None of the ${fleet.slots.length} endpoints is ready: they are starting, or do not answer.`;
       return new SignalboxError('no_endpoint', message, retry);
     }
-    if (decision.candidates.length > 0) {
-      const reasons = decision.profiles.flatMap(({ filters }) => filters.flatMap(({ dropped }) => dropped));
+    if (view.eligible.length > 0) {
+      const reasons = result.profiles.flatMap(({ filters }) => filters.flatMap(({ dropped }) => dropped));
       const why = [...new Set(reasons.map(({ reason }) => reason))].join('; ');
       return new SignalboxError('no_endpoint', `The policy leaves no endpoint for this request: ${why}.`, retry);
     }

@@ -178,6 +178,7 @@ export class Fleet {
     this.#knowledge = {
       cached: (...asked) => this.#cachedTokens(...asked),
       prefillSeconds: (...asked) => this.#prefillSeconds(...asked),
+      prefillShare: (slot, nowMs) => this.speed.prefillShare(slot, nowMs),
       lorasAt: (slot) => this.#loras[slot] ?? null,
       get blocks() {
         return prefixes.blocks;

@@ -1,3 +1,4 @@
+import { numbers } from '../base/numbers.ts';
 import type { FleetView, Loras, PrefixLookup } from '../scheduler/view.ts';
 import { prefixHash, type PrefixKey } from './prefix-index/prefix-key.ts';
 
@@ -9,6 +10,7 @@ export type FleetColumns = Omit<
   | 'cachedTokens'
   | 'usefulCachedTokens'
   | 'prefillSeconds'
+  | 'prefillShare'
   | 'prefixHash'
   | 'prefixLookup'
   | 'lorasAt'
@@ -24,6 +26,8 @@ export interface Cached {
 export interface Knowledge {
   cached(model: string, promptTokens: number, key: PrefixKey, eligible: Int32Array): Cached;
   prefillSeconds(eligible: Int32Array, promptTokens: number, cached: Cached): Float64Array;
+  /** Of one endpoint's time. */
+  prefillShare(slot: number, nowMs: number): number;
   lorasAt(slot: number): Loras | null;
   /** Blocks that any prompt has. */
   readonly blocks: number;
@@ -95,6 +99,12 @@ export class RequestView implements FleetView {
 
   prefillSeconds(): Float64Array {
     return (this.#prefillSeconds ??= this.#knowledge.prefillSeconds(this.eligible, this.#promptTokens, this.#lookUp()));
+  }
+
+  prefillShare(): Float64Array {
+    const shares = numbers(this.endpoints.length);
+    for (const slot of this.eligible) shares[slot] = this.#knowledge.prefillShare(slot, this.nowMs);
+    return shares;
   }
 
   prefixHash(tokens: number): number | null {

@@ -78,6 +78,7 @@ function inputsText(inputs: DecisionInputs, { indexes, keys }: Listed): string {
     text += `,"cachedTokens":${numberText(inputs.cachedTokens[index]!)}`;
     text += `,"prefillSeconds":${numberText(inputs.prefillSeconds[index]!)}`;
     text += `,"ageMs":${numberText(inputs.ageMs[index]!)},"speed":${numberText(inputs.speed[index]!)}`;
+    text += `,"prefillShare":${numberText(inputs.prefillShare[index]!)}`;
   }
   return text === '' ? '{}' : `${text}}}`;
 }

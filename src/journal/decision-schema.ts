@@ -23,6 +23,7 @@ const inputs = z
     prefillSeconds: known.describe('That this prompt would take there.'),
     ageMs: known.describe('Of what the engine said of itself.'),
     speed: known.describe('1 is as its hardware profile says.'),
+    prefillShare: known.describe('Of its time, what went into prompts lately; known where a split was thought of.'),
   })
   .describe('What was known of one candidate.');
 
@@ -85,7 +86,7 @@ const flips = z.strictObject({
       flips: z.array(
         z.strictObject({
           endpoint,
-          input: inputs.omit({ speed: true }).keyof(),
+          input: inputs.omit({ speed: true, prefillShare: true }).keyof(),
           unit: z.enum(['requests', 'tokens', 'seconds', 'share', 'milliseconds']),
           from: known,
           to: known.describe('The nearest value found at which the pick is another; null when none is.'),

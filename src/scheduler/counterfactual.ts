@@ -4,7 +4,7 @@ import type { Policy } from './policy.ts';
 import { scheduleAgain } from './rerun.ts';
 
 type InputUnit = 'requests' | 'tokens' | 'seconds' | 'share' | 'milliseconds';
-type InputName = Exclude<keyof DecisionInputs, 'speed'>;
+type InputName = Exclude<keyof DecisionInputs, 'speed' | 'prefillShare'>;
 
 /** What one number would have had to be, all else equal, for the pick to be another. */
 export interface Flip {

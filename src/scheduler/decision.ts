@@ -102,6 +102,8 @@ export interface DecisionInputs {
   readonly prefillSeconds: Float64Array;
   readonly ageMs: Float64Array;
   readonly speed: Float64Array;
+  /** Share of its time that its engine has spent on prompts lately; known where a decider was asked. */
+  readonly prefillShare: Float64Array;
 }
 
 export interface ProfileRecord {

@@ -7,7 +7,8 @@ export class InputColumns implements DecisionInputs {
   readonly #columns: Float64Array;
   readonly #length: number;
 
-  constructor(view: FleetView) {
+  /** `prefillShare` takes some computing and is kept only where it is wanted. */
+  constructor(view: FleetView, withPrefillShare: boolean) {
     const { eligible } = view;
     const sources = [
       view.waiting,
@@ -23,6 +24,8 @@ export class InputColumns implements DecisionInputs {
       view.gaugeAgeMs,
       view.speed,
     ];
+    const shares = withPrefillShare ? view.prefillShare?.() : undefined;
+    if (shares !== undefined) sources.push(shares);
     const length = eligible.length;
     const columns = numbers(sources.length * length);
     let at = 0;
@@ -74,6 +77,10 @@ export class InputColumns implements DecisionInputs {
   get speed(): Float64Array {
     return this.#column(11);
   }
+  get prefillShare(): Float64Array {
+    const isKnown = this.#columns.length > 12 * this.#length;
+    return isKnown ? this.#column(12) : new Float64Array(this.#length).fill(NaN);
+  }
 }
 
 /** The same as an object of its own, to be changed. */
@@ -91,5 +98,6 @@ export function inputsCopied(inputs: DecisionInputs): Record<keyof DecisionInput
     prefillSeconds: inputs.prefillSeconds,
     ageMs: inputs.ageMs,
     speed: inputs.speed,
+    prefillShare: inputs.prefillShare,
   };
 }

@@ -65,7 +65,7 @@ export function recordDecision(
       leftOut: context.leftOut,
     },
     candidates,
-    inputs: new InputColumns(view),
+    inputs: new InputColumns(view, result.verdict !== null),
     prefixLookup: view.prefixLookup?.() ?? null,
     prefixBlocks: context.prefixBlocks,
     profiles: result.profiles,

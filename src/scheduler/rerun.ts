@@ -43,6 +43,7 @@ export function scheduleAgain(decision: Decision, policy: Policy, inputs: Decisi
     speed: inputs.speed,
     cachedTokens: () => inputs.cachedTokens,
     prefillSeconds: () => inputs.prefillSeconds,
+    prefillShare: () => inputs.prefillShare,
     prefixHash: () => {
       hashedPrompt = true;
       return null;

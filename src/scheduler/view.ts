@@ -55,6 +55,12 @@ export interface FleetView {
   prefillSeconds(): Float64Array;
 
   /**
+   * How much of its time each slot's engine has spent on prompts over the last ten seconds or so, 0..1. A lazy column;
+   * absent where nobody measures.
+   */
+  prefillShare?(): Float64Array;
+
+  /**
    * Hash of the prompt's first `tokens` tokens in whole blocks, at least one, or of all its blocks where it is shorter;
    * null where the prompt is not known. Equal beginnings have equal hashes.
    */

@@ -79,6 +79,33 @@ test('a tenant with ten times the demand gets no more than the other, whatever c
   assert.ok(Math.abs(served.filter((tenant) => tenant === 'few').length - 9) <= 1, served.join(' '));
 });
 
+test('whatever they ask for, tenants that wait are served alike to a quantum and a request, corrections included', () => {
+  const most = 2000;
+  const quantumTokens = 5000;
+  const sizes = fc.array(fc.tuple(fc.integer({ min: 1, max: most }), fc.integer({ min: -500, max: 500 })), {
+    minLength: 100,
+    maxLength: 100,
+  });
+  fc.assert(
+    fc.property(sizes, fc.integer({ min: 2, max: 10 }), (all, demand) => {
+      const queue = queueOf({ quantumTokens, order: 'first-come' });
+      const served: Record<string, number> = { many: 0, few: 0 };
+      for (const [at, [uncachedTokens]] of all.entries()) {
+        queue.add(`${at}`, asking({ tenant: at % demand === 0 ? 'few' : 'many', arrivedAtMs: at, uncachedTokens }));
+      }
+      const waits = (tenant: string): boolean => queue.bands[0]!.tenants.busy.has(tenant);
+      while (waits('many') && waits('few')) {
+        const { caller, item, uncachedTokens } = serve(queue);
+        const correction = Math.max(-uncachedTokens, all[Number(item)]![1]);
+        queue.charge(caller, correction);
+        served[caller.fairnessId]! += uncachedTokens + correction;
+        const apart = Math.abs(served['many']! - served['few']!);
+        assert.ok(apart <= quantumTokens + most + 500, `${apart}`);
+      }
+    }),
+  );
+});
+
 test('weights: twice the weight, twice the service', () => {
   const queue = queueOf({ quantumTokens: 1, weights: { heavy: 2 } });
   for (let i = 0; i < 60; i++)

@@ -47,6 +47,7 @@ test('the JSON has the shape others rely on, with null for what is not known', (
     prefillSeconds: 0.01,
     ageMs: 40,
     speed: 1,
+    prefillShare: null,
   });
   const [profile] = decision.profiles;
   assert.deepEqual(Object.keys(profile!), [

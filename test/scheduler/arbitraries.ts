@@ -16,6 +16,7 @@ export const fleets: fc.Arbitrary<Row[]> = fc
       queuedPrefillTokens: fc.oneof(unknown, count, fc.nat(100_000)),
       queuedPrefillSeconds: fc.oneof(unknown, fc.double({ min: 0, max: 100, noNaN: true })),
       prefillSeconds: fc.oneof(unknown, fc.double({ min: 0, max: 100, noNaN: true })),
+      prefillShare: fc.oneof(unknown, fc.double({ min: 0, max: 1, noNaN: true })),
       contextTokens: fc.oneof(unknown, fc.nat(1_000_000)),
       waiting: fc.oneof(unknown, count),
       running: fc.oneof(unknown, count),

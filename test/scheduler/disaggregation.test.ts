@@ -58,6 +58,9 @@ test('our decider splits while that is sooner, or frees those who decode', () =>
   assert.deepEqual(split(costBased, [{ ...d, inFlight: 8 }, p]), { decode: 'd', prefill: 'p' }, 'frees eight');
   const queued = { ...p, queuedPrefillSeconds: 9 };
   assert.deepEqual(split(costBased, [{ ...d, inFlight: 8 }, queued]), { decode: 'd', prefill: null }, 'p is behind');
+  assert.deepEqual(split(costBased, [{ ...d, inFlight: 1 }, queued]), { decode: 'd', prefill: null }, 'and d is free');
+  const slow = { ...d, inFlight: 1, prefillShare: 0.4 };
+  assert.deepEqual(split(costBased, [slow, queued]), { decode: 'd', prefill: 'p' }, 'answers at d are slow enough');
   const warm = { ...d, inFlight: 8, prefillSeconds: 0.01, cachedTokens: 7900 };
   assert.deepEqual(split(costBased, [warm, p]), { decode: 'd', prefill: null }, 'what is cached is not computed');
 });

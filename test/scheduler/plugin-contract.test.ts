@@ -22,7 +22,8 @@ function cycleOf(view: FleetView, request: Parameters<typeof requestOf>[0], seed
 }
 
 function dataOf(view: FleetView): object {
-  return { ...view, cachedTokens: view.cachedTokens(), prefillSeconds: view.prefillSeconds() };
+  const [cachedTokens, prefillSeconds] = [view.cachedTokens(), view.prefillSeconds()];
+  return { ...view, cachedTokens, prefillSeconds, prefillShare: view.prefillShare?.() };
 }
 
 class Recorded implements Details {
