@@ -1,6 +1,6 @@
 import { DrainRate } from '../admission/drain-rate.ts';
 import { FlowQueue, type Ahead } from '../admission/flow-queue.ts';
-import type { Asking, Held } from '../admission/held.ts';
+import type { Asking } from '../admission/held.ts';
 import type { Shortage } from '../admission/saturation.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { HoldRule } from '../scheduler/flow-rule.ts';
@@ -22,12 +22,11 @@ export interface Load {
 
 export type Reserved = ReadonlyMap<number, Load>;
 
-/** One that is held, as it stands in the queue. */
+/** One that is held. */
 interface Waiting<Asked> {
   readonly asked: Asked;
-  readonly arrivedAtMs: number;
   /** What it waited for when it was tried last; null when it has not been yet. */
-  readonly wait: Wait | null;
+  wait: Wait | null;
 }
 
 /** The place of one that is held. */
@@ -41,7 +40,7 @@ interface Handlers<Asked> {
   /** Places it or turns it away, which ends its waiting, or says what it has to wait for. */
   tryToPlace(asked: Asked, arrivedAtMs: number, reserved: Reserved): Wait | null;
   /** None of them can be placed now: how long until another look makes sense, in seconds. Null when some may be. */
-  nonePlaceable(bands: FlowQueue<Asked>['bands'], reserved: Reserved): number | null;
+  nonePlaceable(bands: FlowQueue<Waiting<Asked>>['bands'], reserved: Reserved): number | null;
   /** It has waited for as long as it may. */
   expired(asked: Asked, waitedSeconds: number): void;
   /** Its first token cannot come in time any more. */
@@ -63,8 +62,7 @@ const longestWaitMs = 250;
 export class Holding<Asked> {
   readonly #clock: Clock;
   readonly #handlers: Handlers<Asked>;
-  readonly #waits = new WeakMap<Held<Asked>, Wait>();
-  #queue: FlowQueue<Asked>;
+  #queue: FlowQueue<Waiting<Asked>>;
   readonly #drainRate = new DrainRate();
   #timer: Timer | null = null;
   #placing = false;
@@ -83,16 +81,16 @@ export class Holding<Asked> {
     return this.#queue.bytes;
   }
 
-  get bands(): FlowQueue<Asked>['bands'] {
+  get bands(): FlowQueue<Waiting<Asked>>['bands'] {
     return this.#queue.bands;
   }
 
   /** The first `limit`, next first. */
-  queue(limit: number): Waiting<Asked>[] {
+  queue(limit: number): (Waiting<Asked> & Pick<Asking, 'arrivedAtMs'>)[] {
     const pass = this.#queue.pass();
-    const first: Waiting<Asked>[] = [];
+    const first = [];
     for (let held = pass.next(); held !== undefined && first.length < limit; held = pass.next()) {
-      first.push({ asked: held.item, arrivedAtMs: held.arrivedAtMs, wait: this.#waits.get(held) ?? null });
+      first.push({ ...held.item, arrivedAtMs: held.arrivedAtMs });
     }
     return first;
   }
@@ -104,7 +102,7 @@ export class Holding<Asked> {
     const pass = old.pass();
     for (let held = pass.next(); held !== undefined; held = pass.next()) {
       const { item, ...asking } = held;
-      if (this.#queue.add(item, asking) === null) this.#handlers.evicted(item, 0);
+      if (this.#queue.add(item, asking) === null) this.#handlers.evicted(item.asked, 0);
     }
     this.placeHeld();
   }
@@ -117,10 +115,10 @@ export class Holding<Asked> {
 
   /** Null when there is no room for it to wait. */
   hold(asked: Asked, asking: Asking): Place | null {
-    const added = this.#queue.add(asked, asking);
+    const added = this.#queue.add({ asked, wait: null }, asking);
     const nowMs = this.#clock.nowMs();
     for (const { item, arrivedAtMs } of added?.evicted ?? []) {
-      this.#handlers.evicted(item, (nowMs - arrivedAtMs) / 1000);
+      this.#handlers.evicted(item.asked, (nowMs - arrivedAtMs) / 1000);
     }
     if (added === null) return null;
     if (this.#queue.size === 1) this.#drainRate.waiting(true, nowMs);
@@ -143,10 +141,10 @@ export class Holding<Asked> {
     let soonestSeconds = Infinity;
     try {
       for (const { item, arrivedAtMs } of this.#queue.takeExpired(nowMs)) {
-        this.#handlers.expired(item, (nowMs - arrivedAtMs) / 1000);
+        this.#handlers.expired(item.asked, (nowMs - arrivedAtMs) / 1000);
       }
       for (const { item, arrivedAtMs } of this.#queue.takeMissed(nowMs)) {
-        this.#handlers.missed(item, (nowMs - arrivedAtMs) / 1000);
+        this.#handlers.missed(item.asked, (nowMs - arrivedAtMs) / 1000);
       }
       soonestSeconds = this.#tryInTurn(nowMs);
     } finally {
@@ -175,7 +173,7 @@ export class Holding<Asked> {
       if (held === undefined) break;
       let wait: Wait | null = null;
       try {
-        wait = this.#handlers.tryToPlace(held.item, held.arrivedAtMs, reserved);
+        wait = this.#handlers.tryToPlace(held.item.asked, held.arrivedAtMs, reserved);
       } finally {
         // One whose handler failed has had its turn as well.
         if (wait === null) this.#queue.remove(held);
@@ -186,17 +184,18 @@ export class Holding<Asked> {
         continue;
       }
       waiting += 1;
-      this.#waits.set(held, wait);
+      held.item.wait = wait;
+      soonestSeconds = Math.min(soonestSeconds, wait.seconds);
       // Room for the first long prompt is left to gather in one place, or short ones would always take it.
       const isFirst: boolean = wait.what === 'kv-cache' && !keepsRoom;
       keepsRoom ||= isFirst;
       changed ||= isFirst;
+      if (!changed) continue;
       const { prefillSeconds, kvTokens } = reserved.get(wait.slot) ?? nothing;
       reserved.set(wait.slot, {
         prefillSeconds: prefillSeconds + wait.prefillSeconds,
         kvTokens: kvTokens + (isFirst ? wait.kvTokens : 0),
       });
-      soonestSeconds = Math.min(soonestSeconds, wait.seconds);
     }
     return soonestSeconds;
   }
