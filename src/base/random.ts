@@ -11,9 +11,10 @@ export interface Random {
  * Source: Tommy Ettinger's public-domain generator.
  */
 export function seededRandom(seed: number): Random {
-  let state = seed >>> 0;
+  // With its sign it needs no number object of its own.
+  let state = seed | 0;
   const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
+    state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;

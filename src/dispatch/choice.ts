@@ -13,11 +13,14 @@ export interface Choice extends Place {
   readonly prefill: readonly Place[];
 }
 
+const notSplit: readonly Place[] = [];
+
 /** What the scheduler chose; null when nothing was left. */
 export function choiceOf(view: FleetView, result: Schedule): Choice | null {
-  const [slot] = result.picked;
+  const slot = result.picked[0];
   if (slot === undefined) return null;
   const cached = view.cachedTokens();
+  if (result.prefill < 0) return { slot, cachedTokens: cached[slot]!, prefill: notSplit };
   const placeAt = (each: number): Place => ({ slot: each, cachedTokens: cached[each]! });
   return { ...placeAt(slot), prefill: prefillSlots(view, result, slot).map(placeAt) };
 }

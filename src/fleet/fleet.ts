@@ -684,7 +684,7 @@ export class Fleet {
     }
     this.ledger.close(entry, nowMs);
     this.#confirm(placement, placement.hashes, nowMs);
-    if (answer !== null) this.#confirm(placement, answer, nowMs);
+    if (answer !== null && answer.low.length > 0) this.#confirm(placement, answer, nowMs);
   }
 
   /** The endpoint has done its part: what it computed stays cached there. */

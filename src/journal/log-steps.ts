@@ -117,9 +117,13 @@ export function stepLines(steps: readonly LogStep[]): string {
 }
 
 /** What is shown below that before `Request handled`. */
-export function earlierSteps(decision: Decision, verbosity: number): LogStep[] {
-  const steps = expectedAndSplitSteps(decision, stepMaker(decision));
-  return steps.length === 0 ? steps : steps.filter((step) => step.verbosity <= verbosity);
+export function earlierSteps(decision: Decision, verbosity: number): readonly LogStep[] {
+  if (decision.disaggregation === null && !decision.profiles.some(isPrefixAware)) return [];
+  return expectedAndSplitSteps(decision, stepMaker(decision)).filter((step) => step.verbosity <= verbosity);
+}
+
+function isPrefixAware({ scoredBy }: ProfileRecord): boolean {
+  return scoredBy.some(({ type }) => type === 'prefix-aware-scorer');
 }
 
 function expectedAndSplitSteps(decision: Decision, step: Step): LogStep[] {
@@ -128,7 +132,7 @@ function expectedAndSplitSteps(decision: Decision, step: Step): LogStep[] {
     if (index === 1) steps.push(...splitSteps(decision, step));
     const winner = profile.picker.picked[0];
     if (winner === undefined) continue;
-    for (const { plugin, type } of profile.scorers) {
+    for (const { plugin, type } of profile.scoredBy) {
       if (type === 'prefix-aware-scorer') steps.push(expectedStep(decision, winner, plugin, step));
     }
   }

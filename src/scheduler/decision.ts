@@ -128,6 +128,8 @@ export interface ProfileRecord {
     readonly notes: Readonly<Record<string, number | string | null>>;
   }[];
   readonly totals: Float64Array;
+  /** Whose scores they are. */
+  readonly scoredBy: readonly { readonly plugin: string; readonly type: string }[];
   /** Of scores, factors behind them and totals. */
   readonly columnCount: number;
   readonly picker: {

@@ -142,6 +142,10 @@ export class ScoredProfile implements ProfileRecord {
     return this.profile.name;
   }
 
+  get scoredBy(): ProfileRecord['scoredBy'] {
+    return this.profile.scorers;
+  }
+
   get scorers(): readonly ScorerRecord[] {
     let at = 0;
     const next = (): Float64Array => this.#cut(at++);

@@ -17,10 +17,11 @@ const halfLifeMs = 300_000;
 
 /** The prefixes that are asked for most. */
 export class HotPrefixes {
-  readonly #byHash = new Map<string, HotPrefix>();
+  /** By as much of the hash as a number has room for. */
+  readonly #byHash = new Map<number, HotPrefix>();
 
   hit(low: number, high: number, model: string, tokens: number, nowMs: number): void {
-    const key = `${high}:${low}`;
+    const key = (high & 0x1fffff) * 2 ** 32 + low;
     const known = this.#byHash.get(key);
     if (known !== undefined) {
       known.heat = heatNow(known, nowMs) + 1;

@@ -8,6 +8,10 @@ const generationShare = 0.7;
 const entryWords = 4;
 const entryBytes = 4 * entryWords + 4; // and its bucket
 const usedFlag = 0x80000000;
+/** So many blocks are read for, or evicted, at once. */
+const batch = 16;
+/** Of small tables less than this share goes at once. */
+const leastEvictedAtOnce = 64;
 /** Share of the budget that sets of holders may take. */
 const setsShare = 1 / 8;
 
@@ -41,7 +45,9 @@ export class PrefixIndex {
   readonly #bucketScale: number;
   readonly #sets: HolderSets;
   readonly #setsLimitBytes: number;
-  readonly #heads = new Uint32Array(16);
+  /** The last one takes what was read only so that it is near; kept nowhere, it would not be read. */
+  readonly #heads = new Uint32Array(batch + 1);
+  readonly #victims = new Uint32Array(batch);
   #alive: Uint32Array;
   /** Entries below it have been given out. */
   #used = 0;
@@ -141,11 +147,11 @@ export class PrefixIndex {
     let set = -1;
     let since = 0;
     let entry = -1;
-    let headsAt = -heads.length;
+    let headsAt = -batch;
     for (let depth = 0; depth < blocks; depth++) {
       if (this.#isAt(entry + 1, low[depth]!, high[depth]!)) entry += 1;
       else {
-        if (depth - headsAt >= heads.length) this.#readHeads(low, (headsAt = depth));
+        if (depth - headsAt >= batch) this.#readHeads(low, (headsAt = depth));
         entry = this.#findFrom(heads[depth - headsAt]!, low[depth]!, high[depth]!);
       }
       let holders = emptySet;
@@ -282,12 +288,18 @@ export class PrefixIndex {
     let to = -1;
     let isNew = false;
     let entry = -1;
+    let headsAt = -batch;
     let evictions = this.#evictions;
     for (let depth = 0; depth < blocks; depth++) {
       if (sets.isFull) this.#makeRoomForSet();
       const low = hashes.low[depth]!;
       const high = hashes.high[depth]!;
-      entry = this.#isAt(entry + 1, low, high) ? entry + 1 : this.#find(low, high);
+      if (this.#isAt(entry + 1, low, high)) entry += 1;
+      else {
+        // They may change until their turn comes, so they are read again; by then they are near.
+        if (depth - headsAt >= batch) this.#readHeads(hashes.low, (headsAt = depth));
+        entry = this.#find(low, high);
+      }
       // A new block has to be used again to be spared: were all fresh ones, the hand would clear the whole table at once.
       if (entry < 0) entry = this.#insert(low, high);
       else this.#entries[entry * entryWords + 3]! |= usedFlag;
@@ -346,11 +358,17 @@ export class PrefixIndex {
     return entry < this.#used && entries[at] === low && entries[at + 1] === high && entries[at + 3] !== freeMark;
   }
 
-  /** Buckets of the next blocks at once: memory answers several questions side by side, but not one after another. */
+  /**
+   * Buckets of the next blocks at once, and the entries that stand first there: memory answers several questions side by
+   * side, but not one after another.
+   */
   #readHeads(low: Uint32Array, from: number): void {
     const heads = this.#heads;
-    const count = Math.min(heads.length, low.length - from);
+    const count = Math.min(batch, low.length - from);
     for (let i = 0; i < count; i++) heads[i] = this.#buckets[(low[from + i]! * this.#bucketScale) | 0]!;
+    let read = 0;
+    for (let i = 0; i < count; i++) if (heads[i] !== 0) read ^= this.#entries[(heads[i]! - 1) * entryWords]!;
+    this.#heads[batch] = read;
   }
 
   #findFrom(head: number, low: number, high: number): number {
@@ -394,23 +412,31 @@ export class PrefixIndex {
     return entry;
   }
 
-  /** Frees the next block that was not used since the hand's last pass. */
+  /** Frees the next blocks that were not used since the hand's last pass, one at least. */
   #evict(): void {
-    for (;;) {
+    const most = Math.max(1, Math.min(batch, Math.floor(this.#count / leastEvictedAtOnce)));
+    const victims = this.#victims;
+    let found = 0;
+    // Within one round from the first one found nothing is come upon twice.
+    for (let sinceFirst = 0; found < most && sinceFirst < this.#used; sinceFirst += found > 0 ? 1 : 0) {
       const entry = this.#hand;
-      this.#hand = (this.#hand + 1) % this.#used;
+      this.#hand = entry + 1 < this.#used ? entry + 1 : 0;
       const at = entry * entryWords + 3;
       const word = this.#entries[at]!;
       if (word === freeMark) continue;
       const set = (word & ~usedFlag) >>> 0;
-      if (word !== set && !this.#sets.isEmpty(set)) {
-        this.#entries[at] = set;
-        continue;
-      }
-      this.#remove(entry);
-      this.#evictions += 1;
-      return;
+      if (word !== set && !this.#sets.isEmpty(set)) this.#entries[at] = set;
+      else victims[found++] = entry;
     }
+    let read = 0;
+    for (let i = 0; i < found; i++) {
+      const head = this.#buckets[(this.#entries[victims[i]! * entryWords]! * this.#bucketScale) | 0]!;
+      read ^= this.#entries[(head - 1) * entryWords + 2]!;
+    }
+    this.#heads[batch] = read;
+    // Those freed last are given out first: neighbours are to be neighbours again.
+    for (let i = found - 1; i >= 0; i--) this.#remove(victims[i]!);
+    this.#evictions += found;
   }
 
   /** Takes the entry out of its bucket and frees it. */

@@ -78,6 +78,7 @@ export function tokenKeyOf(
 export function continuedHashes(key: PrefixKey, prompt: KeyedPrompt, more: Uint8Array, seed: ChainState): BlockHashes {
   const { low, high } = key.hashes;
   const whole = low.length;
+  if (prompt.bytes.byteLength + more.byteLength < bytesOfBlocks(whole + 1)) return noHashes;
   const start = whole === 0 ? promptStart(prompt, seed) : { low: low[whole - 1]!, high: high[whole - 1]! };
   const rest = prompt.bytes.subarray(bytesOfBlocks(whole));
   return hashBlocks(Buffer.concat([rest, more]), start);
@@ -103,7 +104,8 @@ export function tokensStart(lora: string | null, cacheSalt: string | null, seed:
   return chainStart(JSON.stringify(['tokens', lora, cacheSalt]), seed);
 }
 
-export const noPrefix: PrefixKey = { hashes: { low: new Uint32Array(0), high: new Uint32Array(0) }, promptBytes: 0 };
+const noHashes: BlockHashes = { low: new Uint32Array(0), high: new Uint32Array(0) };
+export const noPrefix: PrefixKey = { hashes: noHashes, promptBytes: 0 };
 
 /** The hash of the blocks in the first `tokens` of `promptTokens` tokens, one block at least; null without blocks. */
 export function prefixHash(key: PrefixKey, promptTokens: number, tokens: number): number | null {
