@@ -1,4 +1,4 @@
-/** Time to look, decide and record, by number of endpoints: `npm run bench:scheduler`. */
+/** Time to hash, look, decide, record and count, by length of the prompt and number of endpoints: `npm run bench:scheduler`. */
 import { wallClock } from '../src/base/clock.ts';
 import { seededRandom } from '../src/base/random.ts';
 import { Dispatch } from '../src/dispatch/dispatch.ts';
@@ -11,33 +11,48 @@ import type { SchedulingRequest } from '../src/scheduler/request.ts';
 
 const warmUps = 2000;
 const runs = 4000;
+const kibibyte = 1024;
+/** Prompts of one length: the most of each is known, its end is new. */
+const groups = 32;
 
 const { policy } = await loadPolicy({ environment: {} }, new OwnPlugins(() => undefined));
-const prompt = Buffer.from('A prompt that is asked again and again, by many. '.repeat(80));
-process.stdout.write(`${policy.name}, prompt of ${prompt.length} bytes: microseconds a decision\n`);
-for (const endpoints of [8, 16, 100, 256, 1000]) {
+process.stdout.write(`${policy.name}: microseconds a decision\n`);
+for (const promptBytes of [4 * kibibyte, 32 * kibibyte, 128 * kibibyte]) {
+  for (const endpoints of [16, 256, 1000]) measure(promptBytes, endpoints);
+}
+
+function measure(promptBytes: number, endpoints: number): void {
   const fleet = new Fleet({ prefixSeed: { low: 1, high: 2 } });
   for (let i = 0; i < endpoints; i++) {
     fleet.setModels(fleet.add({ name: `decode-${i}`, address: `10.0.0.${i}:8000`, labels: {} }), [{ id: 'm' }]);
   }
   const dispatch = new Dispatch({ clock: wallClock, random: seededRandom(1), fleet, journal: new Journal(), policy });
-  const key = prefixKeyOf({ model: 'm', cacheSalt: null, bytes: prompt }, fleet.prefixSeed);
+  const prompts = Array.from({ length: groups }, (_, group) =>
+    Buffer.from(`${group}: a prompt that is asked again and again, by many. `.repeat(promptBytes / 32)).subarray(
+      0,
+      promptBytes,
+    ),
+  );
   const request: SchedulingRequest = {
     requestId: 'r',
     model: 'm',
     kind: 'chat',
     streaming: true,
-    promptTokens: prompt.length / 4,
+    promptTokens: promptBytes / 4,
     maxOutputTokens: 100,
     sessionEndpoint: null,
     headers: {},
   };
   const micros: number[] = [];
   for (let run = 0; run < warmUps + runs; run++) {
+    const prompt = prompts[run % groups]!;
+    prompt.writeUInt32LE(run, promptBytes - promptBytes / 4);
     const startMs = performance.now();
+    const key = prefixKeyOf({ model: 'm', cacheSalt: null, bytes: prompt }, fleet.prefixSeed);
     dispatch.place(request, key, {
       placed: (flight) => {
         if (run >= warmUps) micros.push((performance.now() - startMs) * 1000);
+        flight.firstToken(200);
         flight.finish({ status: 200, complete: true, promptTokens: null, cachedTokens: null, completionTokens: null });
       },
       refused: (error) => {
@@ -47,5 +62,6 @@ for (const endpoints of [8, 16, 100, 256, 1000]) {
   }
   micros.sort((a, b) => a - b);
   const at = (share: number): string => micros[Math.floor(share * (micros.length - 1))]!.toFixed(1).padStart(8);
-  process.stdout.write(`${String(endpoints).padStart(5)} endpoints  p50${at(0.5)}  p99${at(0.99)}\n`);
+  const what = `${promptBytes / kibibyte} KB, ${endpoints} endpoints`.padEnd(24);
+  process.stdout.write(`${what} p50${at(0.5)}  p90${at(0.9)}  p99${at(0.99)}\n`);
 }
