@@ -2,9 +2,8 @@ import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { testedEnvoy } from '../../src/stack/envoy-program.ts';
-import { eventually, freePort, repository, runCommand, temporaryFolder } from '../support/command.ts';
+import { eventually, freePort, repository, runCommand, temporaryFolder, type Cleanup } from '../support/command.ts';
 
 /** A real Envoy in front of an EPP that is a process of its own. */
 export interface Front {
@@ -32,7 +31,7 @@ async function ended(child: ChildProcess): Promise<void> {
   await new Promise((done) => child.once('exit', done));
 }
 
-export function start(t: TestContext, program: string, programArguments: readonly string[]): ChildProcess {
+export function start(t: Cleanup, program: string, programArguments: readonly string[]): ChildProcess {
   const child = spawn(program, programArguments, { stdio: 'ignore' });
   t.after(async () => {
     child.kill('SIGKILL');
@@ -42,7 +41,7 @@ export function start(t: TestContext, program: string, programArguments: readonl
 }
 
 /** An Envoy with what `envoy-config` prints for these flags; its URL, once it answers. */
-export async function startEnvoy(t: TestContext, flags: readonly string[]): Promise<string> {
+export async function startEnvoy(t: Cleanup, flags: readonly string[]): Promise<string> {
   const port = await freePort();
   const printed = await runCommand(launcher, ['envoy-config', '--port', String(port), ...flags]);
   assert.equal(printed.status, 0, printed.stderr);
@@ -58,7 +57,7 @@ export async function startEnvoy(t: TestContext, flags: readonly string[]): Prom
 }
 
 /** Envoy and EPP in front of `endpoints`. */
-export async function startFront(t: TestContext, endpoints: readonly string[], flags: FrontFlags = {}): Promise<Front> {
+export async function startFront(t: Cleanup, endpoints: readonly string[], flags: FrontFlags = {}): Promise<Front> {
   const [grpcPort, healthPort, adminPort] = [await freePort(), await freePort(), await freePort()];
   const adminUrl = `http://127.0.0.1:${adminPort}`;
   const ports = ['--grpc-port', grpcPort, '--grpc-health-port', healthPort, '--metrics-port', adminPort].map(String);

@@ -5,9 +5,9 @@ import {
   type ClientDuplexStream,
   type ServiceError,
 } from '@grpc/grpc-js';
-import type { TestContext } from 'node:test';
 import { loadProtos } from './protos.ts';
 import { startEpp, type Epp, type EppOptions } from '../../src/epp/epp.ts';
+import type { Cleanup } from '../support/command.ts';
 import { silent, until } from '../support/fleet-under-test.ts';
 
 /** A message of ext_proc as the independent client has it. */
@@ -38,7 +38,7 @@ export const { processor: Processor, health: Health } = clients();
 
 /** An endpoint picker in this process, without TLS, ready, closed when the test ends. */
 export async function startTestEpp(
-  t: TestContext,
+  t: Cleanup,
   endpoints: readonly string[],
   options: Partial<EppOptions> = {},
 ): Promise<Epp & { address: string; adminUrl: string }> {
@@ -71,7 +71,7 @@ export class DataPlane {
   ended: { code: number; details: string } | null = null;
   readonly #client: { Process(metadata?: Metadata): Stream; close(): void };
 
-  constructor(t: TestContext, address: string, metadata = new Metadata()) {
+  constructor(t: Cleanup, address: string, metadata = new Metadata()) {
     this.#client = new Processor(address, credentials.createInsecure());
     this.stream = this.#client.Process(metadata);
     this.stream.on('data', (message: Message) => this.received.push(message));

@@ -3,9 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { TestContext } from 'node:test';
 
 export const repository = resolve(import.meta.dirname, '../..');
+
+/** A test, as far as whoever starts something for it needs it. */
+export interface Cleanup {
+  after(end: () => unknown): void;
+}
 
 export interface CommandResult {
   status: number;
@@ -37,7 +41,7 @@ export function runCommand(
 }
 
 /** A folder that goes when the test ends, after `before` has run (hooks of a test run in the order they were given). */
-export function temporaryFolder(t: TestContext, before: () => Promise<unknown> = () => Promise.resolve()): string {
+export function temporaryFolder(t: Cleanup, before: () => Promise<unknown> = () => Promise.resolve()): string {
   const folder = mkdtempSync(join(tmpdir(), 'signalbox-test-'));
   t.after(async () => {
     await before();

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { TestContext } from 'node:test';
 import { createLogger } from '../../src/base/log.ts';
 import { startEngineServer } from '../../src/engine/server/engine-server.ts';
 import type { HttpEngine } from '../../src/proxy/http-engines.ts';
+import type { Cleanup } from './command.ts';
 import { startGateway, type Gateway, type GatewayOptions } from '../../src/gateway/gateway.ts';
 
 export const model = 'toy/model';
@@ -12,7 +12,7 @@ export const model = 'toy/model';
 export const silent = createLogger('test', { write: () => undefined });
 
 /** A simulated engine, fast, closed when the test ends. */
-export async function startEngine(t: TestContext, options: Partial<Parameters<typeof startEngineServer>[0]> = {}) {
+export async function startEngine(t: Cleanup, options: Partial<Parameters<typeof startEngineServer>[0]> = {}) {
   const engine = await startEngineServer({ model, port: 0, timeScale: 20, ...options });
   t.after(() => engine.close());
   return { ...engine, url: `http://127.0.0.1:${engine.port}` };
@@ -23,7 +23,7 @@ export async function startEngine(t: TestContext, options: Partial<Parameters<ty
  * the `optional` routes, unless it names them.
  */
 export async function startStub(
-  t: TestContext,
+  t: Cleanup,
   answer: (request: IncomingMessage, response: ServerResponse, body: string) => void,
   optional: readonly string[] = [],
   served = model,
@@ -75,7 +75,7 @@ export function useHttpEngine(engine: HttpEngine): void {
 
 /** A gateway in this process, ready, closed when the test ends. */
 export async function startTestGateway(
-  t: TestContext,
+  t: Cleanup,
   endpoints: readonly string[],
   options: Partial<GatewayOptions> = {},
 ): Promise<Gateway & { url: string; adminUrl: string }> {
