@@ -1,8 +1,9 @@
 /**
  * `npm run bench:epp`: what the endpoint picker costs behind a real Envoy, beside the same Envoy without it. Written to
- * bench/epp.md; `-- --quick` takes one short round and writes nothing. Needs two cores and python3 (for Envoy).
+ * bench/epp.md; `-- --quick` takes one short round and writes nothing. `-- SECTION…` (sizes, streams, latency, scraping)
+ * measures those anew and keeps what is known of the others. Needs two cores and python3 (for Envoy).
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../scripts/lib/source-files.ts';
@@ -14,7 +15,17 @@ import { measureScraping } from './epp/scraping.ts';
 import type { Traffic } from './lib/traffic.ts';
 
 const isQuick = process.argv.includes('--quick');
-const only = process.argv.find((argument) => argument.startsWith('--only='))?.slice('--only='.length);
+const sections = ['sizes', 'streams', 'latency', 'scraping'] as const;
+type Section = (typeof sections)[number];
+const named = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const unknown = named.find((name) => !(sections as readonly string[]).includes(name));
+if (unknown !== undefined) {
+  console.error(`there is no section "${unknown}": ${sections.join(', ')}`);
+  process.exit(2);
+}
+const takesPart = (section: Section): boolean => named.length === 0 || named.includes(section);
+/** What earlier runs have measured. */
+const resultsFile = join(root, 'bench/epp/results.json');
 const rounds = isQuick ? 1 : 3;
 const warmUps = isQuick ? 1 : 2;
 const connections = 64;
@@ -25,6 +36,7 @@ const chat64 = { path: '/v1/chat/completions', bodyBytes: 64 * 1024, groups: 64,
 const chat220 = { path: '/v1/chat/completions', bodyBytes: 220 * 1024, groups: 64, sharedBytes: 160 * 1024 } as const;
 
 interface Measurement {
+  readonly section: Section;
   readonly name: string;
   readonly traffic: Traffic;
   readonly connections: number;
@@ -32,16 +44,23 @@ interface Measurement {
   readonly requests: number;
 }
 
-const measurements: readonly Measurement[] = [
-  { name: '200 B', traffic: { ...completion, stream: false }, connections, requests: 8000 },
-  { name: '8 KB', traffic: { ...chat8, stream: false }, connections, requests: 6000 },
-  { name: '64 KB', traffic: { ...chat64, stream: false }, connections, requests: 2500 },
-  { name: '220 KB', traffic: { ...chat220, stream: false }, connections, requests: 1000 },
-  { name: '200 B, stream', traffic: { ...completion, stream: true }, connections, requests: 2500 },
-  { name: '8 KB, stream', traffic: { ...chat8, stream: true }, connections, requests: 2500 },
-  { name: '64 KB, stream', traffic: { ...chat64, stream: true }, connections, requests: 1500 },
-  { name: '8 KB, one connection', traffic: { ...chat8, stream: false }, connections: 1, requests: 2000 },
-].filter(({ name }) => only === undefined || only.split(';').includes(name));
+const measurements: readonly Measurement[] = (
+  [
+    ['sizes', '200 B', { ...completion, stream: false }, connections, 10_000],
+    ['sizes', '8 KB', { ...chat8, stream: false }, connections, 6000],
+    ['sizes', '64 KB', { ...chat64, stream: false }, connections, 2500],
+    ['sizes', '220 KB', { ...chat220, stream: false }, connections, 1000],
+    ['streams', '200 B, answered at once', { ...completion, stream: false }, connections, 5000],
+    ['streams', '200 B, stream', { ...completion, stream: true }, connections, 2500],
+    ['streams', '8 KB, answered at once', { ...chat8, stream: false }, connections, 4000],
+    ['streams', '8 KB, stream', { ...chat8, stream: true }, connections, 2500],
+    ['streams', '64 KB, answered at once', { ...chat64, stream: false }, connections, 1500],
+    ['streams', '64 KB, stream', { ...chat64, stream: true }, connections, 1500],
+    ['latency', '8 KB, one connection', { ...chat8, stream: false }, 1, 2000],
+  ] as const
+)
+  .map(([section, name, traffic, count, requests]) => ({ section, name, traffic, connections: count, requests }))
+  .filter(({ section }) => takesPart(section));
 
 const program = await testedEnvoy();
 const folder = mkdtempSync(join(tmpdir(), 'signalbox-bench-'));
@@ -75,14 +94,12 @@ const ways: readonly Way[] = [
 ];
 
 /** The engine itself is asked only where latency is compared; reading every stream differs only with streams. */
-function waysFor({ traffic, connections: count }: Measurement): readonly Way[] {
-  return ways.filter(({ name }) =>
-    name === 'engine'
-      ? count === 1
-      : name === 'every stream read'
-        ? traffic.stream
-        : name !== 'over TLS' || !traffic.stream,
-  );
+function waysFor({ section, traffic }: Measurement): readonly Way[] {
+  return ways.filter(({ name }) => {
+    if (name === 'engine') return section === 'latency';
+    if (name === 'every stream read') return traffic.stream;
+    return name !== 'over TLS' || section !== 'streams';
+  });
 }
 
 async function round({ traffic, connections: count, requests }: Measurement, way: Way): Promise<Round> {
@@ -127,10 +144,20 @@ for (const { envoy, epp } of ways) {
   if (envoy !== null) await stop(envoy.child);
   if (epp !== null) await stop(epp.child);
 }
-if (only === undefined || only === 'scraping') {
-  const scraping = await measureScraping(isQuick ? 20 : 60);
-  process.stderr.write(`${JSON.stringify(scraping)}\n`);
-  const figures: Figures = { cells, scraping, connections, envoyVersion };
-  if (!isQuick) writeFileSync(join(root, 'bench/epp.md'), page(figures));
+const scraping = takesPart('scraping') ? await measureScraping(isQuick ? 20 : 40) : null;
+if (scraping !== null) process.stderr.write(`${JSON.stringify(scraping)}\n`);
+if (!isQuick) {
+  const known: Figures | null = existsSync(resultsFile)
+    ? (JSON.parse(readFileSync(resultsFile, 'utf8')) as Figures)
+    : null;
+  const kept = (known?.cells ?? []).filter(({ measurement }) => !measurements.some(({ name }) => name === measurement));
+  const figures: Figures = {
+    cells: [...kept, ...cells],
+    scraping: scraping ?? known?.scraping ?? null,
+    connections,
+    envoyVersion,
+  };
+  writeFileSync(resultsFile, `${JSON.stringify(figures)}\n`);
+  writeFileSync(join(root, 'bench/epp.md'), page(figures));
 }
 process.exit();

@@ -19,7 +19,7 @@ export interface Cell {
 
 export interface Figures {
   readonly cells: readonly Cell[];
-  readonly scraping: Scraping;
+  readonly scraping: Scraping | null;
   readonly connections: number;
   readonly envoyVersion: string;
 }
@@ -50,11 +50,11 @@ export function page({ cells, scraping, connections, envoyVersion }: Figures): s
       yesOrNo(epp(size) <= asked[size]!),
     ]),
     ...sizes.map((size) => {
-      const more = epp(`${size}, stream`) - epp(size);
+      const more = epp(`${size}, stream`) - epp(`${size}, answered at once`);
       return [
         `more for a stream of 50 chunks, ${size}, one in 16 read`,
         `at most ${askedOfStreams} µs`,
-        `${shown(more)} µs; every one read: ${shown(epp(`${size}, stream`, 'every stream read') - epp(size))} µs`,
+        `${shown(more)} µs; every one read: ${shown(epp(`${size}, stream`, 'every stream read') - epp(`${size}, answered at once`))} µs`,
         yesOrNo(more <= askedOfStreams),
       ];
     }),
@@ -71,30 +71,14 @@ export function page({ cells, scraping, connections, envoyVersion }: Figures): s
       yesOrNo(perCore >= askedLargePerCore),
     ],
     ['bodies cut short or changed (checksums of every one)', 'none', String(faults), yesOrNo(faults === 0)],
-    [
-      `watching ${scraping.endpoints} idle endpoints`,
-      'under 5 % of a core',
-      `${(scraping.coreShare * 100).toFixed(1)} %`,
-      yesOrNo(scraping.coreShare < 0.05),
-    ],
-    [
-      'oldest gauge of an idle endpoint',
-      '10 s',
-      `${(scraping.oldestIdleMs / 1000).toFixed(1)} s`,
-      yesOrNo(scraping.oldestIdleMs <= 10_000),
-    ],
-    [
-      'oldest gauge of one with traffic',
-      '250 ms',
-      `${shown(scraping.oldestBusyMs)} ms`,
-      yesOrNo(scraping.oldestBusyMs <= 250),
-    ],
+    ...(scraping === null ? [] : scrapingRows(scraping)),
   ];
   return `# The endpoint picker behind Envoy, measured
 
 Written by \`npm run bench:epp\`; do not edit. Envoy ${envoyVersion} with the bootstrap that \`signalbox envoy-config\` prints, on one
 thread and one core with the EPP; load and four instant engines on the other core. ${connections} connections, rounds alternate between
-the ways; CPU is user and system time of each process from /proc. Median, and from the least to the most of the rounds.
+the ways; CPU is user and system time of each process and all its threads, from /proc. Median, and from the least to the most of the rounds.
+Sections may have been measured one after another (\`-- sizes\`, \`streams\`, \`latency\`, \`scraping\`).
 
 Machine: ${cpus()[0]?.model.trim() ?? 'unknown'}, ${availableParallelism()} cores, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}.
 How noisy it was is seen from Envoy alone, which takes about 45 µs for 200 B on this machine when nothing else runs.
@@ -120,6 +104,29 @@ ${table(
   ]),
 )}
 `;
+}
+
+function scrapingRows(scraping: Scraping): string[][] {
+  return [
+    [
+      `watching ${scraping.endpoints} idle endpoints`,
+      'under 5 % of a core',
+      `${(scraping.coreShare * 100).toFixed(1)} %`,
+      yesOrNo(scraping.coreShare < 0.05),
+    ],
+    [
+      'oldest gauge of an idle endpoint',
+      '10 s',
+      `${(scraping.oldestIdleMs / 1000).toFixed(1)} s`,
+      yesOrNo(scraping.oldestIdleMs <= 10_000),
+    ],
+    [
+      'oldest gauge of one with traffic',
+      '250 ms',
+      `${shown(scraping.oldestBusyMs)} ms`,
+      yesOrNo(scraping.oldestBusyMs <= 250),
+    ],
+  ];
 }
 
 function middle(values: readonly number[]): number {

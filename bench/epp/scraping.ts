@@ -36,7 +36,7 @@ export async function measureScraping(seconds: number): Promise<Scraping> {
   const list = async (): Promise<Listed[]> =>
     (await (await fetch(`http://127.0.0.1:${epp.adminPort}/api/endpoints`)).json()) as Listed[];
   // The first round of questions is asked of all at once.
-  await sleep(15_000);
+  await sleep(12_000);
   const before = { cpu: cpuMicros(epp.pid), pages: await engines.pageReads(), ms: performance.now() };
   await sleep(seconds * 1000);
   const measuredSeconds = (performance.now() - before.ms) / 1000;

@@ -23,6 +23,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   namespace: string;
   secureServing: boolean;
   certPath?: string;
+  clientCa?: string;
   observeStreams: number;
   maxBodyBytes: number;
   maxTotalBodyBytes: number;
@@ -73,6 +74,7 @@ export function eppCommand(): Command {
       new Option('--secure-serving [bool]', 'TLS on the ext_proc port').default(true).preset(true).argParser(switched),
     )
     .option('--cert-path <folder>', 'folder with tls.crt and tls.key, reloaded; without it a self-signed certificate')
+    .option('--client-ca <file>', 'serve only data planes whose certificate this authority has signed; reloaded')
     .option('--observe-streams <n>', 'read usage from one streamed answer in n; 1 is all', positiveWholeNumber, 16)
     .option(
       '--fallbacks <n>',
@@ -176,6 +178,7 @@ function optionsOf(flags: Flags): EppOptions {
     ...(kubernetes === null ? {} : { kubernetes }),
     metricsAuth: flags.metricsEndpointAuth,
     ...(certPath === undefined ? {} : { certPath }),
+    ...(flags.clientCa === undefined ? {} : { clientCa: flags.clientCa }),
     ...(eppLog === undefined ? {} : { eppLog }),
     ...(sessionKeyFile === undefined ? {} : { sessionKeyFile }),
     shareGroup: flags.shareGroup,

@@ -20,7 +20,8 @@ export class AnswerWatch {
 
   /** True when the answer (of a stream: its first event) begins with this chunk. */
   push(chunk: Buffer): boolean {
-    this.#reader?.push(chunk);
+    // Readers keep what they have not understood yet, and this memory is somebody else's.
+    this.#reader?.push(Buffer.from(chunk));
     if (this.#begun || (this.#reader instanceof StreamAnswerReader && !this.#reader.begun)) return false;
     this.#begun = true;
     return true;

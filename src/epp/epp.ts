@@ -1,6 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { join } from 'node:path';
 import { parseRequest } from '../api/request.ts';
+import { SignalboxError } from '../base/errors.ts';
 import { createLogger, type Logger } from '../base/log.ts';
 import { familiesOfAll, readAtScrape } from '../base/metrics.ts';
 import { Core, type CoreOptions } from '../door/core.ts';
@@ -30,6 +31,8 @@ export interface EppOptions extends CoreOptions {
   readonly secureServing?: boolean;
   /** A folder with `tls.crt` and `tls.key`, read again when they change; without one a certificate of its own. */
   readonly certPath?: string;
+  /** With `certPath`: only data planes whose certificate this authority has signed are served; a file, read again too. */
+  readonly clientCa?: string;
   readonly maxBodyBytes?: number;
   /** Usage and text are read of one streamed answer in so many. */
   readonly observeStreams?: number;
@@ -101,9 +104,13 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
     [EndpointDiscovery.method, discovery.call] as const,
   ]);
 
-  const { certPath } = options;
+  const { certPath, clientCa } = options;
+  if (clientCa !== undefined && (certPath === undefined || options.secureServing === false)) {
+    throw new SignalboxError('usage', '--client-ca needs --cert-path, and TLS');
+  }
+  const files = certPath === undefined ? null : { certPath, clientCa };
   const read = async (): Promise<Certificate> =>
-    certPath === undefined ? selfSignedCertificate(Date.now()) : readServerFiles({ certPath });
+    files === null ? selfSignedCertificate(Date.now()) : readServerFiles(files);
   const tls = options.secureServing === false ? null : await read();
   const server = await GrpcServer.listen({
     ...{ host, port: options.grpcPort ?? 9002, portFlag: '--grpc-port' },
@@ -151,7 +158,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
     });
     for (const core of cores) core.start();
     const replace = async (): Promise<void> => server.setCertificate(await read());
-    const files = tls === null || certPath === undefined ? [] : watchTlsFiles({ certPath }, replace, log);
+    const watches = tls === null || files === null ? [] : watchTlsFiles(files, replace, log);
     const ports = { grpcPort: server.port, healthPort: healthServer.port, adminPort: portOf(adminServer) };
     const policies = [...new Set(cores.map(({ dispatch }) => dispatch.policy.name))].join(', ');
     log.info({ ...ports, policy: policies, secure: tls !== null }, 'listening');
@@ -165,7 +172,7 @@ export async function startEpp(options: EppOptions): Promise<Epp> {
       },
       async close(graceMs = defaultGraceMs) {
         draining = true;
-        for (const file of files) file.close();
+        for (const watch of watches) watch.close();
         for (const core of cores) core.stopWatching();
         discovery.close();
         await server.close(graceMs);

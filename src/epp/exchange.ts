@@ -4,6 +4,7 @@ import { credentialNames, isControl, saneRequestId } from '../api/control-header
 import { rankHeader } from '../api/data-parallel-rank.ts';
 import { asSignalboxError, errorResponse } from '../api/errors.ts';
 import type { ParsedRequest } from '../api/request.ts';
+import { byteSlabs } from '../base/byte-slabs.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { noteReport, prefillHeaders } from '../disaggregation/prefill-headers.ts';
@@ -23,6 +24,7 @@ import type { Pools } from './pools.ts';
 import { GrpcError } from './wire/grpc-frames.ts';
 import {
   bodyResponse,
+  destinationName,
   destinationNamespace,
   fullDuplexStreamed,
   immediateResponse,
@@ -63,6 +65,11 @@ const droppedReasons: Readonly<Record<string, string>> = {
 const upstreamTimeHeader = 'x-envoy-upstream-service-time';
 
 const noHeaders: HeaderMap = {};
+const noBytes = Buffer.alloc(0);
+/** So much is set aside for a body that says how long it is, before it has come. */
+const mostAheadBytes = 1024 * 1024;
+/** Smaller bodies are cut from Node's own pool. */
+const leastSlabBytes = 2048;
 
 /** A request that has its endpoint. */
 interface Placed {
@@ -80,7 +87,8 @@ export class Exchange implements CallHandler {
   #headers: HeaderMap = noHeaders;
   #requestId = '';
   #subset: readonly string[] | null = null;
-  #chunks: Buffer[] = [];
+  /** The request's body as far as it has come, and room for what is expected. */
+  #kept: Buffer = noBytes;
   #bytes = 0;
   readonly #part: BodyPart;
   /** Headers alone, a body, or a body with trailers after it; null until all of it has come. */
@@ -173,18 +181,31 @@ export class Exchange implements CallHandler {
   #requestBody(body: Buffer, ends: boolean): void {
     // Envoy may send the end of a large body twice; after a refusal nothing more counts.
     if (this.#shape !== null) return;
-    this.#bytes += body.length;
-    if (this.#bytes > this.#options.maxBodyBytes) {
+    if (this.#bytes + body.length > this.#options.maxBodyBytes) {
       return this.#refuseBody(bodyTooLarge(this.#options.maxBodyBytes));
     }
     if (!this.#part.take(body.length)) return this.#refuseBody(noRoomForBody(this.#options.bodies.limitBytes));
-    if (body.length > 0) this.#chunks.push(body);
+    this.#keep(body);
     if (ends) this.#ask('body');
+  }
+
+  #keep(body: Buffer): void {
+    const bytes = this.#bytes + body.length;
+    if (bytes > this.#kept.length) {
+      const expected = Math.min(Number(this.#headers['content-length'] ?? 0) || 0, mostAheadBytes);
+      const wanted = Math.max(expected, this.#bytes === 0 ? bytes : 2 * bytes);
+      const room = wanted < leastSlabBytes ? Buffer.allocUnsafe(wanted) : byteSlabs.take(wanted);
+      this.#kept.copy(room, 0, 0, this.#bytes);
+      byteSlabs.giveBack(this.#kept);
+      this.#kept = room;
+    }
+    body.copy(this.#kept, this.#bytes);
+    this.#bytes = bytes;
   }
 
   #refuseBody(error: SignalboxError): void {
     this.#shape = 'body';
-    this.#chunks = [];
+    this.#kept = noBytes;
     this.#part.free();
     this.#refuse(error, null);
   }
@@ -194,8 +215,7 @@ export class Exchange implements CallHandler {
     if (this.#shape !== null) return;
     this.#shape = shape;
     try {
-      const body = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#bytes);
-      this.#chunks = [];
+      const body = this.#kept.subarray(0, this.#bytes);
       const headers = this.#headers;
       const path = (headers[':path'] ?? '/').replace(/\?.*$/s, '');
       const kind = kindOf(path);
@@ -263,26 +283,41 @@ export class Exchange implements CallHandler {
     const { flight, parsed } = placed;
     const { body } = parsed;
     const { endpoint } = flight;
-    const set: Record<string, string> = {
-      ...this.#trace?.placed(flight.decision),
-      ...prefillHeaders(flight.prefill),
-      ...(endpoint.rank === undefined ? {} : { [rankHeader]: `${endpoint.rank}` }),
-    };
-    if (this.#headers['x-request-id'] !== this.#requestId) set['x-request-id'] = this.#requestId;
-    if (this.#shape !== 'headers') set['content-length'] = String(body.length);
-    const ours = new Set<string>(this.#use === null ? [] : credentialNames);
-    const remove = Object.keys(this.#headers).filter(
-      // Answers must be readable on their way, for usage and errors.
-      (name) =>
-        (isControl(name) && !(name in set)) || name === 'accept-encoding' || name === selectionHeader || ours.has(name),
-    );
     const { fleet } = this.#pool;
     const takesIts = (name: string): boolean => fleet.endpointNamed(name)?.rank === endpoint.rank;
-    const destination = destinationOf(flight.decision, endpoint.address, this.#options.fallbacks, takesIts);
-    const pieces = [...requestHeadersResponse({ set, remove }, destination, !placed.observed)];
-    if (this.#shape !== 'headers') pushChunks(pieces, 'request', body, this.#shape === 'body');
-    if (this.#shape === 'trailers') pieces.push(...trailersResponse('request'));
-    this.#call.send(...pieces);
+    const set: Record<string, string> & { [destinationName]: string } = {
+      [destinationName]: destinationOf(flight.decision, endpoint.address, this.#options.fallbacks, takesIts),
+      ...this.#trace?.placed(flight.decision),
+      ...prefillHeaders(flight.prefill),
+    };
+    if (endpoint.rank !== undefined) set[rankHeader] = String(endpoint.rank);
+    if (this.#headers['x-request-id'] !== this.#requestId) set['x-request-id'] = this.#requestId;
+    if (this.#shape !== 'headers') set['content-length'] = String(body.length);
+    this.#call.send(...requestHeadersResponse({ set, remove: this.#removed(set) }, !placed.observed));
+    if (this.#shape !== 'headers') this.#sendBody('request', body, this.#shape === 'body');
+    if (this.#shape === 'trailers') this.#call.send(...trailersResponse('request'));
+  }
+
+  /** What of the request's headers its engine is not to see. */
+  #removed(set: Readonly<Record<string, string>>): string[] {
+    const removed: string[] = [];
+    for (const name in this.#headers) {
+      // Answers must be readable on their way, for usage and errors.
+      const isOurs = name === 'accept-encoding' || name === selectionHeader;
+      if (isOurs || (isControl(name) && !(name in set))) removed.push(name);
+    }
+    if (this.#use !== null) removed.push(...credentialNames.filter((name) => name in this.#headers));
+    return removed;
+  }
+
+  /** A body in chunks that Envoy takes; an empty one is one empty chunk. */
+  #sendBody(side: 'request' | 'response', body: Buffer, ends: boolean): void {
+    let at = 0;
+    do {
+      const next = Math.min(at + largestChunkBytes, body.length);
+      this.#call.send(...bodyResponse(side, body.subarray(at, next), ends && next === body.length));
+      at = next;
+    } while (at < body.length);
   }
 
   #refuse(error: SignalboxError, decision: Decision | null): void {
@@ -337,9 +372,7 @@ export class Exchange implements CallHandler {
     if (this.#answerEnded) return;
     // A data plane need not heed our wish to be spared the body.
     this.#seesBody = true;
-    const pieces: Buffer[] = [];
-    pushChunks(pieces, 'response', body, ends);
-    this.#call.send(...pieces);
+    this.#sendBody('response', body, ends);
     const answer = this.#answer;
     if (answer !== null && body.length > 0 && answer.push(body)) this.#placed?.flight.firstToken(answer.status);
     if (ends) this.#answerEnds();
@@ -364,6 +397,9 @@ export class Exchange implements CallHandler {
     this.#use?.answered(ending, this.#pool.dispatch.clock.nowMs());
     this.#pool.metrics.requests.sizes(placed.flight.decision, placed.parsed.body.length, null);
     this.#trace?.ended(status, placed.flight.decision);
+    // Nobody reads it any more.
+    byteSlabs.giveBack(this.#kept);
+    this.#kept = noBytes;
   }
 
   /** Who answered in the end, after the data plane's own retries. */
@@ -388,14 +424,4 @@ export class Exchange implements CallHandler {
     else if (status === 429 || status === 503) fleet.busy(slot, clock.nowMs());
     else fleet.failed(slot, 'server-error', clock.nowMs());
   }
-}
-
-/** A body in chunks that Envoy takes; an empty one is one empty chunk. */
-function pushChunks(pieces: Buffer[], side: 'request' | 'response', body: Buffer, ends: boolean): void {
-  let at = 0;
-  do {
-    const next = Math.min(at + largestChunkBytes, body.length);
-    pieces.push(...bodyResponse(side, body.subarray(at, next), ends && next === body.length));
-    at = next;
-  } while (at < body.length);
 }

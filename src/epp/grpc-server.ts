@@ -2,16 +2,16 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
-import { listenError } from '../proxy/listen.ts';
-import { Http2Connection, type Headers } from './http2/connection.ts';
-import { headerBlock } from './http2/hpack.ts';
+import { listenError, tlsOptions, type Certificate } from '../proxy/listen.ts';
+import { Http2Connection } from './http2/connection.ts';
+import { headerBlock, type Headers } from './http2/hpack.ts';
 import type { Stream, StreamHandler } from './http2/stream.ts';
 import { FrameReader, GrpcError } from './wire/grpc-frames.ts';
 import { MalformedMessage } from './wire/protobuf.ts';
 
 /** A call as its method sees it. */
 export interface Call {
-  /** Writes pieces of framed messages, in order; does nothing once the call is over. */
+  /** Writes pieces of framed messages, in order, whose memory may be used again; does nothing once the call is over. */
   send(...pieces: readonly Buffer[]): void;
   /** Ends the call with status OK, or with an error. */
   end(error?: GrpcError): void;
@@ -19,6 +19,7 @@ export interface Call {
 
 /** What a method does with its caller's messages. */
 export interface CallHandler {
+  /** The message is there only until this returns. */
   message(message: Buffer): void;
   /** The caller has sent its last message; the call may still be answered. */
   halfClosed(): void;
@@ -35,7 +36,7 @@ interface GrpcServerOptions {
   readonly portFlag: string;
   readonly methods: ReadonlyMap<string, Method>;
   readonly largestMessageBytes: number;
-  readonly tls: { readonly key: string; readonly cert: string } | null;
+  readonly tls: Certificate | null;
   readonly log: Logger;
 }
 
@@ -51,13 +52,14 @@ export class GrpcServer {
   readonly #connections = new Set<Http2Connection>();
   readonly #options: GrpcServerOptions;
   #open = 0;
+  #allClosed: (() => void) | null = null;
 
   private constructor(options: GrpcServerOptions) {
     this.#options = options;
     this.#server =
       options.tls === null
         ? createServer((socket) => this.#connected(socket))
-        : createTlsServer({ ...options.tls, ALPNProtocols: ['h2'] }, (socket) => this.#connected(socket));
+        : createTlsServer({ ...tlsOptions(options.tls), ALPNProtocols: ['h2'] }, (socket) => this.#connected(socket));
   }
 
   static async listen(options: GrpcServerOptions): Promise<GrpcServer> {
@@ -80,13 +82,19 @@ export class GrpcServer {
   }
 
   /** New connections use this certificate. */
-  setCertificate(tls: { readonly key: string; readonly cert: string }): void {
-    if ('setSecureContext' in this.#server) this.#server.setSecureContext(tls);
+  setCertificate(tls: Certificate): void {
+    if ('setSecureContext' in this.#server) this.#server.setSecureContext(tlsOptions(tls));
   }
 
   /** Sends callers elsewhere (GOAWAY); calls under way end by themselves, at the latest after `graceMs`. */
   async close(graceMs: number): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = Promise.all([
+      new Promise<void>((resolve) => this.#server.close(() => resolve())),
+      new Promise<void>((resolve) => {
+        if (this.#connections.size === 0) resolve();
+        else this.#allClosed = resolve;
+      }),
+    ]);
     for (const connection of this.#connections) connection.leave();
     const cut = setTimeout(() => {
       for (const connection of this.#connections) connection.destroy();
@@ -98,7 +106,10 @@ export class GrpcServer {
   #connected(socket: Socket): void {
     const connection: Http2Connection = new Http2Connection(socket, {
       serve: (stream, headers) => this.#call(stream, headers),
-      closed: () => this.#connections.delete(connection),
+      closed: () => {
+        this.#connections.delete(connection);
+        if (this.#connections.size === 0) this.#allClosed?.();
+      },
     });
     this.#connections.add(connection);
   }
@@ -115,37 +126,18 @@ export class GrpcServer {
 
   #serve(stream: Stream, method: Method, metadata: Headers): StreamHandler {
     this.#open++;
-    const call = new ServedCall(stream);
-    const handler = method(call, metadata);
-    const frames = new FrameReader(this.#options.largestMessageBytes, (message) => handler.message(message));
-    return {
-      data: (chunk) => {
-        if (stream.isEnded) return;
-        try {
-          frames.push(chunk);
-        } catch (error) {
-          call.end(this.#asGrpcError(error));
-        }
-      },
-      ended: () => {
-        try {
-          handler.halfClosed();
-        } catch (error) {
-          call.end(this.#asGrpcError(error));
-        }
-      },
-      closed: () => {
-        this.#open--;
-        try {
-          handler.closed();
-        } catch (error) {
-          this.#asGrpcError(error);
-        }
-      },
-    };
+    return new ServedCall(stream, method, metadata, this);
   }
 
-  #asGrpcError(error: unknown): GrpcError {
+  get largestMessageBytes(): number {
+    return this.#options.largestMessageBytes;
+  }
+
+  callClosed(): void {
+    this.#open--;
+  }
+
+  asGrpcError(error: unknown): GrpcError {
     if (error instanceof GrpcError) return error;
     if (error instanceof MalformedMessage) return new GrpcError('invalidArgument', error.message);
     this.#options.log.error({ err: error }, 'a call failed');
@@ -159,13 +151,19 @@ function refused(stream: Stream, head: Buffer): StreamHandler {
   return { data: () => undefined, ended: () => undefined, closed: () => undefined };
 }
 
-/** The writing side of a call. */
-class ServedCall implements Call {
+/** A call between its stream and its method. */
+class ServedCall implements Call, StreamHandler {
   readonly #stream: Stream;
+  readonly #server: GrpcServer;
+  readonly #handler: CallHandler;
+  readonly #frames: FrameReader;
 
-  constructor(stream: Stream) {
+  constructor(stream: Stream, method: Method, metadata: Headers, server: GrpcServer) {
     this.#stream = stream;
+    this.#server = server;
     stream.begin(answerHead);
+    this.#handler = method(this, metadata);
+    this.#frames = new FrameReader(server.largestMessageBytes, this.#handler);
   }
 
   send(...pieces: readonly Buffer[]): void {
@@ -179,5 +177,31 @@ class ServedCall implements Call {
         ? okTrailers
         : headerBlock({ 'grpc-status': String(code), 'grpc-message': encodeURIComponent(message).slice(0, 1024) }),
     );
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#stream.isEnded) return;
+    try {
+      this.#frames.push(chunk);
+    } catch (error) {
+      this.end(this.#server.asGrpcError(error));
+    }
+  }
+
+  ended(): void {
+    try {
+      this.#handler.halfClosed();
+    } catch (error) {
+      this.end(this.#server.asGrpcError(error));
+    }
+  }
+
+  closed(): void {
+    this.#server.callClosed();
+    try {
+      this.#handler.closed();
+    } catch (error) {
+      this.#server.asGrpcError(error);
+    }
   }
 }

@@ -1,3 +1,4 @@
+import { credentials } from '@grpc/grpc-js';
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, request as httpsRequest, type RequestOptions } from 'node:https';
@@ -9,6 +10,7 @@ import { startGateway } from '../../src/gateway/gateway.ts';
 import { selfSignedCertificate } from '../../src/proxy/certificate.ts';
 import { eventually, temporaryFolder } from '../support/command.ts';
 import { model, postJson, silent, startEngine, startTestGateway } from '../support/fleet-under-test.ts';
+import { Health, startTestEpp } from '../epp/wire-client.ts';
 
 /** A folder with a certificate as Kubernetes mounts one, and how to put another in its place. */
 function certificateFolder(t: TestContext, name: string) {
@@ -66,6 +68,27 @@ test('with --client-ca only clients whose certificate it signed are served', asy
   assert.equal(await get(gateway.port, { ca, ...client.certificate }), '200');
   assert.doesNotMatch(await get(gateway.port, { ca }), /^\d+$/);
   assert.doesNotMatch(await get(gateway.port, { ca, ...selfSignedCertificate(Date.now()) }), /^\d+$/);
+});
+
+test('the endpoint picker serves only data planes whose certificate was signed, where it is told whose', async (t) => {
+  const engine = await startEngine(t);
+  const [server, client] = [certificateFolder(t, 'server'), certificateFolder(t, 'client')];
+  const options = { secureServing: true, certPath: server.folder, clientCa: client.crt };
+  const epp = await startTestEpp(t, [engine.url], options);
+  const asked = (pair: { key?: string; cert?: string }): Promise<string> => {
+    const [ca, key, cert] = [server.certificate.cert, pair.key, pair.cert].map((pem) =>
+      pem ? Buffer.from(pem) : null,
+    );
+    const health = new Health(`localhost:${epp.grpcPort}`, credentials.createSsl(ca, key, cert));
+    t.after(() => health.close());
+    return new Promise((done) => {
+      health.Check({ service: '' }, (error, response) => done(error === null ? response.status : 'refused'));
+    });
+  };
+  assert.equal(await asked(client.certificate), 'SERVING');
+  assert.equal(await asked({}), 'refused');
+  assert.equal(await asked(selfSignedCertificate(Date.now())), 'refused');
+  await assert.rejects(startTestEpp(t, [engine.url], { clientCa: client.crt }), { code: 'usage' });
 });
 
 test('engines are spoken to by TLS, know us by our certificate, and are not believed without theirs', async (t) => {

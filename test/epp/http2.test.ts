@@ -4,8 +4,8 @@ import { connect, constants, type ClientHttp2Session } from 'node:http2';
 import { createConnection, createServer, type AddressInfo, type Socket } from 'node:net';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { Http2Connection, type Headers } from '../../src/epp/http2/connection.ts';
-import { headerBlock } from '../../src/epp/http2/hpack.ts';
+import { Http2Connection } from '../../src/epp/http2/connection.ts';
+import { headerBlock, type Headers } from '../../src/epp/http2/hpack.ts';
 import { until } from '../support/fleet-under-test.ts';
 
 /** Answers each stream with what it was sent, and says with which headers it came. */
@@ -118,6 +118,8 @@ function frame(type: number, flags: number, stream: number, payload: Buffer): Bu
 }
 
 const settings = frame(4, 0, 0, Buffer.alloc(0));
+/** No window for answers. */
+const narrow = frame(4, 0, 0, Buffer.from('000400000000', 'hex'));
 const request = headerBlock({ ':method': 'POST', ':path': '/', ':scheme': 'http', ':authority': 'a' });
 const open1 = frame(1, 4, 1, request);
 
@@ -154,7 +156,12 @@ test('every breach of the protocol ends the connection with its code, and no oth
     ['another protocol', 1, [Buffer.from('GET / HTTP/1.1\r\nhost: a\r\n\r\n')]],
     ['a frame too large', 6, [...started, frame(0, 0, 1, Buffer.alloc(16_385))]],
     ['data of an idle stream', 1, [...started, frame(0, 0, 1, Buffer.from('x'))]],
-    ['data after the end', 5, [...started, open1, frame(0, 1, 1, Buffer.alloc(0)), frame(0, 0, 1, Buffer.from('x'))]],
+    // No window is left for the answer, so the stream is not over.
+    [
+      'data after the end',
+      5,
+      [preface, narrow, open1, frame(0, 1, 1, Buffer.from('x')), frame(0, 0, 1, Buffer.from('x'))],
+    ],
     ['an even stream', 1, [...started, frame(1, 4, 2, request)]],
     ['headers of no stream', 1, [...started, frame(1, 4, 0, request)]],
     ['a broken header block', 9, [...started, frame(1, 4, 1, Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]))]],

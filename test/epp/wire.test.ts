@@ -50,7 +50,7 @@ test('what an independent writer writes is read as it was meant', () => {
 /** The one message in a frame. */
 function unframed(pieces: readonly Buffer[]): Buffer {
   const messages: Buffer[] = [];
-  new FrameReader(1_000_000, (message) => messages.push(message)).push(Buffer.concat(pieces));
+  new FrameReader(1_000_000, { message: (message) => messages.push(Buffer.from(message)) }).push(Buffer.concat(pieces));
   assert.equal(messages.length, 1);
   return messages[0]!;
 }
@@ -104,7 +104,7 @@ test('messages arrive whole however their bytes are cut', () => {
         }),
       );
       const taken: Buffer[] = [];
-      const reader = new FrameReader(1000, (each) => taken.push(Buffer.from(each)));
+      const reader = new FrameReader(1000, { message: (each) => taken.push(Buffer.from(each)) });
       let at = 0;
       for (const cut of cuts) reader.push(bytes.subarray(at, (at += cut)));
       if (at < bytes.length) reader.push(bytes.subarray(at));
@@ -117,7 +117,7 @@ test('messages arrive whole however their bytes are cut', () => {
 });
 
 test('compressed and oversized messages are refused at their prefix', () => {
-  const take = (): void => assert.fail('nothing is taken');
+  const take = { message: () => assert.fail('nothing is taken') };
   assert.throws(() => new FrameReader(1000, take).push(Buffer.from([1, 0, 0, 0, 1])), statusIs(12));
   assert.throws(() => new FrameReader(1000, take).push(Buffer.from([0, 0x7f, 0, 0, 0])), statusIs(8));
 });

@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { acceptedReading } from '../../proxy/http1/read-buffer.ts';
 import { frameFlag, frameHeadBytes, frameType, FrameWriter } from './frame-writer.ts';
-import { HpackDecoder } from './hpack.ts';
+import { HpackDecoder, type Headers } from './hpack.ts';
 import { errorCodes, Http2Error } from './http2-error.ts';
 import { Stream, type Outlet, type StreamHandler } from './stream.ts';
 
@@ -8,6 +10,7 @@ const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 /** RFC 9113 section 6.5.2. */
 const setting = { maxConcurrentStreams: 3, initialWindowSize: 4 };
 const startWindowBytes = 65_535;
+const noBytes = Buffer.alloc(0);
 const largestWindow = 2 ** 31 - 1;
 const largestFrameBytes = 16_384;
 const largestHeaderBlockBytes = 64 * 1024;
@@ -19,8 +22,6 @@ const connectionWindowBytes = 16 * 1024 * 1024;
 /** A peer that leaves so much unread is not read from either. */
 const unreadLimitBytes = 64 * 1024 * 1024;
 
-export type Headers = Readonly<Record<string, string>>;
-
 interface ConnectionOptions {
   /** Serves a new stream. */
   readonly serve: (stream: Stream, headers: Headers) => StreamHandler;
@@ -30,7 +31,7 @@ interface ConnectionOptions {
 /**
  * The server's side of an HTTP/2 connection (RFC 9113), for a peer that has prior knowledge or agreed on it by ALPN: a
  * data plane that has thousands of short streams on a few connections. What a piece of the wire brings is answered in
- * one piece. Pushes, priorities and compression of what we send are not used.
+ * one piece. What handlers are given of it is there only until they return. Pushes, priorities and compression of what we send are not used.
  */
 export class Http2Connection {
   readonly #socket: Socket;
@@ -38,7 +39,6 @@ export class Http2Connection {
   readonly #decoder = new HpackDecoder();
   readonly #streams = new Map<number, Stream>();
   readonly #outlet: Outlet;
-  readonly #marked: Stream[] = [];
   #prefaceLeft = preface.length;
   /** The beginning of a frame whose rest has not come. */
   #rest: Buffer | null = null;
@@ -55,7 +55,9 @@ export class Http2Connection {
   #flushIsDue = false;
   #isLeaving = false;
 
-  constructor(socket: Socket, options: ConnectionOptions) {
+  constructor(accepted: Socket, options: ConnectionOptions) {
+    const take = (chunk: Buffer): void => this.#take(chunk);
+    const socket = accepted instanceof TLSSocket ? accepted.on('data', take) : acceptedReading(accepted, take);
     this.#socket = socket;
     this.#options = options;
     const writer = new FrameWriter(socket);
@@ -63,11 +65,6 @@ export class Http2Connection {
       writer,
       sendWindow: startWindowBytes,
       largestFrameBytes,
-      wants: (stream) => {
-        if (!stream.isMarked) this.#marked.push(stream);
-        stream.isMarked = true;
-        this.#wantsFlush();
-      },
       wantsFlush: () => this.#wantsFlush(),
       over: (stream) => {
         this.#streams.delete(stream.id);
@@ -75,7 +72,6 @@ export class Http2Connection {
       },
     };
     socket.setNoDelay(true);
-    socket.on('data', (chunk: Buffer) => this.#take(chunk));
     socket.on('drain', () => socket.resume());
     socket.on('error', () => socket.destroy());
     socket.on('end', () => this.#close());
@@ -120,7 +116,7 @@ export class Http2Connection {
       this.#fail(error);
     } finally {
       this.#isReading = false;
-      this.#flush();
+      this.#outlet.writer.flush();
     }
     if (this.#socket.writableLength > unreadLimitBytes) this.#socket.pause();
   }
@@ -157,21 +153,8 @@ export class Http2Connection {
     this.#flushIsDue = true;
     process.nextTick(() => {
       this.#flushIsDue = false;
-      this.#flush();
+      this.#outlet.writer.flush();
     });
-  }
-
-  #flush(): void {
-    const marked = this.#marked;
-    // More may be marked by what ends on the way.
-    for (let at = 0; at < marked.length; at++) {
-      const stream = marked[at]!;
-      stream.isMarked = false;
-      stream.pump();
-      this.#giveBack(stream);
-    }
-    marked.length = 0;
-    this.#outlet.writer.flush();
   }
 
   #read(chunk: Buffer): void {
@@ -210,7 +193,7 @@ export class Http2Connection {
       this.#frame(type, flags, stream, bytes.subarray(at + frameHeadBytes, end));
       at = end;
     }
-    if (at < length) this.#rest = bytes.subarray(at);
+    if (at < length) this.#rest = Buffer.from(bytes.subarray(at));
   }
 
   #readPreface(bytes: Buffer): number {
@@ -306,7 +289,7 @@ export class Http2Connection {
 
   #blockPart(part: Buffer, flags: number): void {
     const block = this.#block!;
-    block.parts.push(part);
+    block.parts.push((flags & frameFlag.endHeaders) === 0 ? Buffer.from(part) : part);
     block.bytes += part.length;
     if (block.bytes > largestHeaderBlockBytes) throw new Http2Error('enhanceYourCalm', 'the headers are too long');
     if ((flags & frameFlag.endHeaders) === 0) return;
@@ -346,7 +329,7 @@ export class Http2Connection {
       }
       this.#peerWindowBytes = value;
     }
-    this.#outlet.writer.frame(frameType.settings, frameFlag.ack, 0, 0);
+    this.#outlet.writer.whole(frameType.settings, frameFlag.ack, 0, noBytes);
   }
 
   #windowUpdate(id: number, bytes: number): void {
@@ -359,13 +342,19 @@ export class Http2Connection {
     }
     this.#outlet.sendWindow += bytes;
     if (this.#outlet.sendWindow > largestWindow) throw new Http2Error('flowControlError', 'a window is too large');
-    for (const stream of this.#streams.values()) if (stream.isWaiting) this.#outlet.wants(stream);
+    for (const stream of this.#streams.values()) this.#sendMore(stream);
   }
 
   #widen(stream: Stream, bytes: number): void {
     stream.sendWindow += bytes;
     if (stream.sendWindow > largestWindow) throw new Http2Error('flowControlError', 'a window is too large');
-    if (stream.isWaiting) this.#outlet.wants(stream);
+    this.#sendMore(stream);
+  }
+
+  #sendMore(stream: Stream): void {
+    if (!stream.isWaiting) return;
+    stream.pump();
+    this.#giveBack(stream);
   }
 }
 

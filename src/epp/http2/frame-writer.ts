@@ -20,21 +20,74 @@ export const frameHeadBytes = 9;
 const usualBytes = 64 * 1024;
 /** Buffers that wait for their next use. */
 const spares: Buffer[] = [];
-const mostSpares = 16;
+const mostSpares = 64;
 
 /** Collects frames and writes them to the socket in one piece: most of them are a few bytes long. */
 export class FrameWriter {
   readonly #socket: Socket;
   #bytes: Buffer = spares.pop() ?? Buffer.allocUnsafeSlow(usualBytes);
   #at = 0;
+  /** The DATA frame written last, while nothing stands after it: whose it is, where its head is, and how long it is. */
+  #dataStream = 0;
+  #dataHead = 0;
+  #dataLength = 0;
 
   constructor(socket: Socket) {
     this.#socket = socket;
   }
 
-  /** Begins a frame with a payload of `length` bytes, for which room is made; gives where in `bytes` it goes. */
-  frame(type: number, flags: number, stream: number, length: number): number {
-    this.#room(frameHeadBytes + length);
+  /** A frame with this payload. */
+  whole(type: number, flags: number, stream: number, payload: Buffer): void {
+    this.#head(type, flags, stream, payload.length);
+    this.#at += payload.copy(this.#bytes, this.#at);
+  }
+
+  /** A frame whose payload is one number of 32 bits. */
+  number(type: number, stream: number, value: number): void {
+    this.#head(type, 0, stream, 4);
+    this.#at = this.#bytes.writeUInt32BE(value >>> 0, this.#at);
+  }
+
+  /** Part of `bytes` as DATA of a stream, in frames of at most `largestBytes`; what follows on itself shares a frame. */
+  data(stream: number, bytes: Buffer, from: number, to: number, largestBytes: number): void {
+    for (let at = from; at < to;) {
+      const room = stream === this.#dataStream ? Math.min(largestBytes - this.#dataLength, usualBytes - this.#at) : 0;
+      if (room <= 0) {
+        this.#head(frameType.data, 0, stream, Math.min(to - at, largestBytes));
+        this.#dataStream = stream;
+        this.#dataHead = this.#at - frameHeadBytes;
+        this.#dataLength = 0;
+        continue;
+      }
+      const end = Math.min(to, at + room);
+      this.#at += bytes.copy(this.#bytes, this.#at, at, end);
+      this.#dataLength += end - at;
+      this.#bytes.writeUIntBE(this.#dataLength, this.#dataHead, 3);
+      at = end;
+    }
+  }
+
+  flush(): void {
+    if (this.#at === 0) return;
+    const bytes = this.#bytes;
+    const piece = bytes.subarray(0, this.#at);
+    this.#at = 0;
+    this.#dataStream = 0;
+    if (this.#socket.destroyed) return;
+    let isKept = false;
+    this.#socket.write(piece, () => {
+      if (isKept && spares.length < mostSpares) spares.push(bytes);
+    });
+    // Nearly always the kernel takes all of it at once; else the socket needs that memory still.
+    if (this.#socket.writableLength === 0) return;
+    isKept = true;
+    this.#bytes = spares.pop() ?? Buffer.allocUnsafeSlow(usualBytes);
+  }
+
+  /** Begins a frame with a payload of `length` bytes, for which room is made. */
+  #head(type: number, flags: number, stream: number, length: number): void {
+    if (this.#at + frameHeadBytes + length > usualBytes) this.flush();
+    this.#dataStream = 0;
     const bytes = this.#bytes;
     const at = this.#at;
     bytes[at] = length >>> 16;
@@ -43,41 +96,6 @@ export class FrameWriter {
     bytes[at + 3] = type;
     bytes[at + 4] = flags;
     bytes.writeUInt32BE(stream, at + 5);
-    this.#at = at + frameHeadBytes + length;
-    return at + frameHeadBytes;
-  }
-
-  /** Valid until the next frame is begun. */
-  get bytes(): Buffer {
-    return this.#bytes;
-  }
-
-  whole(type: number, flags: number, stream: number, payload: Buffer): void {
-    const at = this.frame(type, flags, stream, payload.length);
-    payload.copy(this.#bytes, at);
-  }
-
-  /** A frame whose payload is one number of 32 bits. */
-  number(type: number, stream: number, value: number): void {
-    const at = this.frame(type, 0, stream, 4);
-    this.#bytes.writeUInt32BE(value >>> 0, at);
-  }
-
-  flush(): void {
-    if (this.#at === 0) return;
-    const bytes = this.#bytes;
-    const piece = bytes.subarray(0, this.#at);
-    this.#at = 0;
-    this.#bytes = spares.pop() ?? Buffer.allocUnsafeSlow(usualBytes);
-    if (this.#socket.destroyed) return;
-    this.#socket.write(piece, () => {
-      if (bytes.length === usualBytes && spares.length < mostSpares) spares.push(bytes);
-    });
-  }
-
-  #room(length: number): void {
-    if (this.#at + length <= this.#bytes.length) return;
-    this.flush();
-    if (length > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(length);
+    this.#at = at + frameHeadBytes;
   }
 }

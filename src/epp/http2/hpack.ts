@@ -28,6 +28,7 @@ const largestTableBytes = 4096;
 /** Of all headers of a request together. */
 const largestListBytes = 64 * 1024;
 
+export type Headers = Readonly<Record<string, string>>;
 type Entry = readonly [name: string, value: string];
 
 /** Reads header blocks (RFC 7541) of one connection, in the order in which they come. */
@@ -38,9 +39,22 @@ export class HpackDecoder {
   #limitBytes = largestTableBytes;
   #block: Buffer = Buffer.alloc(0);
   #at = 0;
+  /** How often the table has changed. */
+  #changes = 0;
+  /** A block read since then that changed nothing: a data plane sends the same one with every request. */
+  #usual: { readonly block: Buffer; readonly headers: Headers; readonly changes: number } | null = null;
 
   /** Lower-case names; of repeated ones the last counts. @throws Http2Error */
-  read(block: Buffer): Record<string, string> {
+  read(block: Buffer): Headers {
+    const usual = this.#usual;
+    if (usual !== null && usual.changes === this.#changes && usual.block.equals(block)) return usual.headers;
+    const changes = this.#changes;
+    const headers = this.#read(block);
+    if (changes === this.#changes) this.#usual = { block: Buffer.from(block), headers, changes };
+    return headers;
+  }
+
+  #read(block: Buffer): Headers {
     this.#block = block;
     this.#at = 0;
     let bytes = 0;
@@ -67,6 +81,7 @@ export class HpackDecoder {
     if (first < 0x20) return this.#literal(4);
     const limit = this.#number(5);
     if (limit > largestTableBytes) throw malformed('a table larger than was allowed');
+    this.#changes++;
     this.#limitBytes = limit;
     this.#shrink();
     return null;
@@ -85,6 +100,7 @@ export class HpackDecoder {
   }
 
   #add(entry: Entry): void {
+    this.#changes++;
     this.#table.unshift(entry);
     this.#tableBytes += sizeOf(entry);
     this.#shrink();

@@ -16,9 +16,7 @@ export interface Outlet {
   /** What may be sent on the whole connection. */
   sendWindow: number;
   readonly largestFrameBytes: number;
-  /** There is something to write; `Stream.pump` will be called. */
-  wants(stream: Stream): void;
-  /** There is something to write that no window holds back. */
+  /** Something was written, which is to be sent before long. */
   wantsFlush(): void;
   over(stream: Stream): void;
 }
@@ -37,14 +35,12 @@ export class Stream {
   /** Header block of the answer, until it is written. */
   #head: Buffer | null = null;
   #trailers: Buffer | null = null;
+  /** What windows hold back, in memory of its own. */
   readonly #pending: Buffer[] = [];
   #pendingBytes = 0;
-  /** Of the first one, what has been sent. */
-  #sentOfFirst = 0;
   #peerEnded = false;
   #weEnded = false;
   #isOver = false;
-  isMarked = false;
 
   constructor(id: number, sendWindow: number, outlet: Outlet) {
     this.id = id;
@@ -80,21 +76,26 @@ export class Stream {
     this.#head = head;
   }
 
+  /** Writes; the memory of the pieces may be used again as soon as it returns. */
   write(pieces: readonly Buffer[]): void {
     if (this.isEnded) return;
+    this.#writeHead();
     for (const piece of pieces) {
-      if (piece.length === 0) continue;
-      this.#pending.push(piece);
-      this.#pendingBytes += piece.length;
+      const sent = this.#pendingBytes > 0 ? 0 : this.#send(piece);
+      if (sent === piece.length) continue;
+      this.#pending.push(Buffer.from(piece.subarray(sent)));
+      this.#pendingBytes += piece.length - sent;
     }
-    this.#outlet.wants(this);
+    this.#outlet.wantsFlush();
   }
 
   /** Ends the answer with trailers, a header block, once all is sent. */
   end(trailers: Buffer): void {
     if (this.isEnded) return;
     this.#trailers = trailers;
-    this.#outlet.wants(this);
+    this.#writeHead();
+    this.#endIfSent();
+    this.#outlet.wantsFlush();
   }
 
   reset(code: number): void {
@@ -120,45 +121,47 @@ export class Stream {
     this.handler?.closed();
   }
 
-  /** Writes what windows allow. */
+  /** Windows are wider than they were. */
   pump(): void {
-    if (this.#isOver || this.#weEnded) return;
-    const { writer } = this.#outlet;
-    if (this.#head !== null) {
-      writer.whole(frameType.headers, frameFlag.endHeaders, this.id, this.#head);
-      this.#head = null;
+    while (this.#pending.length > 0) {
+      const first = this.#pending[0]!;
+      const sent = this.#send(first);
+      this.#pendingBytes -= sent;
+      if (sent < first.length) {
+        this.#pending[0] = first.subarray(sent);
+        break;
+      }
+      this.#pending.shift();
     }
-    while (this.#pendingBytes > 0) {
-      const { sendWindow, largestFrameBytes } = this.#outlet;
-      const length = Math.min(this.#pendingBytes, this.sendWindow, sendWindow, largestFrameBytes);
-      if (length <= 0) return;
-      this.#writeData(length);
-    }
-    if (this.#trailers === null) return;
-    writer.whole(frameType.headers, frameFlag.endHeaders | frameFlag.endStream, this.id, this.#trailers);
+    this.#endIfSent();
+    this.#outlet.wantsFlush();
+  }
+
+  #writeHead(): void {
+    if (this.#head === null) return;
+    this.#outlet.writer.whole(frameType.headers, frameFlag.endHeaders, this.id, this.#head);
+    this.#head = null;
+  }
+
+  /** Sends as much of it from its beginning as windows allow; gives how much. */
+  #send(piece: Buffer): number {
+    const { writer, sendWindow, largestFrameBytes } = this.#outlet;
+    const count = Math.max(0, Math.min(piece.length, this.sendWindow, sendWindow));
+    if (count === 0) return 0;
+    writer.data(this.id, piece, 0, count, largestFrameBytes);
+    this.sendWindow -= count;
+    this.#outlet.sendWindow -= count;
+    return count;
+  }
+
+  #endIfSent(): void {
+    if (this.#trailers === null || this.#weEnded || this.#isOver || this.#pendingBytes > 0) return;
+    const flags = frameFlag.endHeaders | frameFlag.endStream;
+    this.#outlet.writer.whole(frameType.headers, flags, this.id, this.#trailers);
     this.#weEnded = true;
     // What the peer still sends is of no interest (RFC 9113 section 8.1).
     if (this.#peerEnded) this.close();
     else this.reset(errorCodes.noError);
-  }
-
-  #writeData(length: number): void {
-    const { writer } = this.#outlet;
-    let at = writer.frame(frameType.data, 0, this.id, length);
-    for (let left = length; left > 0;) {
-      const first = this.#pending[0]!;
-      const count = Math.min(left, first.length - this.#sentOfFirst);
-      first.copy(writer.bytes, at, this.#sentOfFirst, this.#sentOfFirst + count);
-      at += count;
-      left -= count;
-      this.#sentOfFirst += count;
-      if (this.#sentOfFirst < first.length) break;
-      this.#pending.shift();
-      this.#sentOfFirst = 0;
-    }
-    this.#pendingBytes -= length;
-    this.sendWindow -= length;
-    this.#outlet.sendWindow -= length;
   }
 
   #closeIfEnded(): void {

@@ -1,3 +1,4 @@
+import { headerName } from './header-names.ts';
 import { framePrefixBytes, writeFramePrefix } from './grpc-frames.ts';
 import { FieldReader, MessageWriter } from './protobuf.ts';
 import { mapValue, readValue, writeTextEntry, type StructValue } from './struct.ts';
@@ -84,7 +85,7 @@ function readHeaders(type: 'request-headers' | 'response-headers', message: Fiel
       let name = '';
       let value = '';
       while (header.next()) {
-        if (header.number === 1) name = header.latin1().toLowerCase();
+        if (header.number === 1) name = headerName(header.bytes, header.start, header.end);
         else if (header.number === 3) value = header.latin1();
         else if (header.number === 2 && header.end > header.start) value = header.text();
       }
@@ -122,7 +123,7 @@ function metadataMember(context: FieldReader, namespace: string, name: string): 
   return value === null ? undefined : readValue(value);
 }
 
-/** A message as it is written: its frame, and after it what of a body belongs to it. */
+/** A message as it is written: its frame, there until the next one is written, and what of a body belongs after it. */
 type Message = readonly Buffer[];
 
 interface HeaderChanges {
@@ -133,7 +134,7 @@ interface HeaderChanges {
 const overwriteOrAdd = 2;
 
 /** HeaderMutation: 1 set_headers{1 header{1 key, 3 raw_value}, 3 append_action}, 2 remove_headers. Values go as bytes. */
-function writeHeaders(number: number, { set, remove = [] }: HeaderChanges): void {
+function writeHeaders(number: number, { set, remove }: HeaderChanges): void {
   const mutation = writer.open(number);
   for (const name in set) {
     const option = writer.open(1);
@@ -144,7 +145,7 @@ function writeHeaders(number: number, { set, remove = [] }: HeaderChanges): void
     writer.number(3, overwriteOrAdd);
     writer.close(option);
   }
-  for (const name of remove) writer.text(2, name);
+  if (remove !== undefined) for (const name of remove) writer.text(2, name);
   writer.close(mutation);
 }
 
@@ -155,15 +156,19 @@ export const destinationNamespace = 'envoy.lb';
 export const servedName = 'x-gateway-destination-endpoint-served';
 
 /**
- * The answer to request headers: CommonResponse{2 header_mutation, 5 clear_route_cache}, 8 dynamic_metadata, and with
+ * The answer to request headers, of which one that is set names the endpoints (`destinationName`), as does the metadata:
+ * CommonResponse{2 header_mutation, 5 clear_route_cache}, 8 dynamic_metadata, and with
  * `sparesAnswer` the wish not to be sent the answer's body: 9 mode_override, whose fields go by the order of a request's
  * parts: headers (1, 2 of the answer), bodies (3, 4), trailers (5, 6).
  */
-export function requestHeadersResponse(changes: HeaderChanges, destination: string, sparesAnswer: boolean): Message {
+export function requestHeadersResponse(
+  changes: HeaderChanges & { readonly set: { readonly [destinationName]: string } },
+  sparesAnswer: boolean,
+): Message {
   writer.begin(framePrefixBytes);
   const headers = writer.open(1);
   const common = writer.open(1);
-  writeHeaders(2, { ...changes, set: { ...changes.set, [destinationName]: destination } });
+  writeHeaders(2, changes);
   writer.number(5, 1);
   writer.close(common);
   writer.close(headers);
@@ -173,7 +178,7 @@ export function requestHeadersResponse(changes: HeaderChanges, destination: stri
   // Value: 5 struct_value
   const value = writer.open(2);
   const struct = writer.open(5);
-  writeTextEntry(writer, destinationName, destination);
+  writeTextEntry(writer, destinationName, changes.set[destinationName]);
   writer.close(struct);
   writer.close(value);
   writer.close(entry);

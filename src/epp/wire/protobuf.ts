@@ -169,11 +169,9 @@ export class MessageWriter {
     this.#varint(length);
   }
 
-  /** What was written, as a copy that may be kept; what is in the reserved bytes is the caller's to say. */
+  /** What was written, there until the next message is begun; what is in the reserved bytes is the caller's to say. */
   finish(): Buffer {
-    const finished = Buffer.allocUnsafe(this.#at);
-    this.#bytes.copy(finished, 0, 0, this.#at);
-    return finished;
+    return this.#bytes.subarray(0, this.#at);
   }
 
   #content(number: number, text: string, length: number, encoding: 'utf8' | 'latin1'): void {
