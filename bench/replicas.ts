@@ -187,7 +187,7 @@ const settings: Setting[] = [
   { trace: 'agent-sessions', endpoints: 8, rate: 1, sessions: 60, sessionGapMs: 12_000 },
   { trace: 'mooncake-conversation', endpoints: 8, rate: 1, sessions: 600, sessionGapMs: 1000 },
 ];
-const seeds = [1, 2, 3];
+const seeds = [1, 2, 3, 4, 5, 6];
 const kinds = [
   { name: 'one gateway', replicas: 1, shares: false },
   { name: 'three that share', replicas: 3, shares: true },

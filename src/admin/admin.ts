@@ -110,7 +110,13 @@ export function createAdmin(options: AdminOptions): Admin {
       (_request, response, url) => sendJson(response, series.json(numberParameter(url, 'after') ?? undefined)),
     ],
     ['GET /api/admission', (_request, response) => sendJson(response, admissionJson(dispatch))],
-    ['GET /api/keys', (_request, response) => sendJson(response, keysJson(options.keys, dispatch.clock))],
+    [
+      'GET /api/keys',
+      (_request, response, url) => {
+        const wanted = { text: url.searchParams.get('text') ?? '', limit: numberParameter(url, 'limit') ?? Infinity };
+        sendJson(response, keysJson(options.keys, dispatch.clock, wanted));
+      },
+    ],
     ['GET /api/sharing', (_request, response) => sendJson(response, sharingJson(options.sharing()))],
     ['GET /api/shadow', (_request, response) => sendJson(response, shadowJson(dispatch))],
     [

@@ -40,7 +40,7 @@ const securityHeaders = {
 };
 
 /** The console's pages, which are one file that looks at its own address. */
-const pagePattern = /^\/(|decisions|requests\/[^/]+|prefixes|compare|playground)$/;
+const pagePattern = /^\/(|decisions|requests\/[^/]+|prefixes|compare|playground|keys)$/;
 const assetPattern = /^\/assets\/([\w.-]+)$/;
 /** Where browsers look, also beside a page of JSON. */
 const iconPath = '/favicon.ico';

@@ -264,6 +264,9 @@ interface HeldRequestJson {
 export interface KeysJson {
   /** False where everybody may. */
   asked: boolean;
+  /** How many there are whose name has the `text` asked for. */
+  count: number;
+  /** In the file's order, then subjects of issuers; with a `limit` below their count those used last, the latest first. */
   keys: KeyJson[];
 }
 

@@ -48,11 +48,24 @@ export function endpointsJson(fleet: Fleet, series: Series, nowMs: number): Endp
 }
 
 /** `/api/keys`: whom requests are taken from, what they may use and what they have used; no keys and no hashes. */
-export function keysJson(keys: Keys | null, clock: Dispatch['clock']): KeysJson {
-  const all = keys === null ? [] : [...keys.all()];
+export function keysJson(
+  keys: Keys | null,
+  clock: Dispatch['clock'],
+  { text, limit }: { readonly text: string; readonly limit: number },
+): KeysJson {
+  const part = text.toLowerCase();
+  const all = keys === null ? [] : [...keys.all()].filter(({ name }) => name.toLowerCase().includes(part));
+  const count = all.length;
+  if (count > limit) {
+    all.sort(({ usage: one }, { usage: other }) =>
+      other.lastUsedMs === one.lastUsedMs ? 0 : other.lastUsedMs - one.lastUsedMs,
+    );
+    all.length = Math.max(0, Math.floor(limit));
+  }
   const nowMs = clock.nowMs();
   return {
     asked: keys !== null,
+    count,
     keys: all.map((key) => {
       const { rights, usage, others, expiresEpochMs } = key;
       const { requests, tokens, inFlight } = key.levels(nowMs);

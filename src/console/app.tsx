@@ -1,5 +1,6 @@
 import type { ComponentType } from 'preact';
 import { useEffect, useLayoutEffect, useState } from 'preact/hooks';
+import { ApiKeysPage } from './api-keys/api-keys-page.tsx';
 import { ComparePage } from './compare/compare-page.tsx';
 import { DecisionsPage } from './decisions/decisions-page.tsx';
 import { FleetPage } from './fleet/fleet-page.tsx';
@@ -26,6 +27,7 @@ const pages: readonly Page[] = [
   { path: '/prefixes', title: 'Prefixes', View: PrefixesPage },
   { path: '/compare', title: 'Compare', View: ComparePage },
   { path: '/playground', title: 'Playground', View: PlaygroundPage },
+  { path: '/keys', title: 'API keys', View: ApiKeysPage },
 ];
 
 export function App() {

@@ -1,5 +1,4 @@
 import { createHmac, randomBytes, randomInt } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { RequestListener, Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { createAdmin } from '../admin/admin.ts';
@@ -7,7 +6,7 @@ import { BodyRoom } from '../api/body-room.ts';
 import type { ChainState } from '../base/block-hash.ts';
 import { isLoopback } from '../base/address.ts';
 import { wallClock } from '../base/clock.ts';
-import { messageOf, SignalboxError } from '../base/errors.ts';
+import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/log.ts';
 import { LoopLoad } from '../base/loop-load.ts';
 import type { Family } from '../base/metrics.ts';
@@ -47,6 +46,7 @@ import { InferenceObjects, readInferenceObjects, type InferenceObject } from './
 import { DoorMetrics } from './metrics.ts';
 import { loadPolicy, namedPolicy, type PolicySource } from './policy-source.ts';
 import { reliabilityFamilies } from './reliability-metrics.ts';
+import { readSecretFile } from './secret-file.ts';
 import { Sessions } from './sessions.ts';
 import { readEngineFiles, watchTlsFiles } from './tls-files.ts';
 import { createTraces, type Traces } from './traces.ts';
@@ -230,7 +230,8 @@ export class Core {
       policies: await shadowsOf(options, plugins),
       isBusy: () => load.share > busyShare,
     };
-    const secret = await sessionKey(options.sessionKeyFile);
+    const { sessionKeyFile } = options;
+    const secret = sessionKeyFile === undefined ? null : await readSecretFile('--session-key-file', sessionKeyFile);
     const dispatch = ({ fleet, journal, metrics }: Core): Dispatch =>
       new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows, probe: metrics.probe });
     const discoveries = await discoveriesOf(options, log);
@@ -453,7 +454,8 @@ export class Core {
     if (metricsAuth === true) return this.#authenticated(handle);
     if (adminTokenFile !== undefined) {
       const { withToken } = await import('../admin/token.ts');
-      return withToken(handle, await adminToken(adminTokenFile));
+      const token = await readSecretFile('--admin-token-file', adminTokenFile);
+      return withToken(handle, token.toString().trim());
     }
     if (!isLoopback(host)) this.#log.warn(`the admin API on ${host} asks nobody who they are (--admin-token-file)`);
     return handle;
@@ -659,26 +661,4 @@ function prefixSeed({ share }: CoreOptions, secret: Buffer | null): ChainState {
           .update('prefix blocks')
           .digest();
   return { low: bytes.readUInt32LE(0), high: bytes.readUInt32LE(4) };
-}
-
-async function adminToken(file: string): Promise<string> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new SignalboxError('environment', `--admin-token-file: ${messageOf(error)}`);
-  });
-  const token = text.trim();
-  if (token.length < 16) {
-    throw new SignalboxError('environment', `--admin-token-file ${file}: at least 16 characters are needed`);
-  }
-  return token;
-}
-
-async function sessionKey(file: string | undefined): Promise<Buffer | null> {
-  if (file === undefined) return null;
-  const key = await readFile(file).catch((error: unknown) => {
-    throw new SignalboxError('environment', `--session-key-file ${file}: ${messageOf(error)}`);
-  });
-  if (key.length < 16) {
-    throw new SignalboxError('environment', `--session-key-file ${file}: at least 16 bytes are needed`);
-  }
-  return key;
 }

@@ -4,7 +4,7 @@ import { alone, type Replicas } from './allowance.ts';
 import { Key, type KeyUse } from './key.ts';
 import type { Issuer, KeyFile } from './key-file.ts';
 import type { JsonWebTokens } from './json-web-tokens.ts';
-import { hashOf } from './secret.ts';
+import { digestIn, digestOf } from './secret.ts';
 
 type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -16,7 +16,7 @@ const longestKey = 4096;
 /** Who may send requests, and what they have used. */
 export class Keys {
   readonly #clock: Clock;
-  #byHash: ReadonlyMap<string, Key> = new Map();
+  #byDigest: ReadonlyMap<string, Key> = new Map();
   #byName: ReadonlyMap<string, Key> = new Map();
   readonly #subjects = new Map<string, Key>();
   #tokens: JsonWebTokens | null = null;
@@ -34,16 +34,16 @@ export class Keys {
   async replace(file: KeyFile): Promise<void> {
     const tokens = file.issuers.length === 0 ? null : await loadTokens(file.issuers);
     const byName = new Map<string, Key>();
-    const byHash = new Map<string, Key>();
+    const byDigest = new Map<string, Key>();
     for (const { name, hash, expires, ...rights } of file.keys) {
       const expiresEpochMs = expires === undefined ? Infinity : Date.parse(expires);
       const key = this.#byName.get(name) ?? new Key(name, rights);
       key.setRights(rights, expiresEpochMs);
       byName.set(name, key);
-      for (const each of [hash].flat()) byHash.set(each, key);
+      for (const each of [hash].flat()) byDigest.set(digestIn(each), key);
     }
     this.#byName = byName;
-    this.#byHash = byHash;
+    this.#byDigest = byDigest;
     this.#tokens = tokens;
   }
 
@@ -78,7 +78,7 @@ export class Keys {
     if (presented === null) {
       throw new SignalboxError('unauthorized', 'An API key is needed, as "Authorization: Bearer KEY".');
     }
-    const key = this.#byHash.get(hashOf(presented));
+    const key = this.#byDigest.get(digestOf(presented));
     if (key !== undefined) {
       if (key.expiresEpochMs === Infinity || this.#clock.epochMs() < key.expiresEpochMs) return key;
       throw new SignalboxError('unauthorized', `The key "${key.name}" has expired.`);

@@ -121,7 +121,8 @@ export class ValkeyLink implements Link {
     } catch (error) {
       this.#down(messageOf(error));
       // Connected, and yet not answering: begin anew.
-      if (!this.#isClosed && this.#reader.status === 'ready') this.#reader.disconnect(true);
+      if (this.#isClosed) return;
+      for (const client of [this.#reader, this.#writer]) if (client.status === 'ready') client.disconnect(true);
     }
   }
 

@@ -6,40 +6,9 @@ import type { EndpointJson, KeysJson } from '../../src/admin/json.ts';
 import { hashOf, newKey } from '../../src/keys/secret.ts';
 import { eventually, temporaryFolder } from '../support/command.ts';
 import { model, postJson, startEngine } from '../support/fleet-under-test.ts';
+import { opening, predicted, say, sleep } from './conversation.ts';
 import { startCuttable, startRedis, startReplica, together, type Replica } from './replicas.ts';
 
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-interface Answer {
-  readonly endpoint: string;
-  readonly cachedTokens: number;
-  readonly promptTokens: number;
-}
-
-/** One turn of a conversation; throws unless it is answered well. */
-async function say(replica: Replica, prompt: string, maxTokens = 4): Promise<Answer> {
-  const answer = await postJson(`${replica.url}/v1/completions`, { model, prompt, max_tokens: maxTokens });
-  const text = await answer.text();
-  assert.equal(answer.status, 200, text);
-  const { usage } = JSON.parse(text) as {
-    usage: { prompt_tokens: number; prompt_tokens_details?: { cached_tokens?: number } };
-  };
-  return {
-    endpoint: answer.headers.get('x-signalbox-endpoint')!,
-    cachedTokens: usage.prompt_tokens_details?.cached_tokens ?? 0,
-    promptTokens: usage.prompt_tokens,
-  };
-}
-
-/** Tokens of it that the replica holds for cached where it would send it. */
-async function predicted(replica: Replica, prompt: string): Promise<number> {
-  const answer = await postJson(`${replica.adminUrl}/api/explain`, { model, prompt, max_tokens: 4 });
-  const decision = (await answer.json()) as { predicted: { cachedTokens: number } };
-  return decision.predicted.cachedTokens;
-}
-
-const opening = (session: number): string =>
-  `Session ${session}. ${`Facts of session ${session} that stay. `.repeat(600)}`;
 const engines = (t: Parameters<typeof startEngine>[0], count: number) =>
   Promise.all(Array.from({ length: count }, () => startEngine(t))).then((all) => all.map(({ url }) => url));
 
@@ -120,6 +89,44 @@ test('what is under way at one replica counts at the others, until it is lost', 
     (await inFlight(third)) === 0 && (await third.sharing()).peers.length === 1 ? true : null,
   );
   assert.ok(performance.now() - killedMs < 5000);
+});
+
+test('a replica is killed under load: what its clients send next is answered by others', async (t) => {
+  const redis = await startRedis(t);
+  const urls = await engines(t, 2);
+  const replicas = await Promise.all(['a', 'b', 'c'].map((name) => startReplica(t, name, urls, redis.url)));
+  await together(replicas);
+  const [first, second, third] = replicas as [Replica, Replica, Replica];
+  let isOver = false;
+  let answered = 0;
+  const broken: Replica[] = [];
+  const clients = Promise.all(
+    Array.from({ length: 6 }, async (_, client) => {
+      for (let turn = 0; !isOver; turn++) {
+        const replica = replicas[(client + turn) % 3]!;
+        const prompt = `${opening(client)} Turn ${turn}.`;
+        try {
+          await say(replica, prompt);
+        } catch (error) {
+          if (!(error instanceof TypeError)) throw error;
+          // No answer at all: it is sent again, over a new connection, to the next.
+          broken.push(replica);
+          await say(replicas[(client + turn + 1) % 3]!, prompt);
+        }
+        answered += 1;
+      }
+    }),
+  );
+  await sleep(500);
+  await first.kill();
+  const before = answered;
+  await eventually('the others know that it has gone', 5000, async () =>
+    (await second.sharing()).peers.length === 1 && (await third.sharing()).peers.length === 1 ? true : null,
+  );
+  await eventually('all go on', 10_000, () => Promise.resolve(answered > before + 12 ? true : null));
+  isOver = true;
+  await clients;
+  assert.ok(broken.length > 0 && broken.every((each) => each === first));
 });
 
 test('without Redis each goes on alone and says so, no request fails, and afterwards they know all', async (t) => {

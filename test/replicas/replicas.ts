@@ -9,20 +9,20 @@ import { eventually, freePort, repository, runCommand, temporaryFolder } from '.
 export type Shared = Extract<SharingJson, { shares: true }>;
 
 /** A real Valkey or Redis on a port of its own, with nothing kept on disk. */
-export async function startRedis(t: TestContext, port?: number) {
+export async function startRedis(t: TestContext, port?: number, host = '127.0.0.1') {
   const installed = await runCommand('sh', [join(repository, 'test/replicas/install.sh')]);
   if (installed.status !== 0) throw new Error(installed.stderr);
   const at = port ?? (await freePort());
-  const options = ['--port', String(at), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+  const options = ['--port', String(at), '--bind', host, '--protected-mode', 'no', '--save', ''];
   const child = spawn(installed.stdout.trim(), [...options, '--dir', temporaryFolder(t)], { stdio: 'ignore' });
   t.after(() => end(child));
-  await eventually('redis answers', 10_000, () => reached(at));
-  return { port: at, url: `redis://127.0.0.1:${at}`, end: () => end(child) };
+  await eventually('redis answers', 10_000, () => reached(host, at));
+  return { port: at, url: `redis://${host}:${at}`, end: () => end(child) };
 }
 
-function reached(port: number): Promise<true | null> {
+function reached(host: string, port: number): Promise<true | null> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => {
+    const socket = connect(port, host, () => {
       socket.destroy();
       resolve(true);
     });
@@ -46,6 +46,14 @@ export interface Replica {
   sharing(): Promise<Shared>;
 }
 
+/** Where a replica runs: an address of its machine, and what runs a command there. */
+export interface Place {
+  readonly host: string;
+  readonly command: readonly string[];
+}
+
+const here: Place = { host: '127.0.0.1', command: [] };
+
 /** A gateway as a process of its own, ready for requests. */
 export async function startReplica(
   t: TestContext,
@@ -53,12 +61,15 @@ export async function startReplica(
   endpoints: readonly string[],
   share: string | null,
   more: readonly string[] = [],
+  { host, command }: Place = here,
 ): Promise<Replica> {
   const [port, adminPort] = [await freePort(), await freePort()];
+  const [program = '', ...words] = [...command, join(repository, 'signalbox')];
   const child = spawn(
-    join(repository, 'signalbox'),
+    program,
     [
-      ...['gateway', '--port', String(port), '--admin-port', String(adminPort), '--name', name],
+      ...[...words, 'gateway', '--port', String(port), '--admin-port', String(adminPort), '--name', name],
+      ...(host === here.host ? [] : ['--host', host, '--admin-host', host, '--no-keys']),
       ...['--endpoint', ...endpoints, ...(share === null ? [] : ['--share', share]), ...more],
     ],
     { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] },
@@ -66,7 +77,7 @@ export async function startReplica(
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (log += text));
   t.after(() => end(child));
-  const [url, adminUrl] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${adminPort}`];
+  const [url, adminUrl] = [`http://${host}:${port}`, `http://${host}:${adminPort}`];
   const get = async <Json>(path: string): Promise<Json> => (await (await fetch(adminUrl + path)).json()) as Json;
   await eventually(`${name} has its endpoints (${log})`, 60_000, async () => {
     const listed = await get<{ ready: boolean }[]>('/api/endpoints').catch(() => []);
