@@ -1,5 +1,6 @@
 import { isAscii } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
+import { byteSlabs } from '../base/byte-slabs.ts';
 
 /** Strings shorter than it are parsed with all else. */
 const leastBytes = 1024;
@@ -36,7 +37,10 @@ export class LongStrings {
     return !this.isEmpty && JSON.stringify(value)?.includes(mark) === true;
   }
 
-  /** `text`, with what the placeholders in it stand for, in UTF-8, and its length in characters. @throws SyntaxError */
+  /**
+   * `text`, with what the placeholders in it stand for, in UTF-8, and its length in characters. The memory is of `byteSlabs`,
+   * for whoever knows when it is read no more. @throws SyntaxError
+   */
   expanded(text: string): { bytes: Buffer; characters: number } {
     if (this.isEmpty) return { bytes: Buffer.from(text), characters: text.length };
     const pieces: Buffer[] = [];
@@ -52,7 +56,7 @@ export class LongStrings {
     }
     const rest = text.slice(from);
     pieces.push(Buffer.from(rest));
-    return { bytes: Buffer.concat(pieces), characters: characters + rest.length };
+    return { bytes: joined(pieces), characters: characters + rest.length };
   }
 
   #read(index: number, isInJson: boolean): { bytes: Buffer; characters: number } {
@@ -65,6 +69,18 @@ export class LongStrings {
     const text = isInJson ? JSON.stringify(value).slice(1, -1) : value;
     return { bytes: Buffer.from(text), characters: text.length };
   }
+}
+
+function joined(pieces: readonly Buffer[]): Buffer {
+  let length = 0;
+  for (const piece of pieces) length += piece.length;
+  const whole = byteSlabs.take(length);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole.subarray(0, length);
 }
 
 /** Parses JSON but for its long strings, whose insides are nobody's business here. @throws SyntaxError */

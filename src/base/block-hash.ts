@@ -1,3 +1,5 @@
+import { unsignedNumbers } from './numbers.ts';
+
 /**
  * Chained 64-bit hashes over the blocks of a prompt, as two 32-bit halves (JavaScript has no fast 64-bit integers).
  * Block i's hash covers blocks 0..i, so equal hashes mean equal prefixes. Not cryptographic: the secret seed keeps
@@ -18,9 +20,21 @@ export interface BlockHashes {
 
 const littleEndian = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
-/** Words of `bytes` in place when aligned, of a copy when not; a trailing partial word is left out. */
+/** Where bytes are copied that do not stand where words do; what is made of them is made before the next are. */
+let copy = new Uint8Array(16 * 1024);
+
+function copied(bytes: Uint8Array): Uint8Array {
+  if (bytes.byteLength > copy.length) copy = new Uint8Array(2 * bytes.byteLength);
+  copy.set(bytes);
+  return copy.subarray(0, bytes.byteLength);
+}
+
+/**
+ * Words of `bytes` in place when aligned, of a copy when not, which is there until the next is made; a trailing partial
+ * word is left out.
+ */
 function wordsOf(bytes: Uint8Array): Uint32Array {
-  const aligned = (bytes.byteOffset & 3) === 0 ? bytes : Uint8Array.from(bytes);
+  const aligned = (bytes.byteOffset & 3) === 0 ? bytes : copied(bytes);
   const words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >>> 2);
   if (littleEndian) return words;
   const view = new DataView(aligned.buffer, aligned.byteOffset);
@@ -51,7 +65,7 @@ export function hashBlocks(
   extra?: Uint32Array,
 ): BlockHashes {
   const count = Math.floor(bytes.byteLength / bytesPerBlock);
-  const hashes = { low: new Uint32Array(count), high: new Uint32Array(count) };
+  const hashes = { low: unsignedNumbers(count), high: unsignedNumbers(count) };
   hashWords(wordsOf(bytes), bytesPerBlock >>> 2, count, start, hashes, extra);
   return hashes;
 }

@@ -35,3 +35,11 @@ export function wholeNumbers(length: number): Int32Array {
   const at = take(bytes);
   return new Int32Array(piece, at, length);
 }
+
+/** `length` zeros of 32 bits without a sign. */
+export function unsignedNumbers(length: number): Uint32Array {
+  const bytes = length * Uint32Array.BYTES_PER_ELEMENT;
+  if (bytes > pieceBytes / 4) return new Uint32Array(length);
+  const at = take(bytes);
+  return new Uint32Array(piece, at, length);
+}

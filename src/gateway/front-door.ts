@@ -244,6 +244,7 @@ export class FrontDoor {
       },
       route: this.#learning(flight, parsed, key, trace, use, () => {
         exchange.recycleBody();
+        byteSlabs.giveBack(parsed.prompt.bytes);
         if (asking !== null) byteSlabs.giveBack(asking);
       }),
       unanswered: (last, failure, reason) => {

@@ -9,6 +9,9 @@ import { firstChoice, type StreamSoFar } from './stream-so-far.ts';
 const largestReadBytes = 1024 * 1024;
 /** A stream whose events are never alike is not worth more tries. */
 const largestLearned = 4;
+const dataPrefix = Buffer.from('data: ');
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
 
 /** What an answer says of itself. */
 export interface Report extends Usage {
@@ -65,7 +68,7 @@ interface StreamError {
 
 /** An answer as a stream of events, with errors where events should be. */
 export class StreamAnswerReader implements AnswerReader {
-  readonly #sse = new SseReader((data) => this.#event(data));
+  readonly #sse = new SseReader((data) => void this.#event(data));
   readonly #soFar: StreamSoFar | null;
   #begun = false;
   #ended = false;
@@ -74,8 +77,11 @@ export class StreamAnswerReader implements AnswerReader {
   #usage: Usage | null = null;
   #template: EventTemplate | null = null;
   #learned = 0;
-  /** Whether what was pushed last was whole events that say a piece of text each, and nothing else. */
-  sawOnlyText = false;
+  /**
+   * Of what was pushed last: where runs of whole events begin and end that say a piece of text each and nothing else, in
+   * turn with what else there was.
+   */
+  readonly textRuns: number[] = [];
 
   /** What the events say is added to `soFar`, for those who need to know. */
   constructor(soFar: StreamSoFar | null) {
@@ -83,20 +89,19 @@ export class StreamAnswerReader implements AnswerReader {
   }
 
   push(chunk: Buffer): void {
-    this.sawOnlyText = true;
+    this.textRuns.length = 0;
     for (let at = 0; at < chunk.length;) {
       const isEvent = this.#sse.isBetweenEvents;
       const alike = isEvent ? this.#takeAlike(chunk, at) : at;
       if (alike > at) {
+        this.textRuns.push(at, alike);
         at = alike;
         continue;
       }
-      this.sawOnlyText = false;
       const end = eventEnd(chunk, at);
       const next = end < 0 ? chunk.length : end;
-      const event = chunk.subarray(at, next);
-      this.#sse.push(event);
-      if (isEvent && end >= 0) this.#learn(event);
+      if (isEvent && end >= 0 && isLine(chunk, at, end)) this.#takeLine(chunk, at, end);
+      else this.#sse.push(chunk.subarray(at, next));
       at = next;
     }
   }
@@ -107,16 +112,18 @@ export class StreamAnswerReader implements AnswerReader {
     if (template === null) return start;
     let at = start;
     for (let end = template.textEnd(chunk, at); end >= 0; end = template.textEnd(chunk, at)) {
-      this.#soFar?.addAlike(chunk.toString('utf8', template.textStart(at), end));
+      this.#soFar?.addAlike(chunk, template.textStart(at), end);
       at = template.eventEnd(end);
       if (at === chunk.length) break;
     }
     return at;
   }
 
-  #learn(event: Buffer): void {
+  /** Takes a whole event of one line, and looks whether others may be like it. */
+  #takeLine(chunk: Buffer, start: number, end: number): void {
+    const answer = this.#event(chunk.toString('utf8', start + dataPrefix.length, end - 2));
     if (this.#learned === largestLearned) return;
-    const template = EventTemplate.of(event);
+    const template = EventTemplate.of(chunk.subarray(start, end), answer);
     if (template === null) return;
     this.#template = template;
     this.#learned++;
@@ -146,12 +153,13 @@ export class StreamAnswerReader implements AnswerReader {
     return { ...(this.#usage ?? noReport), text: this.#soFar?.text.text ?? null };
   }
 
-  #event(data: string): void {
+  /** Gives what it says, parsed. */
+  #event(data: string): unknown {
     const isFirst = !this.#begun;
     this.#begun = true;
     if (data === '[DONE]') {
       this.#ended = true;
-      return;
+      return null;
     }
     const answer = parse(data);
     const error = streamError(answer);
@@ -159,12 +167,19 @@ export class StreamAnswerReader implements AnswerReader {
       this.#error = error;
       const said = (answer as Record<string, unknown>)['error'] ?? { message: error.message, code: error.status };
       if (isFirst) this.#firstError = { status: error.status, body: JSON.stringify({ error: said }) };
-      return;
+      return null;
     }
     this.#usage = usageOf(answer) ?? this.#usage;
     this.#soFar?.add(answer);
     if (isObject(answer) && typeof firstChoice(answer)?.['finish_reason'] === 'string') this.#ended = true;
+    return answer;
   }
+}
+
+/** Whether the event from `start` to `end` is one line of data, which ends with LF. */
+function isLine(bytes: Buffer, start: number, end: number): boolean {
+  for (let at = 0; at < dataPrefix.length; at++) if (bytes[start + at] !== dataPrefix[at]) return false;
+  return bytes[end - 3] !== carriageReturn && bytes.indexOf(lineFeed, start) === end - 2;
 }
 
 /** An event's error, or the finish reason with which engines give up a request on their own. */

@@ -31,8 +31,8 @@ interface AttemptHandlers {
   refused(refusal: Refusal): void;
   /** The answer begins; of a stream, its first event has come, and is no error. */
   began(head: AnswerHead): void;
-  /** `error` when the engine says in this chunk that it cannot go on; `isText`: it is whole events of text and no more. */
-  data(chunk: Buffer, error: string | null, isText: boolean): void;
+  /** `error` when the engine says in this chunk that it cannot go on; `textRuns` as `StreamAnswerReader` has them. */
+  data(chunk: Buffer, error: string | null, textRuns: readonly number[]): void;
   ended(): void;
   lost(failure: TransportFailure, reason: string): void;
   /**
@@ -53,6 +53,7 @@ interface AttemptOptions {
 
 const largestRefusalBytes = 64 * 1024;
 const largestHeldBytes = 1024 * 1024;
+const noRuns: readonly number[] = [];
 
 /** One try at one endpoint, up to its answer's end. Nothing is heard of it after `leave`. */
 export class Attempt {
@@ -157,8 +158,7 @@ export class Attempt {
     const kept = this.#held === null && !(reader instanceof JsonAnswerReader) ? chunk : Buffer.from(chunk);
     reader?.push(kept);
     if (this.#held === null) {
-      if (reader instanceof StreamAnswerReader && reader.sawOnlyText) this.#handlers.data(chunk, null, true);
-      else this.#pass(chunk);
+      this.#pass(chunk, reader instanceof StreamAnswerReader ? reader.textRuns : noRuns);
       return;
     }
     this.#held.push(kept);
@@ -202,11 +202,15 @@ export class Attempt {
     const held = this.#held!;
     this.#held = null;
     this.#handlers.began(this.#head!);
-    if (held.length > 0 && !this.#over) this.#pass(held.length === 1 ? held[0]! : Buffer.concat(held));
+    if (held.length > 0 && !this.#over) {
+      const isOne = held.length === 1;
+      const runs = isOne && this.#reader instanceof StreamAnswerReader ? this.#reader.textRuns : noRuns;
+      this.#pass(isOne ? held[0]! : Buffer.concat(held), runs);
+    }
   }
 
-  #pass(chunk: Buffer): void {
+  #pass(chunk: Buffer, textRuns: readonly number[]): void {
     const error = this.#reader instanceof StreamAnswerReader ? this.#reader.error : null;
-    this.#handlers.data(chunk, error !== null && error.status >= 500 ? error.message : null, false);
+    this.#handlers.data(chunk, error !== null && error.status >= 500 ? error.message : null, textRuns);
   }
 }

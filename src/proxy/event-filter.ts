@@ -7,6 +7,7 @@ const largestEventBytes = 64 * 1024;
 /** So much may belong to a separator that is cut in two. */
 const separatorBytes = 3;
 const none = Buffer.alloc(0);
+const noRuns: readonly number[] = [];
 
 /**
  * Passes the bytes of a `text/event-stream` on event by event: a client has no use for half an event, and where a stream
@@ -30,15 +31,22 @@ export class EventFilter {
     this.#write = write;
   }
 
-  /** Passes on what `chunk` completes. */
-  push(chunk: Buffer): void {
-    this.#push(chunk, false);
-  }
-
-  /** Passes on whole events that say pieces of text and nothing else: there is nothing to look for in them. */
-  pushText(events: Buffer): void {
-    if (this.#rest.length > 0 || this.#passing || this.#finishing !== null) this.#push(events, false);
-    else this.#write(events);
+  /**
+   * Passes on what `chunk` completes. `textRuns` says where runs of whole events begin and end that say pieces of text and
+   * nothing else: there is nothing to look for in them.
+   */
+  push(chunk: Buffer, textRuns: readonly number[] = noRuns): void {
+    let from = 0;
+    for (let run = 0; run < textRuns.length; run += 2) {
+      const [start, end] = [textRuns[run]!, textRuns[run + 1]!];
+      if (start > from) this.#push(chunk.subarray(from, start), false);
+      const waits = this.#rest.length > 0 || this.#passing || this.#finishing !== null;
+      const events = start === 0 && end === chunk.length ? chunk : chunk.subarray(start, end);
+      if (waits) this.#push(events, false);
+      else this.#write(events);
+      from = end;
+    }
+    if (from < chunk.length) this.#push(from === 0 ? chunk : chunk.subarray(from), false);
   }
 
   /** Passes on what `chunk` completes up to where the engine says that it cannot go on, and no more. */

@@ -124,7 +124,7 @@ class Relay {
           if (this.#head === null) this.#begin(head);
           else this.#goOn(head);
         },
-        data: (chunk, error, isText) => this.#data(chunk, error, isText),
+        data: (chunk, error, textRuns) => this.#data(chunk, error, textRuns),
         ended: () => this.#ended(),
         lost: (failure, reason) => this.#lost(null, failure, reason),
         looked: (heardAtMs, silentMs) => route.looked?.(heardAtMs, silentMs) ?? null,
@@ -153,7 +153,7 @@ class Relay {
     this.#cut(`${this.#broken}, and ${this.#target.name} would not go on with it (${status})`);
   }
 
-  #data(chunk: Buffer, error: string | null, isText: boolean): void {
+  #data(chunk: Buffer, error: string | null, textRuns: readonly number[]): void {
     if (this.#attempt!.streams) this.#options.route.more?.();
     const filter = this.#filter;
     if (error !== null && this.#options.continues !== null && filter !== null) {
@@ -164,8 +164,7 @@ class Relay {
       this.#lost(502, 'server-error', `the engine said: ${error}`);
     } else if (this.#continued !== null) this.#pushContinued(chunk);
     else if (filter === null) this.#write(chunk);
-    else if (isText) filter.pushText(chunk);
-    else filter.push(chunk);
+    else filter.push(chunk, textRuns);
   }
 
   #pushContinued(chunk: Buffer): void {

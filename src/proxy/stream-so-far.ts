@@ -38,9 +38,9 @@ export class StreamSoFar {
     if (Array.isArray(promptTokenIds)) this.promptTokenIds ??= promptTokenIds as number[];
   }
 
-  /** Takes an event that is like one before it but for its text. */
-  addAlike(text: string): void {
-    this.text.addText(text);
+  /** Takes an event that is like one before it but for its text, which is these bytes. */
+  addAlike(bytes: Buffer, start: number, end: number): void {
+    this.text.addBytes(bytes, start, end);
     this.choiceEvents += 1;
     this.tokenEvents += 1;
   }

@@ -8,7 +8,7 @@ test('who speaks is no token: where nobody counts for us, what was said is what 
   const soFar = new StreamSoFar();
   soFar.add(chunk({ role: 'assistant', content: '' }));
   soFar.add(chunk({ content: 'The' }));
-  soFar.addAlike(' change');
+  soFar.addAlike(Buffer.from('" change"'), 1, 8);
   // The first bytes of a character are a token, and no text yet.
   soFar.add(chunk({ content: '' }));
   assert.deepEqual([soFar.choiceEvents, soFar.tokenEvents, soFar.text.said], [4, 3, 'The change']);
