@@ -11,7 +11,7 @@ import { aloneCells, busyCells, corpusCells, pacedCell, pacedChunks, type Cell }
 import type { LoadResult } from './lib/load-result.ts';
 import type { LoadOrder } from './proxy/load.ts';
 import { page, plot, type Round } from './proxy/page.ts';
-import { ways, type Way } from './proxy/ways.ts';
+import { slowWays, ways, type Way } from './proxy/ways.ts';
 
 function option(name: string): string[] | undefined {
   return process.argv
@@ -24,7 +24,7 @@ const isQuick = process.argv.includes('--quick');
 const only = option('only');
 const wanted = option('ways') ?? Object.keys(ways).filter((name) => !isQuick || name !== 'vllm-router');
 const rounds = Number(option('rounds')?.[0] ?? (isQuick ? 1 : 3));
-const seconds = Number(option('seconds')?.[0] ?? 1);
+const seconds = Number(option('seconds')?.[0] ?? (isQuick ? 0.6 : 1));
 
 const folder = mkdtempSync(join(tmpdir(), 'signalbox-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -38,23 +38,42 @@ async function load(order: LoadOrder): Promise<LoadResult> {
 }
 
 const started: Way[] = [{ name: 'direct', port: engines[0]!, child: null }];
-for (const name of wanted) started.push(await ways[name]!({ folder, engines }));
+const leftOut: string[] = [];
+for (const name of wanted) if (name in ways) await start(name, ways[name]!);
 
 const results = new Map<string, Round[]>();
+
+/** Where one of the others cannot be had the rest is measured without it, and the page says so. */
+async function start(name: string, starting: (typeof ways)[string]): Promise<void> {
+  try {
+    started.push(await starting({ folder, engines }));
+  } catch (error) {
+    if (name === 'signalbox') throw error;
+    const reason = (error instanceof Error ? error.message : String(error)).trim().split('\n').at(-1) ?? '';
+    leftOut.push(`${name} (${reason})`);
+    process.stdout.write(`left out: ${leftOut.at(-1)}\n`);
+  }
+}
 
 async function measure(cell: Cell, way: Way, lasting: number): Promise<Round> {
   const before = way.child === null ? 0 : cpuMicros(way.child.pid!);
   const result = await load({ port: way.port, traffic: cell.traffic, connections: cell.connections, seconds: lasting });
   const used = way.child === null ? 0 : cpuMicros(way.child.pid!) - before;
-  return { ...result, cpuMicros: used / result.requests };
+  return { ...result, cpuMicros: result.requests === 0 ? NaN : used / result.requests };
 }
 
 /** After each table, so that a run that is cut short leaves what it has. */
 function write(): void {
   if (isQuick || only !== undefined) return;
-  const names = started.map(({ name }) => name);
-  writeFileSync(join(import.meta.dirname, 'README.md'), page(results, names, { rounds, seconds }));
-  writeFileSync(join(import.meta.dirname, 'proxy/cpu.svg'), plot(results, names));
+  const names = [...new Set([...results.keys()].map((key) => key.slice(key.lastIndexOf(' ') + 1)))];
+  writeFileSync(join(import.meta.dirname, 'README.md'), page(results, names, { rounds, seconds, leftOut }));
+  const drawn = names.filter((name) => !(name in slowWays));
+  const draw = (file: string, table: string, cells: readonly Cell[]): void => {
+    const cellNames = cells.map(({ name }) => name);
+    writeFileSync(join(import.meta.dirname, 'proxy', file), plot(results, drawn, table, cellNames));
+  };
+  draw('cpu.svg', 'busy', busyCells);
+  draw('corpora.svg', 'corpus', corpusCells);
 }
 
 async function measureAll(table: string, cells: readonly Cell[], lasting: number): Promise<void> {
@@ -87,5 +106,12 @@ await measureAll('busy', busyCells, seconds);
 await measureAll('alone', aloneCells, seconds * 0.6);
 await measureAll('paced', [pacedCell], Math.max(2.2, seconds));
 await measureAll('corpus', corpusCells, seconds);
-for (const { child } of started) if (child !== null) await stop(child);
+for (const { child } of started.splice(0)) if (child !== null) await stop(child);
+if (!isQuick) {
+  for (const [name, starting] of Object.entries(slowWays))
+    if (option('ways')?.includes(name) ?? true) await start(name, starting);
+  const chats = busyCells.filter(({ name }) => !name.startsWith('A'));
+  if (started.length > 0) await measureAll('busy', chats, Math.max(3, seconds));
+  for (const { child } of started) if (child !== null) await stop(child);
+}
 process.exit();

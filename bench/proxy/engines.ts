@@ -14,19 +14,29 @@ const usage = { prompt_tokens: 50, completion_tokens: tokens, total_tokens: 50 +
 const choice = { index: 0, text: ' word', logprobs: null, finish_reason: null };
 const head = { id: 'cmpl-1', object: 'text_completion', created: 1, model };
 const document = JSON.stringify({ ...head, choices: [{ ...choice, finish_reason: 'length' }], usage });
+const chatDocument = JSON.stringify({
+  ...{ ...head, object: 'chat.completion', usage },
+  choices: [{ index: 0, message: { role: 'assistant', content: ' word' }, logprobs: null, finish_reason: 'length' }],
+});
 const event = chunk(`data: ${JSON.stringify({ ...head, choices: [choice] })}\n\n`);
 const chatEvent = chunk(
   `data: ${JSON.stringify({ ...head, object: 'chat.completion.chunk', choices: [{ index: 0, delta: { content: ' word' }, logprobs: null, finish_reason: null }] })}\n\n`,
 );
-const last = [
-  chunk(`data: ${JSON.stringify({ ...head, choices: [{ ...choice, finish_reason: 'length' }] })}\n\n`),
-  chunk(`data: ${JSON.stringify({ ...head, choices: [], usage })}\n\n`),
-  chunk('data: [DONE]\n\n'),
-  '0\r\n\r\n',
-].join('');
+const last = ending({ ...head, choices: [{ ...choice, finish_reason: 'length' }] });
+const chatLast = ending({
+  ...head,
+  object: 'chat.completion.chunk',
+  choices: [{ index: 0, delta: {}, finish_reason: 'length' }],
+});
 const metrics = ['num_requests_running', 'num_requests_waiting', 'kv_cache_usage_perc']
   .map((name) => `# TYPE vllm:${name} gauge\nvllm:${name}{engine="0",model_name="${model}"} 0.0\n`)
   .join('');
+
+/** What ends a stream: its last event, its usage, and the end of its chunks. */
+function ending(finish: object): string {
+  const events = [JSON.stringify(finish), JSON.stringify({ ...finish, choices: [], usage }), '[DONE]'];
+  return `${events.map((data) => chunk(`data: ${data}\n\n`)).join('')}0\r\n\r\n`;
+}
 
 function chunk(data: string): string {
   return `${data.length.toString(16)}\r\n${data}\r\n`;
@@ -82,8 +92,8 @@ function respond(socket: Socket, request: Buffer, whole: number): void {
   if (path.endsWith('/render'))
     return void socket.write(answer('application/json', rendered(path, request, end), bodyBytes));
   const streams = request.includes('"stream":true', end);
-  if (!streams) return void socket.write(answer('application/json', document, bodyBytes));
   const isChat = path.includes('chat');
+  if (!streams) return void socket.write(answer('application/json', isChat ? chatDocument : document, bodyBytes));
   const one = isChat ? chatEvent : event;
   socket.write(
     `HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-body-bytes: ${bodyBytes}\r\ntransfer-encoding: chunked\r\n\r\n`,
@@ -94,13 +104,13 @@ function respond(socket: Socket, request: Buffer, whole: number): void {
       if (socket.destroyed) return;
       socket.write(one);
       if (++sent < tokens) setTimeout(pace, pacedMs);
-      else socket.write(last);
+      else socket.write(isChat ? chatLast : last);
     };
     setTimeout(pace, pacedMs);
     return;
   }
   for (let sent = 0; sent < tokens; sent++) socket.write(one);
-  socket.write(last);
+  socket.write(isChat ? chatLast : last);
 }
 
 /** Token ids of a prompt, alike for like beginnings: a number for every four bytes. */

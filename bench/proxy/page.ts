@@ -20,7 +20,11 @@ interface Goal {
 const streamed: ReadonlySet<string> = new Set(['As', 'Bs']);
 
 /** The page, and what its plot shows. */
-export function page(results: Results, ways: readonly string[], options: { rounds: number; seconds: number }): string {
+export function page(
+  results: Results,
+  ways: readonly string[],
+  options: { rounds: number; seconds: number; leftOut: readonly string[] },
+): string {
   const all = (table: string, cell: string, way: string): readonly Round[] =>
     results.get(`${table} ${cell} ${way}`) ?? [];
   const cpu = (table: string, cell: string, way: string): number => middle(all(table, cell, way).map(cpuOf));
@@ -69,7 +73,7 @@ of its own. CPU is user and system time of the whole process tree, from /proc. R
 the least to the most of ${options.rounds} rounds of ${options.seconds} s. Signalbox runs with its default policy, prefix index, ledger, journal, metrics and
 one access line a request; haproxy (with \`http-no-delay\`) and Envoy take the engines in turn; the routers run \`cache_aware\`.
 
-Machine: ${cpus()[0]?.model.trim() ?? 'unknown'}, ${availableParallelism()} cores, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}. Answers that failed: ${faults}.
+Machine: ${cpus()[0]?.model.trim() ?? 'unknown'}, ${availableParallelism()} cores, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}. Answers that failed: ${faults}.${options.leftOut.length === 0 ? '' : ` Left out, for want of them here: ${options.leftOut.join(', ')}.`}
 
 A = completion of 200 B, B = chat of 8 KB (32 groups that share 2 KB), C = chat of 64 KB (64 groups that share 48 KB); s = streamed, 50 events at once. 64 connections.
 
@@ -120,7 +124,9 @@ ${table(
 
 ## Larger bodies; prompts all known and none known: CPU per request, µs
 
-16 connections for 220 KB and 1 MB.
+16 connections for 220 KB and 1 MB. B and C above are mixed: a quarter of each prompt, or three quarters, is known.
+
+![CPU per request, larger bodies](proxy/corpora.svg)
 
 ${table(
   ['', ...corpus],
@@ -130,11 +136,11 @@ ${table(
 }
 
 /** CPU per request as bars, a group for each kind of request. */
-export function plot(results: Results, ways: readonly string[]): string {
+export function plot(results: Results, ways: readonly string[], table: string, cells: readonly string[]): string {
   const proxies = ways.filter((way) => way !== 'direct');
   const colours = ['#8a8f98', '#4e79a7', '#f28e2b', '#b07aa1', '#59a14f'];
-  const value = (cell: string, way: string): number => middle((results.get(`busy ${cell} ${way}`) ?? []).map(cpuOf));
-  const cells = busyCells.map(({ name }) => name);
+  const value = (cell: string, way: string): number =>
+    middle((results.get(`${table} ${cell} ${way}`) ?? []).map(cpuOf));
   const most = Math.max(...cells.flatMap((cell) => proxies.map((way) => value(cell, way) || 0)));
   const [height, bar, gap] = [220, 16, 24];
   const group = proxies.length * bar + gap;

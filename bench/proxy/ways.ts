@@ -31,6 +31,9 @@ export const ways: Readonly<Record<string, Start>> = {
   signalbox: (place) => startSignalbox('signalbox', [], place),
 };
 
+/** Far slower than all others, and still at work on a round when the next one begins: measured by itself, on chats alone. */
+export const slowWays: Readonly<Record<string, Start>> = { litellm: startLitellm };
+
 /** As users run it: default policy, prefix index, ledger, journal, metrics and the access line. */
 async function startSignalbox(name: string, flags: readonly string[], { engines, folder }: Place): Promise<Way> {
   const [port, adminPort] = [await freePort(), await freePort()];
@@ -111,9 +114,30 @@ async function startEnvoy({ folder, engines }: Place): Promise<Way> {
   return { name: 'envoy', port, child };
 }
 
+async function startLitellm({ folder, engines }: Place): Promise<Way> {
+  const port = await freePort();
+  const programs = peers('litellm', 'litellm[proxy]==1.106.2');
+  const path = join(folder, 'litellm.yaml');
+  const engine = (each: number): object => ({
+    model_name: model,
+    litellm_params: { model: `openai/${model}`, api_base: `http://127.0.0.1:${each}/v1`, api_key: 'none' },
+  });
+  writeFileSync(path, JSON.stringify({ model_list: engines.map(engine) }));
+  const flags = ['--config', path, '--host', '127.0.0.1', '--port', `${port}`, '--num_workers', '1'];
+  const child = startMeasured(join(programs, 'litellm'), flags, 'ignore');
+  await until(async () => (await fetch(`http://127.0.0.1:${port}/health/liveliness`)).ok, 120_000);
+  return { name: 'litellm', port, child };
+}
+
+/** The folder of programs that PyPI has in these packages, installed at their first use. */
+function peers(name: string, ...packages: readonly string[]): string {
+  const script = join(import.meta.dirname, 'install-peers.sh');
+  return execFileSync('sh', [script, name, ...packages], { encoding: 'utf8' }).trim();
+}
+
 async function startRouter(name: string, command: readonly string[], { engines }: Place): Promise<Way> {
   const [port, metricsPort] = [await freePort(), await freePort()];
-  const programs = execFileSync('sh', [join(import.meta.dirname, 'install-peers.sh')], { encoding: 'utf8' }).trim();
+  const programs = peers('bench-peers-1', 'sglang-router==0.3.2', 'vllm-router==0.1.17');
   const child = startMeasured(
     join(programs, name),
     [
