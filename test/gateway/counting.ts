@@ -1,17 +1,31 @@
 /**
- * Loaded into a gateway's process by `--import`: counts what it writes to sockets, what it copies and what it takes of the
- * heap, and tells whoever connects. For the last one its young generation has to be so large that nothing is collected.
+ * Loaded into a gateway's process by `--import`: counts what it writes to sockets, what it copies, reads that take memory of
+ * their own and what it takes of the heap, and tells whoever connects. For the last one its young generation has to be so
+ * large that nothing is collected.
  */
 import { createServer, Socket, type AddressInfo } from 'node:net';
 
-const counts = { writes: 0, copiedBytes: 0, heapBytes: 0 };
+const counts = { writes: 0, copiedBytes: 0, ownReads: 0, heapBytes: 0 };
 let heapBefore = process.memoryUsage().heapUsed;
 
-const generic = Socket.prototype as unknown as Record<'_writeGeneric', (...values: unknown[]) => unknown>;
-const write = generic._writeGeneric;
-generic._writeGeneric = function (...values) {
+const socket = Socket.prototype as unknown as Record<'_writeGeneric' | 'push', (...values: unknown[]) => unknown>;
+const write = socket._writeGeneric;
+socket._writeGeneric = function (...values) {
   counts.writes++;
   return write.apply(this, values);
+};
+// A socket that reads into a buffer of its user's gives nothing to its stream.
+const push = socket.push;
+socket.push = function (...values) {
+  if (values[0] !== null) counts.ownReads++;
+  return push.apply(this, values);
+};
+const bytes = Uint8Array.prototype;
+// eslint-disable-next-line @typescript-eslint/unbound-method -- called with its own `this` below
+const set = bytes.set;
+bytes.set = function (source, offset) {
+  counts.copiedBytes += source.length;
+  set.call(this, source, offset);
 };
 const concat = Buffer.concat.bind(Buffer);
 Buffer.concat = (list, length) => {
@@ -20,11 +34,10 @@ Buffer.concat = (list, length) => {
   return whole;
 };
 
-const server = createServer((socket) => {
+const server = createServer((connection) => {
   counts.heapBytes = process.memoryUsage().heapUsed - heapBefore;
-  socket.end(JSON.stringify(counts));
-  counts.writes = 0;
-  counts.copiedBytes = 0;
+  connection.end(JSON.stringify(counts));
+  Object.assign(counts, { writes: 0, copiedBytes: 0, ownReads: 0 });
   globalThis.gc?.();
   heapBefore = process.memoryUsage().heapUsed;
 });

@@ -9,6 +9,7 @@ import { model, postJson, startStub, until } from '../support/fleet-under-test.t
 interface Counts {
   readonly writes: number;
   readonly copiedBytes: number;
+  readonly ownReads: number;
   readonly heapBytes: number;
 }
 
@@ -68,8 +69,13 @@ test('what a request, an event and a byte of prompt may cost, in counts that rep
     await ask(body);
     await counts();
     for (let sent = 0; sent < requests; sent++) await ask(body);
-    const { writes, copiedBytes, heapBytes } = await counts();
-    return { writes: writes / requests, copiedBytes: copiedBytes / requests, heapBytes: heapBytes / requests };
+    const { writes, copiedBytes, ownReads, heapBytes } = await counts();
+    return {
+      writes: writes / requests,
+      copiedBytes: copiedBytes / requests,
+      ownReads: ownReads / requests,
+      heapBytes: heapBytes / requests,
+    };
   };
 
   // One write to the engine and one to the client; a few are questions to the engine on its health.
@@ -77,11 +83,13 @@ test('what a request, an event and a byte of prompt may cost, in counts that rep
   for (let warmed = 0; warmed < warmUp; warmed++) await ask(little);
   const short = await each(little);
   assert.ok(short.writes < 2.6, `${short.writes} writes a request`);
+  // Heads and bodies, once in and once out.
+  assert.ok(short.copiedBytes < 2000, `${short.copiedBytes} bytes copied for a short request`);
 
   // Objects of the request, of its Decision and of its connections' reads and writes.
   assert.ok(short.heapBytes < 80 * 1024, `${short.heapBytes} bytes of the heap a request`);
 
-  // A prompt is copied into what is hashed, and once more where it came in several pieces.
+  // A prompt is copied where its body is kept, and into what is hashed; it is sent from where it lies.
   const promptBytes = 200_000;
   const long = await each({ model, prompt: 'p'.repeat(promptBytes), max_tokens: 1 });
   assert.ok(long.writes < 6, `${long.writes} writes a request of ${promptBytes} bytes`);
@@ -90,4 +98,8 @@ test('what a request, an event and a byte of prompt may cost, in counts that rep
   // An event is written once, whatever is read in it.
   const stream = await each({ model, prompt: 'stream', max_tokens: 1, stream: true });
   assert.ok(stream.writes < events + 6, `${stream.writes} writes for ${events} events`);
+  assert.ok(stream.copiedBytes < events * 300, `${stream.copiedBytes} bytes copied for ${events} events`);
+
+  // All of it is read into one buffer; the rest are questions to the engine on its health; else it were two a request at least.
+  for (const { ownReads } of [short, long, stream]) assert.ok(ownReads < 1.5, `${ownReads} reads that took memory`);
 });
