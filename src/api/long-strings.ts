@@ -34,7 +34,8 @@ export class LongStrings {
 
   /** Whether a parsed value has one in it. */
   isIn(value: unknown): boolean {
-    return !this.isEmpty && JSON.stringify(value)?.includes(mark) === true;
+    if (this.isEmpty || typeof value === 'number' || typeof value === 'boolean') return false;
+    return typeof value === 'string' ? value.includes(mark) : JSON.stringify(value)?.includes(mark) === true;
   }
 
   /**

@@ -61,7 +61,6 @@ export class Attempt {
   readonly #handlers: AttemptHandlers;
   readonly #options: AttemptOptions;
   readonly #call: UpstreamCall;
-  readonly #unwatch: () => void;
   #over = false;
   heardAtMs = performance.now();
   paused = false;
@@ -82,7 +81,7 @@ export class Attempt {
       end: () => this.#onEnd(),
       failed: (failure, reason) => this.#onFailed(failure, reason),
     });
-    this.#unwatch = watchdog.watch(this);
+    watchdog.watch(this);
   }
 
   /** Whether its answer is a stream of events. */
@@ -131,7 +130,7 @@ export class Attempt {
   #settle(): boolean {
     if (this.#over) return false;
     this.#over = true;
-    this.#unwatch();
+    watchdog.unwatch(this);
     return true;
   }
 

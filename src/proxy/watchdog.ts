@@ -18,22 +18,25 @@ class Watchdog {
   /** Before this moment nothing could be heard, for we stood still ourselves. */
   #deafUntilMs = 0;
 
-  /** Watches until the function that it gives is called. */
-  watch(watched: Watched): () => void {
+  /** Watches until `unwatch`. */
+  watch(watched: Watched): void {
     this.#watched.add(watched);
     if (this.#timer === null) {
       this.#tickedAtMs = performance.now();
       this.#timer = setInterval(() => this.#tick(), tickMs).unref();
     }
-    return () => {
-      this.#watched.delete(watched);
-      if (this.#watched.size > 0 || this.#timer === null) return;
-      clearInterval(this.#timer);
-      this.#timer = null;
-    };
+  }
+
+  unwatch(watched: Watched): void {
+    this.#watched.delete(watched);
   }
 
   #tick(): void {
+    if (this.#watched.size === 0) {
+      clearInterval(this.#timer!);
+      this.#timer = null;
+      return;
+    }
     const nowMs = performance.now();
     // A late tick: this process was stopped or busy, and what came meanwhile is still to be read.
     if (nowMs - this.#tickedAtMs > 2 * tickMs) this.#deafUntilMs = nowMs;

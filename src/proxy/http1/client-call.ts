@@ -12,7 +12,6 @@ export class Http1Call implements UpstreamCall {
   paused = false;
   readonly #handler: UpstreamHandler;
   readonly #silenceMs: number;
-  readonly #unwatch: () => void;
   #over = false;
 
   constructor(address: string, request: UpstreamRequest, handler: UpstreamHandler, silenceMs: number) {
@@ -20,7 +19,7 @@ export class Http1Call implements UpstreamCall {
     this.headText = requestHead(address, request);
     this.#handler = handler;
     this.#silenceMs = silenceMs;
-    this.#unwatch = watchdog.watch(this);
+    watchdog.watch(this);
   }
 
   abort(): void {
@@ -67,7 +66,7 @@ export class Http1Call implements UpstreamCall {
   #settle(): boolean {
     if (this.#over) return false;
     this.#over = true;
-    this.#unwatch();
+    watchdog.unwatch(this);
     return true;
   }
 }
