@@ -21,7 +21,6 @@ socket.push = function (...values) {
   return push.apply(this, values);
 };
 const bytes = Uint8Array.prototype;
-// eslint-disable-next-line @typescript-eslint/unbound-method -- called with its own `this` below
 const set = bytes.set;
 bytes.set = function (source, offset) {
   counts.copiedBytes += source.length;
