@@ -44,6 +44,7 @@ export class AnswerText {
   add(answer: unknown): void {
     if (this.#unlike !== null || !isObject(answer) || !Array.isArray(answer['choices'])) return;
     const choices: readonly unknown[] = answer['choices'];
+    this.#read();
     if (choices.length === 0) return;
     const [choice] = choices;
     if (choices.length > 1 || !isObject(choice) || (choice['index'] ?? 0) !== 0) {
@@ -56,13 +57,12 @@ export class AnswerText {
     else if (isSaid(said['reasoning_content']) || isSaid(said['reasoning'])) this.#unlike = 'reasoning';
     else if (isSaid(said['refusal'])) this.#unlike = 'a refusal';
     const text = said === choice ? said['text'] : said['content'];
-    if (typeof text !== 'string' || text === '') return;
-    this.#read();
-    this.#append(text);
+    if (typeof text === 'string' && text !== '') this.#append(text);
   }
 
   /** Takes more of the same answer: its text alone, in UTF-8, of an event that is else like one taken before. */
   addBytes(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#unlike !== null) return;
     const count = this.#byteCount + end - start;
     if (count > this.#bytes.length) {
       if (count > mostBytes) {
@@ -82,7 +82,7 @@ export class AnswerText {
     if (this.#byteCount === 0) return;
     const text = this.#bytes.toString('utf8', 0, this.#byteCount);
     this.#byteCount = 0;
-    if (this.#unlike === null) this.#append(text);
+    this.#append(text);
   }
 
   #append(text: string): void {
