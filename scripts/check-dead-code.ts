@@ -5,6 +5,7 @@ import { filesBelow, readSource } from './lib/source-files.ts';
 const entryPoints = new Set([
   'src/cli/main.ts',
   'src/replay/worker.ts',
+  'src/gateway/workers/worker.ts',
   'src/console/main.tsx',
   'src/configuration/plugin-api.ts',
   'src/configuration/preflight-worker.ts',

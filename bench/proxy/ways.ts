@@ -35,7 +35,7 @@ export const ways: Readonly<Record<string, Start>> = {
 export const slowWays: Readonly<Record<string, Start>> = { litellm: startLitellm };
 
 /** As users run it: default policy, prefix index, ledger, journal, metrics and the access line. */
-async function startSignalbox(name: string, flags: readonly string[], { engines, folder }: Place): Promise<Way> {
+export async function startSignalbox(name: string, flags: readonly string[], { engines, folder }: Place): Promise<Way> {
   const [port, adminPort] = [await freePort(), await freePort()];
   const nodeFlags = process.env['BENCH_NODE_FLAGS']?.split(' ') ?? [];
   const child = startMeasured(process.execPath, [

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { BodyRoom } from '../api/body-room.ts';
 import { setImmediate } from 'node:timers/promises';
 import { asSignalboxError } from '../api/errors.ts';
-import { metricsText, type Family } from '../base/metrics.ts';
+import { familiesOfThreads, metricsText, snapshotsOf, type Family } from '../base/metrics.ts';
 import { SignalboxError } from '../base/errors.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { KvEvents } from '../fleet/kv-events/kv-events.ts';
@@ -18,10 +18,20 @@ import { sendError, sendJson, sendJsonText } from '../api/respond.ts';
 import type { Decision } from '../scheduler/decision.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
 import type { PoliciesJson } from './json.ts';
+import {
+  mergedAdmission,
+  mergedDecisions,
+  mergedEndpoints,
+  mergedKeys,
+  mergedPrefixes,
+  mergedSeries,
+  mergedShadow,
+} from './merged.ts';
+import type { OtherWorkers } from './other-workers.ts';
 import { ConsoleFiles } from './console-files.ts';
 import { EventStreams } from './event-streams.ts';
 import { checkOrigin } from './origin.ts';
-import { Series } from './series.ts';
+import { Series, seriesStepMs } from './series.ts';
 import { admissionJson, endpointsJson, keysJson, prefixesJson, shadowJson, sharingJson } from './views.ts';
 
 /** What the scheduler is asked. */
@@ -52,6 +62,8 @@ interface AdminOptions {
   readonly bodies: BodyRoom;
   /** Null where there are no other replicas. */
   sharing(): Sharing | null;
+  /** The threads that it speaks for as well; null where this one serves alone. */
+  readonly others: OtherWorkers | null;
   /** The host it is bound to, which requests may name beside the loopback names. */
   readonly host: string;
   reload(): Promise<void>;
@@ -68,13 +80,16 @@ interface Admin {
 const maxExplainBytes = 32 * 1024 * 1024;
 const largestPage = 1000;
 
+/** Of several threads' answers, the first one's own before, one. */
+type Merge<Json> = (own: Json, others: readonly Json[]) => Json;
+
 type Route = (request: IncomingMessage, response: ServerResponse, url: URL) => void;
 
 /** The admin API: everything the box knows, for people and tools on this machine. */
 export function createAdmin(options: AdminOptions): Admin {
-  const { door, dispatch, metrics } = options;
+  const { door, dispatch, metrics, others } = options;
   const { fleet, journal } = dispatch;
-  const events = new EventStreams(journal, dispatch.clock);
+  const events = new EventStreams(journal, dispatch.clock, others);
   const series = new Series(dispatch);
   const console = new ConsoleFiles();
 
@@ -83,6 +98,26 @@ export function createAdmin(options: AdminOptions): Admin {
     if (url.searchParams.get('flips') !== '1') return sendJsonText(response, decisionText(decision));
     inSteps(dispatch.counterfactual(decision)).then(
       (flips) => sendJson(response, { ...decisionJson(decision), flips: flipsJson(decision, flips) }),
+      (error: unknown) => sendError(response, asSignalboxError(error)),
+    );
+  };
+
+  /** What this thread has to say, or what all of them have where there are several. */
+  const sendOfAll = <Json>(response: ServerResponse, path: string, own: Json, merge: Merge<Json>): void => {
+    if (others === null) return sendJson(response, own);
+    others.get(path).then(
+      (rest) => sendJson(response, merge(own, rest as Json[])),
+      (error: unknown) => sendError(response, asSignalboxError(error)),
+    );
+  };
+
+  const sendMetrics = (response: ServerResponse): void => {
+    const own = [...metrics.families(), ...events.families()];
+    const send = (families: readonly Family[]): void =>
+      sendText(response, 'text/plain; version=0.0.4', metricsText(families));
+    if (others === null) return send(own);
+    others.families().then(
+      (rest) => send(familiesOfThreads([snapshotsOf(own), ...rest])),
       (error: unknown) => sendError(response, asSignalboxError(error)),
     );
   };
@@ -96,29 +131,40 @@ export function createAdmin(options: AdminOptions): Admin {
           ? sendJson(response, { status: 'ready' })
           : sendJson(response, { status: 'not ready', reason: 'no endpoint is ready' }, 503),
     ],
-    [
-      'GET /metrics',
-      (_request, response) =>
-        sendText(response, 'text/plain; version=0.0.4', metricsText([...metrics.families(), ...events.families()])),
-    ],
+    ['GET /metrics', (_request, response) => sendMetrics(response)],
     [
       'GET /api/endpoints',
-      (_request, response) => sendJson(response, endpointsJson(fleet, series, dispatch.clock.nowMs())),
+      (_request, response) => {
+        const own = endpointsJson(fleet, series, dispatch.clock.nowMs());
+        sendOfAll(response, '/api/endpoints', own, mergedEndpoints);
+      },
     ],
     [
       'GET /api/series',
-      (_request, response, url) => sendJson(response, series.json(numberParameter(url, 'after') ?? undefined)),
+      (_request, response, url) => {
+        const after = numberParameter(url, 'after');
+        // Others' steps end at other moments: one that ended before the first's is needed for it.
+        const path = after === null ? '/api/series' : `/api/series?after=${after - 2 * seriesStepMs}`;
+        sendOfAll(response, path, series.json(after ?? undefined), mergedSeries);
+      },
     ],
-    ['GET /api/admission', (_request, response) => sendJson(response, admissionJson(dispatch))],
+    [
+      'GET /api/admission',
+      (_request, response) => sendOfAll(response, '/api/admission', admissionJson(dispatch), mergedAdmission),
+    ],
     [
       'GET /api/keys',
       (_request, response, url) => {
-        const wanted = { text: url.searchParams.get('text') ?? '', limit: numberParameter(url, 'limit') ?? Infinity };
-        sendJson(response, keysJson(options.keys, dispatch.clock, wanted));
+        const text = url.searchParams.get('text') ?? '';
+        const limit = numberParameter(url, 'limit') ?? Infinity;
+        // Which were used last is known once all have said when they were.
+        const own = keysJson(options.keys, dispatch.clock, { text, limit: others === null ? limit : Infinity });
+        const path = `/api/keys?text=${encodeURIComponent(text)}`;
+        sendOfAll(response, path, own, (first, rest) => mergedKeys(first, rest, limit));
       },
     ],
     ['GET /api/sharing', (_request, response) => sendJson(response, sharingJson(options.sharing()))],
-    ['GET /api/shadow', (_request, response) => sendJson(response, shadowJson(dispatch))],
+    ['GET /api/shadow', (_request, response) => sendOfAll(response, '/api/shadow', shadowJson(dispatch), mergedShadow)],
     [
       'GET /api/decisions',
       (_request, response, url) => {
@@ -126,15 +172,22 @@ export function createAdmin(options: AdminOptions): Admin {
         const [after, before] = [url.searchParams.get('after'), url.searchParams.get('before')];
         const decisions = after === null ? journal.latest(limit, before) : journal.after(after, limit);
         const isBrief = url.searchParams.get('brief') === '1';
-        if (isBrief) sendJson(response, decisions.map(decisionRow));
+        if (others !== null) {
+          const own = decisions.map((decision) => (isBrief ? decisionRow(decision) : decisionJson(decision)));
+          sendOfAll(response, `/api/decisions${url.search}`, own, (first, rest) =>
+            mergedDecisions([first, ...rest].flat(), limit, after !== null),
+          );
+        } else if (isBrief) sendJson(response, decisions.map(decisionRow));
         else sendJsonText(response, `[${decisions.map(decisionText).join()}]`);
       },
     ],
     ['GET /api/policies', (_request, response) => sendJson(response, options.configuration())],
     [
       'GET /api/prefixes',
-      (_request, response) =>
-        sendJson(response, prefixesJson(fleet, options.kvEvents, options.tokens, dispatch.clock.nowMs())),
+      (_request, response) => {
+        const own = prefixesJson(fleet, options.kvEvents, options.tokens, dispatch.clock.nowMs());
+        sendOfAll(response, '/api/prefixes', own, mergedPrefixes);
+      },
     ],
     [
       'GET /api/events',
@@ -162,6 +215,7 @@ export function createAdmin(options: AdminOptions): Admin {
     [
       'POST /api/reload',
       (_request, response) => {
+        others?.reload();
         options.reload().then(
           () => sendJson(response, options.configuration()),
           (error: unknown) => sendError(response, asSignalboxError(error)),
@@ -188,10 +242,16 @@ export function createAdmin(options: AdminOptions): Admin {
       } else if (method === 'GET' && url.pathname.startsWith('/api/decisions/')) {
         const id = decodeURIComponent(url.pathname.slice('/api/decisions/'.length));
         const decision = journal.find(id);
-        if (decision === null) {
-          throw new SignalboxError('route_unknown', `No decision "${id}" is kept: it is too long ago, or never was.`);
-        }
-        sendDecision(response, url, decision);
+        if (decision !== null) return sendDecision(response, url, decision);
+        const unknown = new SignalboxError(
+          'route_unknown',
+          `No decision "${id}" is kept: it is too long ago, or never was.`,
+        );
+        if (others === null) throw unknown;
+        others.get(url.pathname + url.search).then(
+          ([found]) => (found === undefined ? sendError(response, unknown) : sendJson(response, found)),
+          (error: unknown) => sendError(response, asSignalboxError(error)),
+        );
       } else if ([...routes.keys()].some((known) => known.endsWith(` ${url.pathname}`))) {
         throw new SignalboxError('method_not_allowed', `${url.pathname} does not take ${method}.`);
       } else {

@@ -5,7 +5,8 @@ import { readAtScrape } from '../base/metrics.ts';
 import { decisionRow } from '../journal/decision-row.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Decision } from '../scheduler/decision.ts';
-import type { DecisionsEventJson } from './json.ts';
+import type { DecisionRowJson, DecisionsEventJson } from './json.ts';
+import type { OtherWorkers } from './other-workers.ts';
 
 const batchMs = 250;
 const pingMs = 15_000;
@@ -29,6 +30,10 @@ export class EventStreams {
   readonly #open = new Map<ServerResponse, Listener>();
   readonly #journal: Journal;
   readonly #clock: Clock;
+  /** Threads whose decisions are told of as well. */
+  readonly #others: OtherWorkers | null;
+  /** What they told since the last batch, by the decision's id. */
+  readonly #changedElsewhere = new Map<string, DecisionRowJson>();
   /** Made or ended since the last batch, in that order. */
   readonly #changed = new Set<Decision>();
   #leftOut = 0;
@@ -38,7 +43,8 @@ export class EventStreams {
   #missed = 0;
   #letGo = 0;
 
-  constructor(journal: Journal, clock: Clock) {
+  constructor(journal: Journal, clock: Clock, others: OtherWorkers | null = null) {
+    this.#others = others;
     this.#journal = journal;
     this.#clock = clock;
   }
@@ -51,11 +57,7 @@ export class EventStreams {
     this.#open.set(response, { missed: 0, behindSinceMs: null });
     response.once('close', () => this.#remove(response));
     // Nothing is gathered while nobody listens.
-    this.#stopWatching ??= this.#journal.watch({
-      decided: (decision) => this.#note(decision),
-      answering: (decision) => this.#note(decision),
-      ended: (decision) => this.#note(decision),
-    });
+    this.#stopWatching ??= this.#watch();
     this.#batch ??= setInterval(() => this.#tell(), batchMs).unref();
     this.#ping ??= setInterval(() => this.#send(() => ': ping\n\n', 0), pingMs).unref();
     return true;
@@ -89,14 +91,34 @@ export class EventStreams {
     for (const response of this.#open.keys()) response.end();
   }
 
+  #watch(): () => void {
+    const stopHere = this.#journal.watch({
+      decided: (decision) => this.#note(decision),
+      answering: (decision) => this.#note(decision),
+      ended: (decision) => this.#note(decision),
+    });
+    const stopElsewhere = this.#others?.listen(({ decisions, leftOut }) => {
+      for (const row of decisions) this.#changedElsewhere.set(row.id, row);
+      this.#leftOut += leftOut;
+    });
+    return () => {
+      stopHere();
+      stopElsewhere?.();
+      this.#changedElsewhere.clear();
+    };
+  }
+
   #note(decision: Decision): void {
     if (this.#changed.size < largestBatch || this.#changed.has(decision)) this.#changed.add(decision);
     else this.#leftOut += 1;
   }
 
   #tell(): void {
-    if (this.#changed.size === 0) return;
-    const decisions = Array.from(this.#changed, decisionRow);
+    if (this.#changed.size + this.#changedElsewhere.size === 0) return;
+    const all = [...this.#changedElsewhere.values(), ...Array.from(this.#changed, decisionRow)];
+    this.#changedElsewhere.clear();
+    const decisions = all.slice(0, largestBatch);
+    this.#leftOut += all.length - decisions.length;
     const rows = JSON.stringify(decisions);
     const leftOut = this.#leftOut;
     this.#changed.clear();

@@ -5,7 +5,7 @@ import type { EndpointColumn, EndpointTotalsJson, PoolColumn, SeriesJson } from 
 import { RingColumns } from './ring-columns.ts';
 import { StepSamples } from './step-samples.ts';
 
-const stepMs = 1000;
+export const seriesStepMs = 1000;
 const poolSteps = 600;
 const endpointSteps = 120;
 /** Past these nothing is kept of an endpoint, and past those it is not written out: 4 MiB, and about 150 kB of JSON. */
@@ -80,7 +80,7 @@ export class Series {
       decided: ({ schedulerSeconds }) => this.#scheduler.add(schedulerSeconds),
       ended: (decision) => this.#ended(decision),
     });
-    this.#timer = this.#clock.after(stepMs, () => this.#step());
+    this.#timer = this.#clock.after(seriesStepMs, () => this.#step());
   }
 
   close(): void {
@@ -99,7 +99,7 @@ export class Series {
     const poolTimes = last(poolSteps);
     const endpointTimes = last(endpointSteps);
     return {
-      stepMs,
+      stepMs: seriesStepMs,
       pool: { endedAtMs: poolTimes, columns: this.#poolColumns.last(poolTimes.length) },
       endpoints: {
         endedAtMs: endpointTimes,
@@ -147,7 +147,7 @@ export class Series {
     const nowMs = this.#clock.nowMs();
     const seconds = (nowMs - this.#lastMs) / 1000;
     this.#lastMs = nowMs;
-    this.#timer = this.#clock.after(stepMs, () => this.#step());
+    this.#timer = this.#clock.after(seriesStepMs, () => this.#step());
 
     for (const name of this.#endpoints.keys()) if (fleet.slotOf(name) === null) this.#endpoints.delete(name);
     let inFlight = 0;

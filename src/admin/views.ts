@@ -24,6 +24,7 @@ export function endpointsJson(fleet: Fleet, series: Series, nowMs: number): Endp
   const { ledger, gauges, speed } = fleet;
   return fleet.slots.map((slot) => {
     const { name, address, labels } = fleet.endpointAt(slot)!;
+    ledger.refresh(slot);
     return {
       name,
       address,
@@ -53,6 +54,7 @@ export function keysJson(
   clock: Dispatch['clock'],
   { text, limit }: { readonly text: string; readonly limit: number },
 ): KeysJson {
+  keys?.lookAtOthers();
   const part = text.toLowerCase();
   const all = keys === null ? [] : [...keys.all()].filter(({ name }) => name.toLowerCase().includes(part));
   const count = all.length;

@@ -6,6 +6,8 @@ export interface HandedDown {
   readonly api: number;
   /** Null where only one was handed down. */
   readonly admin: number | null;
+  /** Further ones of the API, for other threads to listen with. */
+  readonly more: readonly number[];
   /** Whether it was this program that handed them down, to be followed by this process. */
   readonly byPredecessor: boolean;
 }
@@ -23,7 +25,7 @@ export function handDown(count: number, by: 'predecessor' | 'supervisor'): Recor
 
 /**
  * Sockets handed down as systemd does it (sd_listen_fds(3): `LISTEN_FDS`, `LISTEN_PID`), the API's first, the admin port's
- * second; null where there are none. They are taken out of `env`, which others may inherit.
+ * second, further ones of the API behind it; null where there are none. They are taken out of `env`, which others may inherit.
  * @throws SignalboxError when what is said to be there is no socket
  */
 export function takeHandedDown(env: NodeJS.ProcessEnv): HandedDown | null {
@@ -32,11 +34,12 @@ export function takeHandedDown(env: NodeJS.ProcessEnv): HandedDown | null {
   const count = Number(said);
   if (!(count >= 1) || (pid !== undefined && Number(pid) !== process.pid)) return null;
   const admin = count > 1 ? firstDescriptor + 1 : null;
-  for (const descriptor of [firstDescriptor, admin]) {
+  const more = Array.from({ length: Math.max(0, count - 2) }, (_, at) => firstDescriptor + 2 + at);
+  for (const descriptor of [firstDescriptor, admin, ...more]) {
     if (descriptor === null || isSocket(descriptor)) continue;
     throw new SignalboxError('environment', `LISTEN_FDS is ${said}, but file descriptor ${descriptor} is no socket`);
   }
-  return { api: firstDescriptor, admin, byPredecessor: predecessor !== undefined };
+  return { api: firstDescriptor, admin, more, byPredecessor: predecessor !== undefined };
 }
 
 function isSocket(descriptor: number): boolean {

@@ -7,8 +7,15 @@ export interface Family {
   readonly names: readonly string[];
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
+  /**
+   * What the values of several threads come to: that of the first one where each of them knows the whole, as it is with
+   * gauges where nothing is said; else their sum or mean.
+   */
+  readonly across?: Across;
   samples(): Iterable<Sample>;
 }
+
+type Across = 'first' | 'sum' | 'mean';
 
 export interface Sample {
   /** Appended to the family's name, e.g. `_bucket`. */
@@ -92,6 +99,8 @@ export class Counter extends Sum<'counter'> {
 }
 
 export class Gauge extends Sum<'gauge'> {
+  readonly across = 'sum';
+
   constructor(names: readonly string[], help: string, labelNames: readonly string[]) {
     super('gauge', names, help, labelNames);
   }
@@ -160,8 +169,45 @@ export function readAtScrape(
   help: string,
   samples: () => Iterable<Sample>,
   type: 'gauge' | 'counter' = 'gauge',
+  across?: Across,
 ): Family {
-  return { names, help, type, samples };
+  return { names, help, type, samples, ...(across === undefined ? {} : { across }) };
+}
+
+/** A family with its values of one moment, as it is passed from thread to thread. */
+export interface FamilySnapshot extends Omit<Family, 'samples'> {
+  readonly samples: readonly Sample[];
+}
+
+export function snapshotsOf(families: readonly Family[]): FamilySnapshot[] {
+  return families.map((family) => ({
+    ...{ names: family.names, help: family.help, type: family.type },
+    ...(family.across === undefined ? {} : { across: family.across }),
+    samples: [...family.samples()].filter(({ value }) => Number.isFinite(value)),
+  }));
+}
+
+/** Families of several threads as one; the first thread's come first, and what others have beside them is left out. */
+export function familiesOfThreads(threads: readonly (readonly FamilySnapshot[])[]): Family[] {
+  const [first = [], ...others] = threads;
+  return first.map(({ samples, ...family }) => {
+    const across = family.across ?? (family.type === 'gauge' ? 'first' : 'sum');
+    if (across === 'first') return { ...family, samples: () => samples };
+    const sums = new Map<string, { sample: Sample; value: number }>();
+    const add = (sample: Sample): void => {
+      const key = JSON.stringify([sample.suffix, sample.labels]);
+      const known = sums.get(key);
+      if (known === undefined) sums.set(key, { sample, value: sample.value });
+      else known.value += sample.value;
+    };
+    samples.forEach(add);
+    for (const thread of others) thread.find(({ names }) => names[0] === family.names[0])?.samples.forEach(add);
+    const divisor = across === 'mean' ? threads.length : 1;
+    return {
+      ...family,
+      samples: () => Array.from(sums.values(), ({ sample, value }) => ({ ...sample, value: value / divisor })),
+    };
+  });
 }
 
 /** Families of several sources as one, each sample with a label that says whose it is. */

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { connectorNamed, connectorNames, type ConnectorName } from '../disaggregation/connectors/index.ts';
+import { connectorNames, type ConnectorName } from '../disaggregation/connectors/index.ts';
 import type { GatewayOptions } from '../gateway/gateway.ts';
 import { httpEngines, type HttpEngine } from '../proxy/http-engines.ts';
 import { duration, portNumber, positiveWholeNumber, wholeNumber } from './arguments.ts';
@@ -44,6 +44,7 @@ interface Flags extends KubernetesFlags, KvEventsFlags {
   continuation: boolean;
   canary?: boolean;
   drainTimeout: number;
+  workers: number;
   httpEngine: HttpEngine;
 }
 
@@ -107,6 +108,7 @@ export function gatewayCommand(): Command {
     .addOption(
       new Option('--http-engine <name>', "what speaks HTTP: our own, or Node's").choices(httpEngines).default('own'),
     )
+    .option('--workers <n>', 'threads that serve, for more than one core', positiveWholeNumber, 1)
     .option('--session-key-file <file>', 'key that signs session tokens, when several gateways share them')
     .addOption(shareOption())
     .addOption(shareGroupOption())
@@ -166,7 +168,7 @@ function optionsOf(flags: Flags): GatewayOptions {
     journalFolderBytes: journalMaxBytes,
     ...(journal === undefined ? {} : { journalFolder: journal }),
     ...(splits ? { prefillEndpoints: prefillEndpoint } : {}),
-    ...(handsOver === undefined ? {} : { connector: connectorNamed(handsOver) }),
+    ...(handsOver === undefined ? {} : { connector: handsOver }),
     ...(shadow === undefined ? {} : { shadows: shadow }),
     ...(kubernetes === null ? {} : { kubernetes }),
     metricsAuth: flags.metricsEndpointAuth,

@@ -44,6 +44,14 @@ interface DispatchOptions {
   readonly shadows?: ShadowOptions;
   /** Told what plugins take, of one look in sixteen. */
   readonly probe?: Probe;
+  /** What decisions are called, where others that decide number theirs with these. */
+  readonly ids?: DecisionIds;
+}
+
+/** Names of decisions: all begin alike, and one that is made later has a higher number. */
+export interface DecisionIds {
+  readonly prefix: string;
+  next(): number;
 }
 
 interface PlaceHandlers {
@@ -159,7 +167,7 @@ export class Dispatch {
   readonly shadows: Shadows;
   readonly retries = new RetryBudget();
   readonly #random: Random;
-  readonly #idPrefix: string;
+  readonly #ids: DecisionIds;
   readonly #holding: Holding<Asked>;
   readonly #recalls = new Recalls();
   readonly #headroom = new Headroom();
@@ -170,12 +178,11 @@ export class Dispatch {
   onPlaced: ((request: SchedulingRequest, key: PrefixKey, decision: Decision) => void) | null = null;
   onCharge: ((caller: Caller, tokens: number) => void) | null = null;
   readonly #probe: Probe | null;
-  #decisions = 0;
   #looks = 0;
   #policy: Policy;
   #states: PolicyStates;
 
-  constructor({ clock, random, fleet, journal, policy, shadows, probe }: DispatchOptions) {
+  constructor({ clock, random, fleet, journal, policy, shadows, probe, ids }: DispatchOptions) {
     this.#probe = probe ?? null;
     this.clock = clock;
     this.#random = random;
@@ -191,10 +198,7 @@ export class Dispatch {
       missed: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, missed(asked, waitedSeconds)),
       evicted: (asked, waitedSeconds) => this.#turnAway(asked, waitedSeconds, madeRoom()),
     });
-    this.#idPrefix = random
-      .below(2 ** 32)
-      .toString(36)
-      .padStart(7, '0');
+    this.#ids = ids ?? idsFrom(random);
   }
 
   /** Requests held for later. */
@@ -585,7 +589,7 @@ export class Dispatch {
   ): Decision {
     const queuedSeconds = heldSinceMs === null ? 0 : Math.max(0, startMs - heldSinceMs) / 1000;
     return recordDecision(this.#policy, request, view, result, {
-      id: `${this.#idPrefix}-${(++this.#decisions).toString(36)}`,
+      id: `${this.#ids.prefix}-${this.#ids.next().toString(36)}`,
       epochMs: this.clock.epochMs(),
       seed,
       queuedSeconds,
@@ -652,6 +656,15 @@ export class Dispatch {
     const message = `The model "${model.slice(0, 200)}" does not exist here. Models: ${shown === '' ? 'none' : shown}.`;
     return new SignalboxError('model_unknown', message, { param: 'model' });
   }
+}
+
+function idsFrom(random: Random): DecisionIds {
+  const prefix = random
+    .below(2 ** 32)
+    .toString(36)
+    .padStart(7, '0');
+  let decisions = 0;
+  return { prefix, next: () => ++decisions };
 }
 
 /** Whether its turn would come too late for what it asked for. */

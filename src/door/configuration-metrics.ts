@@ -27,6 +27,7 @@ export function configurationFamilies(
       'Configuration read again, by outcome.',
       () => outcomes,
       'counter',
+      'first',
     ),
     readAtScrape(
       ['signalbox_plugin_failures_total'],

@@ -2,6 +2,7 @@ import { createHmac, randomBytes, randomInt } from 'node:crypto';
 import type { RequestListener, Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { createAdmin } from '../admin/admin.ts';
+import type { OtherWorkers } from '../admin/other-workers.ts';
 import { BodyRoom } from '../api/body-room.ts';
 import type { ChainState } from '../base/block-hash.ts';
 import { isLoopback } from '../base/address.ts';
@@ -11,6 +12,7 @@ import type { Logger } from '../base/log.ts';
 import { LoopLoad } from '../base/loop-load.ts';
 import type { Family } from '../base/metrics.ts';
 import { seededRandom } from '../base/random.ts';
+import { SharedRows } from '../base/shared-rows.ts';
 import { OwnPlugins } from '../configuration/own-plugins.ts';
 import { Dispatch } from '../dispatch/dispatch.ts';
 import { areSecure, endpointFromUrl } from '../fleet/discovery/endpoint-url.ts';
@@ -23,6 +25,7 @@ import type { ConfiguredSource } from '../fleet/kv-events/event-source.ts';
 import { KvEvents } from '../fleet/kv-events/kv-events.ts';
 import { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
 import { HttpGetter } from '../fleet/http-get.ts';
+import { follow, LeadingFleet, type Telling } from '../fleet/following.ts';
 import { Ranks } from '../fleet/ranks.ts';
 import { FleetWatch } from '../fleet/watch.ts';
 import { readKeyFile } from '../keys/key-file.ts';
@@ -44,6 +47,7 @@ import { writeEppLog } from './epp-log.ts';
 import { configurationFamilies, type ReloadOutcome } from './configuration-metrics.ts';
 import { InferenceObjects, readInferenceObjects, type InferenceObject } from './inference-objects.ts';
 import { DoorMetrics } from './metrics.ts';
+import { decisionIds, type WorkerPlace } from './worker-place.ts';
 import { loadPolicy, namedPolicy, type PolicySource } from './policy-source.ts';
 import { reliabilityFamilies } from './reliability-metrics.ts';
 import { readSecretFile } from './secret-file.ts';
@@ -54,6 +58,9 @@ import { createTraces, type Traces } from './traces.ts';
 /** Above this share of its time at work, the process has none left for shadows. */
 const busyShare = 0.8;
 const readyPollMs = 10;
+/** So often a thread looks at what the others have on its way, beside every time it decides. */
+const siblingsEveryMs = 20;
+const defaultJournalBytes = 32 * 1024 * 1024;
 const defaultJournalFolderBytes = 256 * 1024 * 1024;
 /** What is made of bodies (copies with members added, prompts) takes about as much again. */
 const defaultMaxTotalBodyBytes = 256 * 1024 * 1024;
@@ -115,6 +122,8 @@ export interface CoreOptions {
   readonly maxTotalBodyBytes?: number;
   /** False where no traces are to be written although the environment names a collector. */
   readonly tracing?: boolean;
+  /** Of several threads that serve together, the one that this is; bounds on memory are divided among them. */
+  readonly place?: WorkerPlace;
 }
 
 interface AdminPort {
@@ -135,6 +144,20 @@ interface CoreEvents {
   security?(security: Security): void;
   /** The endpoints were replaced; these addresses are what is left. */
   addresses?(addresses: ReadonlySet<string>): void;
+}
+
+/** What a thread that follows has seen of endpoints, by slot. */
+export interface Observed {
+  /** To be looked at. */
+  readonly suspects: readonly number[];
+  /** When they were last heard. */
+  readonly heard: readonly (readonly [slot: number, atMs: number])[];
+}
+
+/** What whoever watches the endpoints tells threads that follow. */
+export interface Lead {
+  readonly tellings?: readonly Telling[];
+  readonly objects?: readonly InferenceObject[];
 }
 
 /** Whatever is behind a front door: fleet, journal and dispatch, kept up to date from files and from the engines. */
@@ -168,6 +191,16 @@ export class Core {
   /** TLS to engines; null where there is none. */
   #security: Security | null = null;
   readonly #watch: FleetWatch;
+  /** The fleet as it is watched, here or elsewhere. */
+  readonly #watched: Fleet;
+  /** Null where no other thread follows this one. */
+  readonly #leading: LeadingFleet | null;
+  /** Hears what is learned of endpoints, for threads that follow. */
+  onLead: ((lead: Lead) => void) | null = null;
+  /** Threads that the admin API speaks for as well. */
+  others: OtherWorkers | null = null;
+  #isLed = false;
+  readonly #toldHeardMs = new Map<number, number>();
   readonly #ranks = new Ranks();
   readonly #files: FileWatch[] = [];
   #closeAdmin: (() => Promise<void>) | null = null;
@@ -193,19 +226,27 @@ export class Core {
     events: CoreEvents,
   ) {
     this.#options = options;
-    this.fleet = new Fleet({ prefixSeed: seed });
+    const { place } = options;
+    this.fleet = new Fleet({
+      prefixSeed: seed,
+      ...(place === undefined ? {} : { siblings: new SharedRows(place.requests, place.rank) }),
+    });
+    this.#leading =
+      place?.rank === 0 ? new LeadingFleet(this.fleet, (telling) => this.onLead?.({ tellings: [telling] })) : null;
+    this.#watched = this.#leading?.watched ?? this.fleet;
     this.#source = source;
     this.#plugins = plugins;
     this.#log = log;
     this.#events = events;
-    this.bodies = new BodyRoom(options.maxTotalBodyBytes ?? defaultMaxTotalBodyBytes);
+    const share = 1 / (place?.count ?? 1);
+    this.bodies = new BodyRoom(Math.ceil((options.maxTotalBodyBytes ?? defaultMaxTotalBodyBytes) * share));
     this.traces = traces;
     if (traces !== null) this.#closing.push(() => traces.close());
     const { fleet } = this;
     this.tokens = new PromptTokens({ fleet, clock: wallClock, http: this.#http, log });
     this.kvEvents = new KvEvents({ fleet, clock: wallClock, http: this.#http, log, configured: options.kvEvents });
-    this.journal = new Journal(options.journalBytes);
-    this.#watch = new FleetWatch(this.fleet, wallClock, this.#http, options.canary ?? false, (address, ranks) => {
+    this.journal = new Journal((options.journalBytes ?? defaultJournalBytes) * share);
+    this.#watch = new FleetWatch(this.#watched, wallClock, this.#http, options.canary ?? false, (address, ranks) => {
       if (this.#ranks.learn(address, ranks)) this.#replaceEndpoints();
     });
     this.metrics = new DoorMetrics(this.fleet, this.journal, options.name ?? 'default');
@@ -215,7 +256,7 @@ export class Core {
     this.#clusterObjects = objects;
     this.#found = [namedEndpoints(options).map((endpoint) => ({ ...endpoint, ready: true }))];
     this.objects = new InferenceObjects(seededRandom(randomInt(2 ** 32)));
-    this.keys = options.keysFile === undefined ? null : new Keys(wallClock);
+    this.keys = options.keysFile === undefined ? null : new Keys(wallClock, sharedKeys(place));
   }
 
   /** Reads the policy; nothing runs yet. @throws SignalboxError when what it was told is wrong. */
@@ -233,7 +274,10 @@ export class Core {
     const { sessionKeyFile } = options;
     const secret = sessionKeyFile === undefined ? null : await readSecretFile('--session-key-file', sessionKeyFile);
     const dispatch = ({ fleet, journal, metrics }: Core): Dispatch =>
-      new Dispatch({ clock: wallClock, random, fleet, journal, policy, shadows, probe: metrics.probe });
+      new Dispatch({
+        ...{ clock: wallClock, random, fleet, journal, policy, shadows, probe: metrics.probe },
+        ...(options.place === undefined ? {} : { ids: decisionIds(options.place) }),
+      });
     const discoveries = await discoveriesOf(options, log);
     const objects = await clusterObjectsOf(options, log);
     const traces = options.tracing === false ? null : await createTraces(process.env);
@@ -243,7 +287,7 @@ export class Core {
       source,
       plugins,
       dispatch,
-      secret ?? randomBytes(32),
+      secret ?? Buffer.from(options.place?.secret ?? randomBytes(32)),
       discoveries,
       objects,
       traces,
@@ -301,6 +345,7 @@ export class Core {
       keys: this.keys,
       bodies: this.bodies,
       sharing: () => this.#sharing,
+      others: this.others,
       host: this.#adminHost,
       reload: () => this.reload(),
       configuration: () => ({
@@ -340,20 +385,19 @@ export class Core {
   get ready(): boolean {
     const { fleet } = this;
     if (fleet.anyReady) return true;
-    const isTold = this.#found.length > this.#discoveries.length;
-    return this.#options.kubernetes !== undefined && isTold && !fleet.slots.some((slot) => fleet.isDeclaredReady(slot));
+    const { kubernetes, place } = this.#options;
+    const isTold = this.#follows ? this.#isLed : this.#found.length > this.#discoveries.length;
+    return (
+      (kubernetes !== undefined || place?.ofCluster === true) &&
+      isTold &&
+      !fleet.slots.some((slot) => fleet.isDeclaredReady(slot))
+    );
   }
 
   /** Begins to watch files and engines, and to write the EPP's log. */
   start(): void {
     const { eppLog, verbosity, namespace } = this.#options;
-    this.#replaceEndpoints();
-    for (const [index, discovery] of this.#discoveries.entries()) {
-      discovery.start((endpoints) => {
-        this.#found[index + 1] = endpoints;
-        this.#replaceEndpoints();
-      });
-    }
+    if (!this.#follows) this.#discover();
     for (const file of this.#options.objectsFiles ?? []) {
       this.#files.push(
         watchFile(
@@ -381,7 +425,7 @@ export class Core {
     this.#isWatching = true;
     this.#watchPlugins();
     this.#clusterObjects?.start((objects) => this.#replaceObjects('cluster', objects));
-    this.#watch.start();
+    if (!this.#follows) this.#watch.start();
     this.kvEvents.start();
     this.#appendJournal();
     this.tokens.start();
@@ -393,6 +437,21 @@ export class Core {
       namespace: namespace ?? 'default',
     });
     this.#closing.push(() => log.close());
+  }
+
+  /** Whether another thread watches the endpoints for this one. */
+  get #follows(): boolean {
+    return (this.#options.place?.rank ?? 0) > 0;
+  }
+
+  #discover(): void {
+    this.#replaceEndpoints();
+    for (const [index, discovery] of this.#discoveries.entries()) {
+      discovery.start((endpoints) => {
+        this.#found[index + 1] = endpoints;
+        this.#replaceEndpoints();
+      });
+    }
   }
 
   /** Reads the policy and the endpoints file again; what does not validate changes nothing. @throws SignalboxError */
@@ -431,9 +490,11 @@ export class Core {
   #appendJournal(): void {
     const { journalFolder: folder, journalFolderBytes: limitBytes = defaultJournalFolderBytes } = this.#options;
     if (folder === undefined) return;
+    const { place } = this.#options;
     const files = new JournalFiles(this.journal, {
       folder,
-      limitBytes,
+      limitBytes: limitBytes / (place?.count ?? 1),
+      writer: place?.rank ?? 0,
       onError: (error) => this.#log.error(`the journal cannot be written to ${folder}: ${messageOf(error)}`),
     });
     this.metrics.journalFiles = files;
@@ -463,7 +524,8 @@ export class Core {
 
   /** Not waited for: requests are served whether or not there is anybody to share with. */
   async #startSharing(): Promise<void> {
-    const { share: url, shareGroup: group = 'default', name = 'signalbox' } = this.#options;
+    const { share: url, shareGroup: group = 'default', name = 'signalbox', place } = this.#options;
+    if (place !== undefined) return this.#shareWithSiblings(place);
     if (url === undefined) return;
     const [{ Sharing: Shared }, { ValkeyLink }] = await Promise.all([
       import('../sharing/sharing.ts'),
@@ -477,6 +539,66 @@ export class Core {
     });
     this.#sharing = sharing;
     this.#closing.push(() => sharing.close());
+  }
+
+  /** What need not be known at once goes from thread to thread as it goes from replica to replica. */
+  async #shareWithSiblings({ id, rank }: WorkerPlace): Promise<void> {
+    const [{ Sharing: Shared }, { ThreadLink }] = await Promise.all([
+      import('../sharing/sharing.ts'),
+      import('../sharing/thread-link.ts'),
+    ]);
+    const { dispatch, keys, fleet } = this;
+    // That it begins is no news where it is always so.
+    const log = this.#log.child({}, { level: 'warn' });
+    const sharing = new Shared({
+      connect: (handlers) => new ThreadLink(`signalbox ${id}`, handlers),
+      isSibling: () => true,
+      ...{ name: 'worker', instance: String(rank), dispatch, keys: null, clock: wallClock, log },
+    });
+    const look = setInterval(() => {
+      const nowMs = wallClock.nowMs();
+      for (const slot of fleet.slots) fleet.queuedPrefillSecondsAt(slot, nowMs);
+      keys?.tellAgain();
+      dispatch.placeHeld();
+    }, siblingsEveryMs);
+    this.#closing.push(() => clearInterval(look));
+    this.#closing.push(() => sharing.close());
+  }
+
+  /** What a thread that knows nothing yet has to be told. */
+  lead(): Lead {
+    return { tellings: [...(this.#leading?.everything(wallClock.nowMs()) ?? [])], objects: this.#foundObjects.cluster };
+  }
+
+  /** Learns what the thread that watches the endpoints was told. */
+  follow({ tellings = [], objects }: Lead): void {
+    const { fleet } = this;
+    this.#isLed = true;
+    for (const telling of tellings) follow(fleet, telling);
+    if (objects !== undefined) this.#replaceObjects('cluster', objects);
+    if (tellings.some(([name]) => name === 'add' || name === 'remove')) {
+      this.#events.addresses?.(new Set(fleet.slots.map((slot) => fleet.endpointAt(slot)!.address)));
+    }
+    this.dispatch.placeHeld();
+  }
+
+  /** What whoever watches should know of; null when there is nothing new. */
+  observed(): Observed | null {
+    const { fleet } = this;
+    const suspects = fleet.takeSuspects();
+    const heard = fleet.slots.flatMap((slot): [number, number][] => {
+      const atMs = fleet.heardAtMs(slot);
+      if (atMs === -Infinity || this.#toldHeardMs.get(slot) === atMs) return [];
+      this.#toldHeardMs.set(slot, atMs);
+      return [[slot, atMs]];
+    });
+    return suspects.length + heard.length === 0 ? null : { suspects, heard };
+  }
+
+  /** Another thread has seen it. */
+  observe({ suspects, heard }: Observed): void {
+    for (const [slot, atMs] of heard) this.fleet.heard(slot, atMs);
+    for (const slot of suspects) this.fleet.suspect(slot);
   }
 
   async #authenticated(handle: RequestListener): Promise<RequestListener> {
@@ -493,7 +615,7 @@ export class Core {
   }
 
   #replaceEndpoints(): void {
-    const { fleet } = this;
+    const fleet = this.#watched;
     const found = this.#found.flat();
     const addresses = new Set(found.map(({ address }) => address));
     this.#ranks.keepOnly(addresses);
@@ -527,6 +649,7 @@ export class Core {
     this.#foundObjects[from] = objects;
     const { files, cluster } = this.#foundObjects;
     this.objects.replace([...files, ...cluster], this.#options.poolName ?? null);
+    if (from === 'cluster') this.onLead?.({ objects });
   }
 
   async #reloadKeys(): Promise<void> {
@@ -650,15 +773,17 @@ function namedEndpoints({ endpoints = [], prefillEndpoints = [] }: CoreOptions):
 }
 
 /**
- * Where chains of blocks start: by chance, so that nobody outside can make two prompts look alike. Replicas that share
- * have the same start, made of a secret that they share.
+ * Where chains of blocks start: by chance, so that nobody outside can make two prompts look alike. Replicas that share,
+ * and threads of one process, have the same start, made of a secret that they share.
  */
-function prefixSeed({ share }: CoreOptions, secret: Buffer | null): ChainState {
-  const bytes =
-    share === undefined
-      ? randomBytes(8)
-      : createHmac('sha256', secret ?? share)
-          .update('prefix blocks')
-          .digest();
+function prefixSeed({ share, place }: CoreOptions, secret: Buffer | null): ChainState {
+  const common = share === undefined ? place?.secret : (secret ?? share);
+  const bytes = common === undefined ? randomBytes(8) : createHmac('sha256', common).update('prefix blocks').digest();
   return { low: bytes.readUInt32LE(0), high: bytes.readUInt32LE(4) };
+}
+
+function sharedKeys(place: WorkerPlace | undefined): ConstructorParameters<typeof Keys>[1] {
+  if (place === undefined || place.keys === null) return null;
+  const { count, rank, keys: memory } = place;
+  return { memory, threads: { count, rank } };
 }

@@ -64,14 +64,22 @@ function queueFamilies(dispatch: Dispatch, poolName: string): Family[] {
   const ofAll = (value: () => number) => (): Sample[] => [{ labels: pool, value: value() }];
   const hold = (): { maxRequests: number; maxBytes: number } => dispatch.policy.hold ?? noLimits;
   return [
-    readAtScrape(epp('flow_control_queue_size'), 'Requests held for later.', () => {
-      const samples = dispatch.bands.flatMap((band) => tenantSamples(band, pool));
-      return samples.length > 0 ? samples : [{ labels: { ...pool, priority: '0', fairness_id: '' }, value: 0 }];
-    }),
+    readAtScrape(
+      epp('flow_control_queue_size'),
+      'Requests held for later.',
+      () => {
+        const samples = dispatch.bands.flatMap((band) => tenantSamples(band, pool));
+        return samples.length > 0 ? samples : [{ labels: { ...pool, priority: '0', fairness_id: '' }, value: 0 }];
+      },
+      'gauge',
+      'sum',
+    ),
     readAtScrape(
       epp('flow_control_queue_bytes'),
       'What they keep in memory.',
       ofAll(() => dispatch.heldBytes),
+      'gauge',
+      'sum',
     ),
     readAtScrape(
       epp('flow_control_pool_saturation'),
@@ -82,21 +90,29 @@ function queueFamilies(dispatch: Dispatch, poolName: string): Family[] {
       epp('flow_control_capacity_utilization_requests'),
       "Requests held as a share of the priority's limit.",
       byPriority(({ size, rule }) => size / rule.maxRequests),
+      'gauge',
+      'mean',
     ),
     readAtScrape(
       epp('flow_control_capacity_utilization_bytes'),
       'The same in bytes.',
       byPriority(({ bytes, rule }) => bytes / rule.maxBytes),
+      'gauge',
+      'mean',
     ),
     readAtScrape(
       epp('flow_control_global_capacity_utilization_requests'),
       'Requests held as a share of the limit of all.',
       ofAll(() => dispatch.held / hold().maxRequests),
+      'gauge',
+      'mean',
     ),
     readAtScrape(
       epp('flow_control_global_capacity_utilization_bytes'),
       'The same in bytes.',
       ofAll(() => dispatch.heldBytes / hold().maxBytes),
+      'gauge',
+      'mean',
     ),
   ];
 }

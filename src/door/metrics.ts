@@ -175,13 +175,25 @@ export class DoorMetrics {
       readAtScrape(epp('info', 'inference_extension_info'), 'What runs here.', () => [
         { labels: { commit: 'unknown', build_ref: productVersion() }, value: 1 },
       ]),
-      readAtScrape(['signalbox_prefix_index_bytes'], 'Memory of the prefix index.', () => one(prefixes.bytes)),
+      readAtScrape(
+        ['signalbox_prefix_index_bytes'],
+        'Memory of the prefix index.',
+        () => one(prefixes.bytes),
+        'gauge',
+        'sum',
+      ),
       readAtScrape(
         epp('prefix_indexer_size', 'inference_extension_prefix_indexer_size'),
         'Prompt blocks indexed.',
         () => one(prefixes.blocks),
       ),
-      readAtScrape(['signalbox_journal_bytes'], 'Memory of the kept decisions.', () => one(journal.sizes.bytes)),
+      readAtScrape(
+        ['signalbox_journal_bytes'],
+        'Memory of the kept decisions.',
+        () => one(journal.sizes.bytes),
+        'gauge',
+        'sum',
+      ),
       readAtScrape(
         ['signalbox_journal_dropped_total'],
         'Decisions dropped to stay within bounds.',
@@ -209,6 +221,7 @@ export class DoorMetrics {
           return one((user + system) / 1e6);
         },
         'counter',
+        'first',
       ),
     ];
   }

@@ -4,6 +4,7 @@ import type { Endpoint } from '../scheduler/endpoint.ts';
 import type { Loras } from '../scheduler/view.ts';
 import type { Engine, Gauges } from './gauges/gauges.ts';
 import { Health, type Failure, type ProbeResult } from './health.ts';
+import type { SharedRows } from '../base/shared-rows.ts';
 import { Ledger, noOthers, type Entry } from './ledger.ts';
 import { PrefixIndex } from './prefix-index/prefix-index.ts';
 import { decodeCost, prefillCost } from './prefill-cost.ts';
@@ -64,9 +65,11 @@ interface FleetOptions {
   /** Secret start of the prefix chains. */
   readonly prefixSeed: ChainState;
   readonly prefixIndexBytes?: number;
+  /** Where the threads that serve with this one keep what they have on its way; their slots are the same. */
+  readonly siblings?: SharedRows;
 }
 
-const slotLimit = 4096;
+export const slotLimit = 4096;
 /** An endpoint that said that it is busy is left alone for so long while there are others. */
 const busyMs = 500;
 /** With less than this share of those that answer in use, failures are likelier everybody's than theirs. */
@@ -117,7 +120,7 @@ export class Fleet {
   readonly prefixSeed: ChainState;
   readonly prefixes: PrefixIndex;
   readonly bytesPerToken = new BytesPerToken();
-  readonly ledger = new Ledger(slotLimit);
+  readonly ledger: Ledger;
   readonly speed = new Speed(slotLimit);
   readonly prediction = new Prediction(slotLimit);
   readonly hotPrefixes = new HotPrefixes();
@@ -172,6 +175,7 @@ export class Fleet {
 
   constructor(options: FleetOptions) {
     this.prefixSeed = options.prefixSeed;
+    this.ledger = new Ledger(slotLimit, options.siblings);
     this.prefixes = new PrefixIndex(options.prefixIndexBytes);
     this.#speculation = new Speculation(this.prefixes);
     const { prefixes } = this;
@@ -204,8 +208,8 @@ export class Fleet {
     return this.#slotByName.get(name) ?? null;
   }
 
-  /** Takes an endpoint in and gives its slot. One of the same name and address stays as it is. */
-  add(endpoint: Endpoint, ready = true): number {
+  /** Takes an endpoint in and gives its slot, `at` where that is given. One of the same name and address stays as it is. */
+  add(endpoint: Endpoint, ready = true, at: number | null = null): number {
     const known = this.#slotByName.get(endpoint.name);
     const member = known === undefined ? undefined : this.#members[known];
     if (known !== undefined && member?.endpoint.address === endpoint.address) {
@@ -216,8 +220,7 @@ export class Fleet {
       return known;
     }
     if (known !== undefined) this.remove(endpoint.name);
-    let slot = this.#members.findIndex((tenant, at) => tenant === undefined && this.ledger.inFlight[at] === 0);
-    if (slot < 0) slot = this.#members.length;
+    const slot = at ?? this.#freeSlot();
     if (slot >= slotLimit) throw new RangeError(`more than ${slotLimit} endpoints`);
     this.#members[slot] = {
       endpoint,
@@ -233,6 +236,16 @@ export class Fleet {
     this.#slots = [...this.#slotByName.values()];
     this.#changed();
     return slot;
+  }
+
+  #freeSlot(): number {
+    const isFree = (tenant: Member | undefined, at: number): boolean => {
+      if (tenant !== undefined) return false;
+      this.ledger.refresh(at);
+      return this.ledger.inFlight[at] === 0;
+    };
+    const slot = this.#members.findIndex(isFree);
+    return slot < 0 ? this.#members.length : slot;
   }
 
   /** The endpoint is no more. Requests still on their way there keep the slot from being given to another. */
@@ -484,13 +497,13 @@ export class Fleet {
 
   /**
    * Another replica has taken the endpoint out. Where that is because nothing answers, it is asked from here before it
-   * is believed: the way from there may be cut, and the way from here not.
+   * is believed: the way from there may be cut, and the way from here not. A thread of this process is believed.
    */
-  toldOut(name: string, failure: Failure, nowMs: number): void {
+  toldOut(name: string, failure: Failure, nowMs: number, isSibling = false): void {
     const slot = this.slotOf(name);
     if (slot === null) return;
     this.suspect(slot);
-    if (failure === 'connect' || failure === 'unresponsive') return;
+    if (!isSibling && (failure === 'connect' || failure === 'unresponsive')) return;
     if (this.#members[slot]!.health.told(failure, nowMs)) this.#takenOut(slot, failure);
   }
 

@@ -1,3 +1,5 @@
+import type { SharedRows } from '../base/shared-rows.ts';
+
 /** What a request brings to an endpoint. */
 interface Work {
   readonly promptTokens: number;
@@ -41,6 +43,19 @@ export const noOthers: Readonly<Others> = {
   doneAtMs: -Infinity,
 };
 
+/** What two have on their way there, together. */
+export function together(left: Readonly<Others>, right: Readonly<Others>): Others {
+  const { headCost, headPlacedAtMs } = left.headPlacedAtMs <= right.headPlacedAtMs ? left : right;
+  return {
+    inFlight: left.inFlight + right.inFlight,
+    prefillTokens: left.prefillTokens + right.prefillTokens,
+    prefillCost: left.prefillCost + right.prefillCost,
+    contextTokens: left.contextTokens + right.contextTokens,
+    ...{ headCost, headPlacedAtMs },
+    doneAtMs: Math.max(left.doneAtMs, right.doneAtMs),
+  };
+}
+
 /** Prefill that an endpoint was seen to do: so much work, at reference speed, and when it was begun. */
 interface SeenPrefill {
   readonly cost: number;
@@ -61,9 +76,13 @@ interface Head {
   readonly sinceMs: number;
 }
 
+/** Numbers that a thread tells the others of its own requests at a slot: the members of `Others`, in order. */
+export const siblingWidth = Object.keys(noOthers).length;
+
 /**
  * What was sent to each slot and has not been seen to end. Of this router exact, and counted in the same step as the
- * pick; of other replicas, where they share, as they last told. The columns have both.
+ * pick, by whichever of its threads (`siblings`); of other replicas, where they share, as they last told. The columns
+ * have all of it.
  */
 export class Ledger {
   readonly inFlight: Float64Array;
@@ -72,11 +91,19 @@ export class Ledger {
   /** Requests of our own in flight, over all slots. */
   total = 0;
   readonly #queues: (PrefillQueue | undefined)[] = [];
+  /** What replicas have told, and that with what the other threads have. */
+  readonly #told: (Readonly<Others> | undefined)[] = [];
   readonly #others: (Readonly<Others> | undefined)[] = [];
+  readonly #siblings: SharedRows | null;
+  /** Of each slot, the changes of other threads that the columns have. */
+  readonly #seenChanges: Int32Array;
   /** When a prompt of our own was last computed, or given up while it was. */
   readonly #doneAtMs: Float64Array;
 
-  constructor(slots: number) {
+  /** `siblings`: where the threads that serve with this one have theirs. */
+  constructor(slots: number, siblings: SharedRows | null = null) {
+    this.#siblings = siblings;
+    this.#seenChanges = new Int32Array(slots);
     this.inFlight = new Float64Array(slots);
     this.queuedPrefillTokens = new Float64Array(slots);
     this.contextTokens = new Float64Array(slots);
@@ -85,6 +112,37 @@ export class Ledger {
 
   /** What other replicas have there now, all together, in place of what they had. */
   setOthers(slot: number, others: Readonly<Others>): void {
+    this.#told[slot] = others;
+    if (this.#siblings === null) this.#replaceOthers(slot, others);
+    else this.#readSiblings(slot, this.#siblings);
+  }
+
+  /** Takes in what the other threads have there by now. */
+  refresh(slot: number): void {
+    const siblings = this.#siblings;
+    if (siblings !== null && siblings.changesAt(slot) !== this.#seenChanges[slot]) this.#readSiblings(slot, siblings);
+  }
+
+  #readSiblings(slot: number, siblings: SharedRows): void {
+    // Before the rows: what changes while they are read is read again.
+    this.#seenChanges[slot] = siblings.changesAt(slot);
+    let sum = this.#told[slot] ?? noOthers;
+    siblings.readOthers(
+      slot,
+      ([inFlight, prefillTokens, prefillCost, contextTokens, headCost, placedAtMs, doneAtMs]) => {
+        // A row that nobody has written yet is all zero.
+        const headPlacedAtMs = headCost === 0 ? Infinity : placedAtMs!;
+        const levels = { inFlight: inFlight!, prefillTokens: prefillTokens!, prefillCost: prefillCost! };
+        sum = together(sum, {
+          ...levels,
+          ...{ contextTokens: contextTokens!, headCost: headCost!, headPlacedAtMs, doneAtMs: doneAtMs! },
+        });
+      },
+    );
+    this.#replaceOthers(slot, sum);
+  }
+
+  #replaceOthers(slot: number, others: Readonly<Others>): void {
     const before = this.#others[slot] ?? noOthers;
     this.inFlight[slot]! += others.inFlight - before.inFlight;
     this.queuedPrefillTokens[slot]! += others.prefillTokens - before.prefillTokens;
@@ -95,6 +153,22 @@ export class Ledger {
   /** What we have there ourselves, to be told to others. */
   own(slot: number, slowness: number, nowMs: number): Others {
     this.#letGo(slot, slowness, nowMs);
+    return this.#own(slot);
+  }
+
+  /** Tells the other threads what this one has there now. */
+  #tellSiblings(slot: number): void {
+    if (this.#siblings === null) return;
+    const own = this.#own(slot);
+    const before = this.#siblings.write(slot, [
+      ...[own.inFlight, own.prefillTokens, own.prefillCost, own.contextTokens],
+      ...[own.headCost, own.headPlacedAtMs, own.doneAtMs],
+    ]);
+    // Where nobody else has changed anything there is nothing to read.
+    if (before === this.#seenChanges[slot]) this.#seenChanges[slot] = (before + 1) | 0;
+  }
+
+  #own(slot: number): Others {
     const others = this.#others[slot] ?? noOthers;
     const head = this.#queues[slot]?.entries[0];
     return {
@@ -119,6 +193,7 @@ export class Ledger {
     this.inFlight[slot]! += 1;
     this.total += 1;
     this.contextTokens[slot]! += entry.promptTokens;
+    this.#tellSiblings(slot);
     return entry;
   }
 
@@ -136,6 +211,7 @@ export class Ledger {
     cost += entry.prefillCost;
     this.#leave(queue, entry);
     this.#doneAtMs[slot] = nowMs;
+    this.#tellSiblings(slot);
     return { cost, sinceMs };
   }
 
@@ -157,6 +233,7 @@ export class Ledger {
     this.inFlight[entry.slot]! -= 1;
     this.total -= 1;
     this.contextTokens[entry.slot]! -= entry.promptTokens;
+    this.#tellSiblings(entry.slot);
   }
 
   /** Seconds of prefill that are still to be done for one request; 0 once its prompt is computed. */
@@ -177,6 +254,7 @@ export class Ledger {
    * left. Lets go of prompts that must be over by now although nothing will be seen of it.
    */
   queuedPrefillSeconds(slot: number, slowness: number, nowMs: number): number {
+    this.refresh(slot);
     this.#letGo(slot, slowness, nowMs);
     const head = this.#head(slot);
     if (head === null) return 0;
@@ -190,6 +268,7 @@ export class Ledger {
       if (doneAtMs > nowMs) return;
       this.#leave(this.#queues[slot]!, head.entry);
       this.#doneAtMs[slot] = doneAtMs;
+      this.#tellSiblings(slot);
     }
   }
 

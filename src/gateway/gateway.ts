@@ -1,32 +1,23 @@
 import { SignalboxError } from '../base/errors.ts';
 import { createLogger, type Logger } from '../base/log.ts';
-import type { Connector } from '../disaggregation/connector.ts';
-import { Core, type CoreOptions } from '../door/core.ts';
-import { readServerFiles, watchTlsFiles } from '../door/tls-files.ts';
-import { refuseStrangers } from '../keys/open-door.ts';
 import type { HandedDown } from '../base/handed-down.ts';
+import { connectorNamed, type ConnectorName } from '../disaggregation/connectors/index.ts';
+import { firstPlace, type WorkerPlace } from '../door/worker-place.ts';
+import { refuseStrangers } from '../keys/open-door.ts';
 import { descriptorOf, portOf } from '../proxy/listen.ts';
-import { connectUpstream, serve } from '../proxy/http-engine.ts';
-import type { HttpEngine } from '../proxy/http-engines.ts';
 import { startSuccessor } from '../proxy/successor.ts';
-import { FrontDoor } from './front-door.ts';
+import { Serving, type ServingOptions } from './serving.ts';
+import type { Workers } from './workers/workers.ts';
 
-export interface GatewayOptions extends CoreOptions {
-  /** Serve HTTPS: a folder with `tls.crt` and `tls.key`, read again when they change. */
-  readonly certPath?: string;
-  /** Ask clients for certificates that this authority has signed. */
-  readonly clientCa?: string;
+export interface GatewayOptions extends ServingOptions {
   /** Serve everybody, although strangers may reach the port. */
   readonly isOpen?: boolean;
   readonly port?: number;
   readonly adminPort?: number;
-  readonly maxBodyBytes?: number;
-  /** False: streams that break end there, with an error event. */
-  readonly continuation?: boolean;
-  /** What speaks HTTP; our own by default. */
-  readonly httpEngine?: HttpEngine;
   /** How the gateway itself has a prompt's cache handed over from prefill to decode; sidecars do by default. */
-  readonly connector?: Connector;
+  readonly connector?: ConnectorName;
+  /** Threads that serve; 1 by default. */
+  readonly workers?: number;
   /** Sockets to listen with in place of host and ports. */
   readonly handedDown?: HandedDown | null;
   readonly log?: Logger;
@@ -46,79 +37,78 @@ export interface Gateway {
   close(graceMs?: number): Promise<void>;
 }
 
-const defaultMaxBodyBytes = 32 * 1024 * 1024;
 const defaultGraceMs = 30_000;
 /** Connections to a socket that was handed down wait for so long until there is an endpoint to answer them. */
 const mostUntilReadyMs = 3000;
 
+function placeOfFirst(count: number, { kubernetes, keysFile, share }: GatewayOptions): WorkerPlace {
+  if (share !== undefined) {
+    throw new SignalboxError('usage', '--workers is for one process, and --share for several: use one of them');
+  }
+  return firstPlace(count, kubernetes !== undefined, keysFile !== undefined);
+}
+
 /** Starts a gateway in this process. Resolves when both ports listen; requests are answered once an endpoint is. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  refuseStrangers(options.host ?? '127.0.0.1', options.keysFile, options.isOpen ?? false);
+  const { host = '127.0.0.1', port: wantedPort = 8080, adminPort = 8081, handedDown = null } = options;
+  refuseStrangers(host, options.keysFile, options.isOpen ?? false);
   const log = options.log ?? createLogger('gateway');
-  const httpEngine = options.httpEngine ?? 'own';
-  const upstream = connectUpstream(httpEngine);
-  const core = await Core.create(options, log, {
-    addresses: (addresses) => upstream.retain(addresses),
-    security: (security) => upstream.setSecurity(security),
-  });
-  const { certPath, clientCa } = options;
-  if (certPath === undefined && clientCa !== undefined) {
-    throw new SignalboxError('usage', '--client-ca needs --cert-path');
-  }
-  const files = certPath === undefined ? null : { certPath, clientCa };
-  const { dispatch, metrics, sessions, traces, objects } = core;
-  const maxBodyBytes = options.maxBodyBytes ?? defaultMaxBodyBytes;
-  const { tokens, keys, bodies } = core;
-  const continuation = options.continuation ?? true;
-  const ready = (): boolean => core.ready;
-  const door = new FrontDoor({
-    ...{ dispatch, upstream, sessions, objects, tokens, keys, metrics, traces, log },
-    ...{ bodies, maxBodyBytes, continuation, ready },
-    connector: options.connector ?? null,
-  });
+  const count = options.workers ?? 1;
+  // Nothing of it is loaded, and no memory is shared, where one thread serves.
+  const { Workers: Several } = count > 1 ? await import('./workers/workers.ts') : { Workers: null };
+  const place = Several === null ? {} : { place: placeOfFirst(count, options) };
+  const connector = options.connector === undefined ? null : connectorNamed(options.connector);
+  const serving = await Serving.create({ ...options, ...place }, connector, log);
+  const { core, door } = serving;
+  const workers: Workers | null = Several === null ? null : new Several(core, options, place.place!, log);
 
-  const { host = '127.0.0.1', port = 8080, adminPort = 8081, handedDown = null } = options;
-  // Others have listened there, or will: nobody is to be turned away by one who has only just begun to look around.
-  if (handedDown !== null) {
-    core.start();
-    await core.untilReady(mostUntilReadyMs);
-  }
-  const tls = files === null ? {} : { certificate: await readServerFiles(files) };
-  const api = { host, port, portFlag: '--port', descriptor: handedDown?.api ?? null, ...tls };
-  const server = await serve(httpEngine, (exchange) => door.serve(exchange), api).catch(async (error: unknown) => {
-    await core.close();
-    throw error;
-  });
-  const adminServer = await core
-    .serveAdmin({ door, port: adminPort, portFlag: '--admin-port', descriptor: handedDown?.admin ?? null })
-    .catch(async (error: unknown) => {
-      void server.drain(0);
-      await core.close();
-      throw error;
-    });
-  if (handedDown === null) core.start();
-  const replace = async (): Promise<void> => server.setCertificate(await readServerFiles(files!));
-  const watched = files === null ? [] : watchTlsFiles(files, replace, log);
-  log.info({ port: server.port, adminPort: portOf(adminServer), policy: dispatch.policy.name }, 'listening');
-  let othersListen = handedDown !== null;
-
-  return {
-    port: server.port,
-    adminPort: portOf(adminServer),
-    reload: () => core.reload(),
-    async handOver() {
-      const successor = await startSuccessor([server.descriptor, descriptorOf(adminServer)]);
-      log.info({ successor }, 'another process has taken over; what is under way here ends');
-      othersListen = true;
-    },
-    async close(graceMs = defaultGraceMs) {
-      door.startDraining();
-      for (const file of watched) file.close();
-      core.stopWatching();
-      if (othersListen) await core.closeAdmin();
-      await server.drain(graceMs);
-      await core.close();
-      await upstream.destroy();
-    },
+  const closed = async (): Promise<void> => {
+    await workers?.close(0);
+    await serving.close(0);
   };
+  try {
+    // Others have listened there, or will: nobody is to be turned away by one who has only just begun to look around.
+    if (handedDown !== null) {
+      core.start();
+      await core.untilReady(mostUntilReadyMs);
+    }
+    const port = workers === null || handedDown !== null ? wantedPort : await workers.sharedPort(host, wantedPort);
+    const api = await serving.listen({ port, descriptor: handedDown?.api ?? null, isShared: workers !== null });
+    const adminServer = await core.serveAdmin({
+      ...{ door, port: adminPort, portFlag: '--admin-port', descriptor: handedDown?.admin ?? null },
+    });
+    if (handedDown === null) core.start();
+    await workers?.start(api.port, handedDown);
+    const threads = workers === null ? {} : { workers: count };
+    log.info(
+      { port: api.port, adminPort: portOf(adminServer), policy: core.dispatch.policy.name, ...threads },
+      'listening',
+    );
+    let othersListen = handedDown !== null;
+    return {
+      port: api.port,
+      adminPort: portOf(adminServer),
+      async reload() {
+        workers?.reload();
+        await core.reload();
+      },
+      async handOver() {
+        const sockets = [api.descriptor, descriptorOf(adminServer), ...(workers?.descriptors ?? [])];
+        const successor = await startSuccessor(sockets);
+        log.info({ successor }, 'another process has taken over; what is under way here ends');
+        othersListen = true;
+      },
+      async close(graceMs = defaultGraceMs) {
+        serving.startDraining();
+        const others = workers?.close(graceMs);
+        if (othersListen) await core.closeAdmin();
+        // The first thread is there until the others have ended: it watches the endpoints for them.
+        await Promise.all([others, serving.drain(graceMs)]);
+        await serving.close(graceMs);
+      },
+    };
+  } catch (error) {
+    await closed();
+    throw error;
+  }
 }

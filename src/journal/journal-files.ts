@@ -7,8 +7,10 @@ import type { Journal } from './journal.ts';
 
 interface JournalFilesOptions {
   readonly folder: string;
-  /** All files together; the oldest go. */
+  /** All of its files together; the oldest go. */
   readonly limitBytes: number;
+  /** Tells the files of several threads apart that write to one folder. */
+  readonly writer?: number;
   /** Told once of each spell of trouble with the disk. */
   onError(error: unknown): void;
 }
@@ -20,7 +22,7 @@ const mostPending = 10_000;
 const batchBytes = 64 * 1024;
 /** The limit is kept by removing whole files: so many make it up. */
 const fileCount = 8;
-const fileName = /^decisions-[0-9TZ-]+\.jsonl$/;
+const fileName = /^decisions-[0-9T-]+Z(?:-(\d+))?\.jsonl$/;
 
 /**
  * Appends each Decision that has ended to a file, a line of JSON each (`DecisionJson`), and begins another file when one
@@ -101,7 +103,9 @@ export class JournalFiles {
       this.#file = null;
       await mkdir(folder, { recursive: true });
       await this.#makeRoom();
-      const name = `decisions-${new Date().toISOString().replace(/[:.]/g, '-')}.jsonl`;
+      const { writer = 0 } = this.#options;
+      const date = new Date().toISOString().replace(/[:.]/g, '-');
+      const name = `decisions-${date}${writer === 0 ? '' : `-${writer}`}.jsonl`;
       this.#file = await open(join(folder, name), 'a', 0o600);
       this.#fileBytes = 0;
     }
@@ -111,9 +115,13 @@ export class JournalFiles {
 
   /** Removes the oldest files until one more can be filled. */
   async #makeRoom(): Promise<void> {
-    const { folder, limitBytes } = this.#options;
+    const { folder, limitBytes, writer = 0 } = this.#options;
+    const isOwn = (name: string): boolean => {
+      const found = fileName.exec(name);
+      return found !== null && Number(found[1] ?? 0) === writer;
+    };
     // Their names begin with their dates.
-    const names = (await readdir(folder)).filter((name) => fileName.test(name)).sort();
+    const names = (await readdir(folder)).filter(isOwn).sort();
     const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size));
     let total = sizes.reduce((sum, size) => sum + size, 0);
     for (const [index, name] of names.entries()) {

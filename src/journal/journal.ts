@@ -57,20 +57,15 @@ export class Journal {
   /** The latest `limit`, newest first; of those made before the one called `before`: none when that one is gone. */
   latest(limit: number, before: string | null = null): Decision[] {
     const all = this.#all();
-    const end =
-      before === null
-        ? all.length
-        : Math.max(
-            0,
-            all.findIndex(({ id }) => id === before),
-          );
+    const end = before === null ? all.length : positionOf(before, all);
     return all.slice(0, end).slice(-limit).reverse();
   }
 
   /** Up to `limit` made after the one called `id`, oldest first; from the oldest kept when that one is gone. */
   after(id: string, limit: number): Decision[] {
     const all = this.#all();
-    const start = all.findIndex((decision) => decision.id === id) + 1;
+    const position = positionOf(id, all);
+    const start = all[position]?.id === id ? position + 1 : position;
     return all.slice(start, start + limit);
   }
 
@@ -107,6 +102,24 @@ export class Journal {
     this.#sizes = this.#sizes.slice(this.#first);
     this.#first = 0;
   }
+}
+
+/**
+ * Where the decision stands, or would: another thread may have made it, and all of them number theirs together. Before all
+ * where it is gone, or was never one of these.
+ */
+function positionOf(id: string, all: readonly Decision[]): number {
+  const here = all.findIndex((decision) => decision.id === id);
+  if (here >= 0) return here;
+  const { prefix, number } = partsOf(id);
+  if (all[0] === undefined || partsOf(all[0].id).prefix !== prefix) return 0;
+  const later = all.findIndex((decision) => partsOf(decision.id).number > number);
+  return later < 0 ? all.length : later;
+}
+
+function partsOf(id: string): { prefix: string; number: number } {
+  const dash = id.lastIndexOf('-');
+  return { prefix: id.slice(0, dash), number: parseInt(id.slice(dash + 1), 36) };
 }
 
 interface JournalWatcher {

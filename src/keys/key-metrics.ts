@@ -26,8 +26,12 @@ export function keyFamilies(keys: Keys): Family[] {
         return Object.entries(kinds).map(([kind, value]) => ({ labels: { ...label(key), kind }, value }));
       },
     ),
-    readAtScrape(['signalbox_key_running'], 'Requests of the key under way.', () =>
-      used(keys).map((key) => ({ labels: label(key), value: key.inFlight })),
+    readAtScrape(
+      ['signalbox_key_running'],
+      'Requests of the key under way.',
+      () => used(keys).map((key) => ({ labels: label(key), value: key.inFlight })),
+      'gauge',
+      'sum',
     ),
   ];
 }

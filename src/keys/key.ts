@@ -1,6 +1,7 @@
 import { SignalboxError, type ErrorCode } from '../base/errors.ts';
 import { alone, allowance, type Replicas } from './allowance.ts';
 import type { Rights } from './key-file.ts';
+import type { KeySeats } from './key-seats.ts';
 import { Minute } from './minute.ts';
 
 /** What an engine said that an answer took; null where it did not. */
@@ -11,7 +12,7 @@ interface TokenReport {
 }
 
 /** How much of each limit is in use. */
-interface Levels {
+export interface Levels {
   requests: number;
   tokens: number;
   inFlight: number;
@@ -41,6 +42,8 @@ export class Key {
   /** What the others have been told of this one. */
   told: Levels = { requests: 0, tokens: 0, inFlight: 0 };
   inFlight = 0;
+  /** Where other threads of this process keep theirs; -1 without one. */
+  seat = -1;
   #rights: Rights;
   #expiresEpochMs: number;
   readonly #requests = new Minute();
@@ -77,7 +80,7 @@ export class Key {
   }
 
   /** Counts a request in. @throws SignalboxError `rate_limited` */
-  begin(nowMs: number, replicas: Replicas = alone): KeyUse {
+  begin(nowMs: number, replicas: Replicas = alone, seats: KeySeats | null = null): KeyUse {
     const { maxConcurrent, requestsPerMinute } = this.#rights;
     if (maxConcurrent !== undefined && this.#left(maxConcurrent, this.inFlight, 'inFlight', replicas, nowMs) < 1) {
       throw this.#limited(`has its ${maxConcurrent} requests at once under way`, 1);
@@ -93,7 +96,7 @@ export class Key {
     this.usage.requests += 1;
     this.usage.lastUsedMs = nowMs;
     this.#requests.add(nowMs, 1);
-    return new KeyUse(this, replicas);
+    return new KeyUse(this, replicas, seats);
   }
 
   /** Counts the tokens that a request is thought to take. @throws SignalboxError `rate_limited` */
@@ -161,11 +164,13 @@ interface Reservation {
 export class KeyUse {
   readonly key: Key;
   readonly #replicas: Replicas;
+  readonly #seats: KeySeats | null;
   #reservation: Reservation | null = null;
   #isOver = false;
 
-  constructor(key: Key, replicas: Replicas) {
+  constructor(key: Key, replicas: Replicas, seats: KeySeats | null) {
     this.key = key;
+    this.#seats = seats;
     this.#replicas = replicas;
   }
 
@@ -178,7 +183,8 @@ export class KeyUse {
       const param = { param: 'model' };
       throw new SignalboxError('forbidden', `The key "${key.name}" is not for ${shown}.`, param);
     }
-    this.#reservation = key.reserve(promptTokens, maxOutputTokens, nowMs, this.#replicas);
+    const reserve = (): Reservation => key.reserve(promptTokens, maxOutputTokens, nowMs, this.#replicas);
+    this.#reservation = this.#seats === null ? reserve() : this.#seats.exclusively(key, reserve);
   }
 
   /** It has ended at an engine, well or not. */
@@ -199,5 +205,6 @@ export class KeyUse {
     if (this.#isOver) return;
     this.#isOver = true;
     this.key.inFlight -= 1;
+    this.#seats?.tell(this.key);
   }
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../base/clock.ts';
 import { SignalboxError } from '../base/errors.ts';
 import { alone, type Replicas } from './allowance.ts';
 import { Key, type KeyUse } from './key.ts';
+import { KeySeats, type KeysMemory } from './key-seats.ts';
 import type { Issuer, KeyFile } from './key-file.ts';
 import type { JsonWebTokens } from './json-web-tokens.ts';
 import { digestIn, digestOf } from './secret.ts';
@@ -25,9 +26,15 @@ export class Keys {
   isShared = false;
   /** How many gateways share the keys' limits. */
   replicas: Replicas = alone;
+  readonly #threads: Replicas;
 
-  constructor(clock: Clock) {
+  readonly #seats: KeySeats | null;
+
+  /** `shared`: with which threads, as one of `replicas`, it serves the same keys. */
+  constructor(clock: Clock, shared: { readonly memory: KeysMemory; readonly threads: Replicas } | null = null) {
     this.#clock = clock;
+    this.#threads = shared?.threads ?? alone;
+    this.#seats = shared === null ? null : new KeySeats(shared.memory, shared.threads.rank, clock);
   }
 
   /** From now on these hold. What was used under names that stay is kept. */
@@ -92,6 +99,17 @@ export class Keys {
     return tokens.check(presented).then((subject) => this.#subject(subject));
   }
 
+  /** To be called now and then where threads share: what was used a minute ago is free again. */
+  tellAgain(): void {
+    this.#seats?.tellAgain();
+  }
+
+  /** Has each key know what other threads have in use of it. */
+  lookAtOthers(): void {
+    if (this.#seats === null) return;
+    for (const key of this.all()) if (key.seat >= 0) key.others = this.#seats.others(key.seat);
+  }
+
   /** Keys used since it was asked last. */
   takeTouched(): ReadonlySet<Key> {
     const touched = this.#touched;
@@ -101,7 +119,13 @@ export class Keys {
 
   #begin(key: Key): KeyUse {
     if (this.isShared) this.#touched.add(key);
-    return key.begin(this.#clock.nowMs(), this.replicas);
+    const nowMs = this.#clock.nowMs();
+    const seats = this.#seats;
+    if (seats === null) return key.begin(nowMs, this.replicas);
+    if (key.seat < 0) key.seat = seats.seatOf(key.name);
+    return key.seat < 0
+      ? key.begin(nowMs, this.#threads)
+      : seats.exclusively(key, () => key.begin(nowMs, alone, seats));
   }
 
   #subject({ name, issuer }: { readonly name: string; readonly issuer: Issuer }): Key {

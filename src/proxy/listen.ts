@@ -25,6 +25,8 @@ export interface ListenOptions {
   readonly port: number;
   /** A socket that was handed down to listen with, by its descriptor, in place of host and port. */
   readonly descriptor?: number | null;
+  /** Others listen there as well, each with a socket of its own; connections are spread over them. */
+  readonly reusePort?: boolean;
   /** The flag that sets the port, for the message when it is taken. */
   readonly portFlag: string;
   /** Serves TLS with it; plain without. */
@@ -62,7 +64,8 @@ export async function bind(server: NetServer, options: ListenOptions): Promise<v
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => reject(listenError(error, options)));
     const { host, port, descriptor = null } = options;
-    if (descriptor === null) server.listen(port, host, resolve);
+    const { reusePort = false } = options;
+    if (descriptor === null) server.listen({ port, host, reusePort }, resolve);
     else server.listen({ fd: descriptor }, resolve);
   });
 }

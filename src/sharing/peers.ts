@@ -1,6 +1,6 @@
 import type { Fleet } from '../fleet/fleet.ts';
 import type { Others } from '../fleet/ledger.ts';
-import { noOthers } from '../fleet/ledger.ts';
+import { noOthers, together } from '../fleet/ledger.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { Batch } from './batch.ts';
 
@@ -26,9 +26,12 @@ export class Peers {
   readonly #fleet: Fleet;
   readonly #keys: Keys | null;
   readonly #self: string;
+  /** Threads of the same process, whose requests and use of keys are known otherwise. */
+  readonly #isSibling: (id: string) => boolean;
   readonly #peers = new Map<string, Peer>();
 
-  constructor(self: string, fleet: Fleet, keys: Keys | null) {
+  constructor(self: string, fleet: Fleet, keys: Keys | null, isSibling: (id: string) => boolean = () => false) {
+    this.#isSibling = isSibling;
     this.#self = self;
     this.#fleet = fleet;
     this.#keys = keys;
@@ -41,7 +44,10 @@ export class Peers {
 
   /** Gives when the batch was made, by the clock here. */
   heard(batch: Batch, nowMs: number): number {
-    const { from, full, endpoints, keys } = batch;
+    const { from, full } = batch;
+    const isSibling = this.#isSibling(from);
+    const endpoints = isSibling ? [] : batch.endpoints;
+    const keys = isSibling ? [] : batch.keys;
     let peer = this.#peers.get(from);
     const isNew = peer === undefined || peer.isGone;
     if (peer === undefined) {
@@ -117,27 +123,15 @@ export class Peers {
   }
 
   #count(): void {
-    const all = [...this.ids, this.#self].sort();
+    const all = [...this.ids.filter((id) => !this.#isSibling(id)), this.#self].sort();
     if (this.#keys !== null) this.#keys.replicas = { count: all.length, rank: all.indexOf(this.#self) };
   }
 
   #sumEndpoint(name: string): void {
     const slot = this.#fleet.slotOf(name);
     if (slot === null) return;
-    const sum = { ...noOthers };
-    for (const { endpoints } of this.#peers.values()) {
-      const levels = endpoints.get(name);
-      if (levels === undefined) continue;
-      sum.inFlight += levels.inFlight;
-      sum.prefillTokens += levels.prefillTokens;
-      sum.prefillCost += levels.prefillCost;
-      sum.contextTokens += levels.contextTokens;
-      sum.doneAtMs = Math.max(sum.doneAtMs, levels.doneAtMs);
-      if (levels.headPlacedAtMs >= sum.headPlacedAtMs) continue;
-      sum.headPlacedAtMs = levels.headPlacedAtMs;
-      sum.headCost = levels.headCost;
-    }
-    this.#fleet.ledger.setOthers(slot, sum);
+    const all = [...this.#peers.values()].flatMap(({ endpoints }) => endpoints.get(name) ?? []);
+    this.#fleet.ledger.setOthers(slot, all.reduce(together, noOthers));
   }
 
   #sumKey(name: string): void {

@@ -18,6 +18,8 @@ interface SharingOptions {
   readonly instance: string;
   readonly dispatch: Dispatch;
   readonly keys: Keys | null;
+  /** Whether another is a thread of this process; none is by default. */
+  isSibling?(id: string): boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -64,7 +66,7 @@ export class Sharing {
     this.#start = hash('sha256', `${fleet.prefixSeed.low} ${fleet.prefixSeed.high}`).slice(0, 8);
     this.id = `${options.name}-${options.instance}`;
     this.#outbox = new Outbox(fleet, keys);
-    this.#peers = new Peers(this.id, fleet, keys);
+    this.#peers = new Peers(this.id, fleet, keys, (id) => this.#isSibling(id));
     this.#aloneSinceMs = clock.nowMs();
     if (keys !== null) keys.isShared = true;
     fleet.onSent = (name, hashes, tokensPerBlock, isWithdrawn) =>
@@ -144,6 +146,10 @@ export class Sharing {
     this.#write(taken.batch, taken.hashes);
   }
 
+  #isSibling(id: string): boolean {
+    return this.#options.isSibling?.(id) === true;
+  }
+
   #write(news: News, hashes: Parameters<typeof encodeBlocks>[0]): void {
     const who = { version: 2, from: this.id, start: this.#start, atMs: this.#options.clock.epochMs() };
     const text = JSON.stringify({ ...who, ...news });
@@ -178,7 +184,8 @@ export class Sharing {
       log.warn(`${batch.from} told something that is cut short`);
       return;
     }
-    for (const [name, failure] of batch.out) dispatch.fleet.toldOut(name, failure, nowMs);
+    const isSibling = this.#isSibling(batch.from);
+    for (const [name, failure] of batch.out) dispatch.fleet.toldOut(name, failure, nowMs, isSibling);
     for (const [priority, fairnessId, tokens] of batch.charges) dispatch.chargedElsewhere(priority, fairnessId, tokens);
     if (batch.hello === true) this.#tellAll(batch.from);
     dispatch.placeHeld();

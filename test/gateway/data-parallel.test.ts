@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { nixlv2 } from '../../src/disaggregation/connectors/nixlv2.ts';
 import { metricsOfRank, ranksIn } from '../../src/fleet/ranks.ts';
 import { startSidecar } from '../../src/sidecar/sidecar.ts';
 import {
@@ -134,7 +133,7 @@ test('each leg of a request that is split asks for its own rank', async (t) => {
   const [prefill, decode] = [await stub('prefill'), await stub('decode')];
   const gateway = await startTestGateway(t, [decode.url], {
     prefillEndpoints: [prefill.url],
-    connector: nixlv2,
+    connector: 'nixlv2',
     policy: splitPolicy,
   });
   await until(async () => (await get<Listed[]>(`${gateway.adminUrl}/api/endpoints`)).length === 4);

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { seededRandom } from '../../src/base/random.ts';
-import { nixlv2 } from '../../src/disaggregation/connectors/nixlv2.ts';
 import { startEngineServer, type EngineServer } from '../../src/engine/server/engine-server.ts';
 import { model, postJson, startTestGateway, until } from '../support/fleet-under-test.ts';
 import { leasesAt, splitPolicy } from '../support/split-fleet.ts';
@@ -80,7 +79,7 @@ test('five hundred at once while engines of both kinds die: each ends in full or
   const gateway = await startTestGateway(
     t,
     decode.map(({ url }) => url),
-    { prefillEndpoints: prefill.map(({ url }) => url), connector: nixlv2, policy: splitPolicy },
+    { prefillEndpoints: prefill.map(({ url }) => url), connector: 'nixlv2', policy: splitPolicy },
   );
   const random = seededRandom(7);
   const all = [...prefill, ...decode];

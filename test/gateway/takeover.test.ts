@@ -89,24 +89,26 @@ async function startGatewayProcess(t: TestContext, more: readonly string[] = [])
   return { gateway, url, adminUrl: `http://127.0.0.1:${adminPort}`, log, successors };
 }
 
-test('a new process takes the port over under load, time and again: nothing is lost', async (t) => {
-  const { gateway, url, adminUrl, successors } = await startGatewayProcess(t);
-  const pids = [gateway.pid];
-  const mistakes = await underLoad(url, async () => {
-    for (let count = 1; count <= 3; count++) {
-      process.kill(pids.at(-1)!, 'SIGUSR2');
-      await until(() => successors().length === count);
-      await until(() => identify(pids.at(-1)!) === null);
-      pids.push(successors().at(-1)!);
-    }
+for (const workers of ['1', '3']) {
+  test(`a new process takes the port over under load, time and again: nothing is lost (workers: ${workers})`, async (t) => {
+    const { gateway, url, adminUrl, successors } = await startGatewayProcess(t, ['--workers', workers]);
+    const pids = [gateway.pid];
+    const mistakes = await underLoad(url, async () => {
+      for (let count = 1; count <= 3; count++) {
+        process.kill(pids.at(-1)!, 'SIGUSR2');
+        await until(() => successors().length === count);
+        await until(() => identify(pids.at(-1)!) === null);
+        pids.push(successors().at(-1)!);
+      }
+    });
+    assert.deepEqual(mistakes, []);
+    assert.equal(new Set(pids).size, 4);
+    assert.equal((await fetch(`${adminUrl}/readyz`)).status, 200);
+    process.kill(pids.at(-1)!, 'SIGTERM');
+    await until(() => identify(pids.at(-1)!) === null);
+    await assert.rejects(fetch(`${url}/readyz`));
   });
-  assert.deepEqual(mistakes, []);
-  assert.equal(new Set(pids).size, 4);
-  assert.equal((await fetch(`${adminUrl}/readyz`)).status, 200);
-  process.kill(pids.at(-1)!, 'SIGTERM');
-  await until(() => identify(pids.at(-1)!) === null);
-  await assert.rejects(fetch(`${url}/readyz`));
-});
+}
 
 test('where the new process cannot start the old one goes on', async (t) => {
   const config = join(temporaryFolder(t), 'policy.yaml');

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import type { Connector } from '../../src/disaggregation/connector.ts';
+import type { ConnectorName } from '../../src/disaggregation/connectors/index.ts';
 import { nixlv2 } from '../../src/disaggregation/connectors/nixlv2.ts';
 import type { PolicySource } from '../../src/door/policy-source.ts';
 import { startSidecar } from '../../src/sidecar/sidecar.ts';
@@ -36,7 +36,7 @@ export async function startSplitEngines(
 export function startSplittingGateway(
   t: TestContext,
   { prefill, decode }: SplitFleet,
-  connector: Connector = nixlv2,
+  connector: ConnectorName = 'nixlv2',
 ): ReturnType<typeof startTestGateway> {
   return startTestGateway(t, decode, { prefillEndpoints: prefill, connector, policy: splitPolicy });
 }
