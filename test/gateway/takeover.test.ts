@@ -86,6 +86,8 @@ async function startGatewayProcess(t: TestContext, more: readonly string[] = [])
   gateway.start();
   const url = `http://127.0.0.1:${port}`;
   await answers(`${url}/readyz`);
+  // The first worker answers before the last one does; whoever asks for a successor sooner is not heard.
+  await until(() => readFileSync(log, 'utf8').includes('"listening"'));
   return { gateway, url, adminUrl: `http://127.0.0.1:${adminPort}`, log, successors };
 }
 
