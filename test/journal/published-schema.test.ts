@@ -3,7 +3,6 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import Ajv from 'ajv';
-import { nixlv2 } from '../../src/disaggregation/connectors/nixlv2.ts';
 import { repository, temporaryFolder } from '../support/command.ts';
 import { model, postJson, startEngine, startStub, startTestGateway, until } from '../support/fleet-under-test.ts';
 import { splitPolicy, startSplitEngines } from '../support/split-fleet.ts';
@@ -113,7 +112,7 @@ test('and where prefill and decode are apart', async (t) => {
   const { gateway, folder } = await startJournaling(t, decode, {
     prefillEndpoints: prefill,
     policy: splitPolicy,
-    connector: nixlv2,
+    connector: 'nixlv2',
   });
   for (let number = 0; number < 12; number++) await ask(gateway, number, false);
   assert.deepEqual([...(await checkAll(gateway, folder, 12))], [200]);
