@@ -122,7 +122,9 @@ async function startLitellm({ folder, engines }: Place): Promise<Way> {
     model_name: model,
     litellm_params: { model: `openai/${model}`, api_base: `http://127.0.0.1:${each}/v1`, api_key: 'none' },
   });
-  writeFileSync(path, JSON.stringify({ model_list: engines.map(engine) }));
+  // The bench has no keys, and listens on this machine alone.
+  const settings = { dangerously_permit_weak_or_unset_master_key: true };
+  writeFileSync(path, JSON.stringify({ model_list: engines.map(engine), general_settings: settings }));
   const flags = ['--config', path, '--host', '127.0.0.1', '--port', `${port}`, '--num_workers', '1'];
   const child = startMeasured(join(programs, 'litellm'), flags, 'ignore');
   await until(async () => (await fetch(`http://127.0.0.1:${port}/health/liveliness`)).ok, 120_000);
