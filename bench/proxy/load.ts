@@ -64,7 +64,7 @@ class Asker {
       this.#head += data.toString('latin1', 0, end < 0 ? data.length : end + headEnd.length);
       if (end < 0) return;
       rest = data.subarray(end + headEnd.length);
-      const length = /content-length: *(\d+)/i.exec(this.#head);
+      const length = /\r\ncontent-length: *(\d+)/i.exec(this.#head);
       this.#missing = length === null ? -1 : Number(length[1]);
       const arrived = /x-body-bytes: *(\d+)/i.exec(this.#head);
       // Some routers write the body anew, with more in it.

@@ -71,7 +71,8 @@ What else is measured here: [routing](routing.md), [who goes first](admission.md
 Everything runs at once on one machine: four engines that answer instantly, a load generator, and what stands between them on a core
 of its own. CPU is user and system time of the whole process tree, from /proc. Rounds alternate between the ways; median, and from
 the least to the most of ${options.rounds} rounds of ${options.seconds} s. Signalbox runs with its default policy, prefix index, ledger, journal, metrics and
-one access line a request; haproxy (with \`http-no-delay\`) and Envoy take the engines in turn; the routers run \`cache_aware\`.
+one access line a request; haproxy (with \`http-no-delay\`) and Envoy take the engines in turn; the routers run \`cache_aware\`; LiteLLM is measured
+by itself, with four connections.
 
 Machine: ${cpus()[0]?.model.trim() ?? 'unknown'}, ${availableParallelism()} cores, Node ${process.version}, ${new Date().toISOString().slice(0, 10)}. Answers that failed: ${faults}.${options.leftOut.length === 0 ? '' : ` Left out, for want of them here: ${options.leftOut.join(', ')}.`}
 
