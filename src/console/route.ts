@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks';
+import { useLayoutEffect, useState } from 'preact/hooks';
 
 /** Where somebody is: everything that a shared address carries. */
 interface Route {
@@ -31,9 +31,10 @@ export function setQuery(changes: Readonly<Record<string, string | null>>): void
   go(text === '' ? path : `${path}?${text}`, 'replace');
 }
 
+/** Where somebody is, from the moment that the page can be seen: a key pressed at once is not missed. */
 export function useRoute(): Route {
   const [route, setRoute] = useState(currentRoute);
-  useEffect(() => {
+  useLayoutEffect(() => {
     const follow = (): void => setRoute(currentRoute());
     addEventListener('popstate', follow);
     addEventListener(moved, follow);

@@ -1,10 +1,10 @@
-import { useEffect, useReducer, useState } from 'preact/hooks';
+import { useLayoutEffect, useReducer, useState } from 'preact/hooks';
 import { feed } from './feed.ts';
 
-/** Renders anew when the feed has changed, at most four times a second. */
+/** Renders anew when the feed has changed, at most four times a second: also what changes before the first picture. */
 export function useFeed(): typeof feed {
   const [, render] = useReducer((count: number) => count + 1, 0);
-  useEffect(() => {
+  useLayoutEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const stop = feed.watch(() => {
       timer ??= setTimeout(() => {
@@ -24,6 +24,6 @@ export function useFeed(): typeof feed {
 export function useHasAnswered(): boolean {
   const isThere = (): boolean => feed.endpoints !== null || feed.trouble !== null;
   const [hasAnswered, setHasAnswered] = useState(isThere);
-  useEffect(() => (hasAnswered ? undefined : feed.watch(() => setHasAnswered(isThere()))), [hasAnswered]);
+  useLayoutEffect(() => (hasAnswered ? undefined : feed.watch(() => setHasAnswered(isThere()))), [hasAnswered]);
   return hasAnswered;
 }
