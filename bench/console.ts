@@ -7,6 +7,7 @@ import type { AddressInfo } from 'node:net';
 import type { Page } from 'playwright-core';
 import { createLogger } from '../src/base/log.ts';
 import { startGateway } from '../src/gateway/gateway.ts';
+import { median } from './lib/median.ts';
 import { openBrowser } from '../test/browser/browser.ts';
 
 const endpoints = 64;
@@ -149,10 +150,6 @@ async function startEngine(): Promise<string> {
 async function areReady(): Promise<boolean> {
   const listed = (await (await fetch(`${base}/api/endpoints`)).json()) as { ready: boolean }[];
   return listed.length === endpoints && listed.every(({ ready }) => ready);
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
 }
 
 function ms(value: number): string {

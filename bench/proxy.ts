@@ -6,11 +6,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cpuMicros, said, startHelper, stop } from './lib/processes.ts';
+import { cpuMicros, stop } from './lib/processes.ts';
 import { aloneCells, busyCells, corpusCells, pacedCell, pacedChunks, type Cell } from './proxy/cells.ts';
-import type { LoadResult } from './lib/load-result.ts';
-import type { LoadOrder } from './proxy/load.ts';
 import { page, plot, type Round } from './proxy/page.ts';
+import { startStubs } from './proxy/stubs.ts';
 import { slowWays, ways, type Way } from './proxy/ways.ts';
 
 function option(name: string): string[] | undefined {
@@ -28,14 +27,7 @@ const seconds = Number(option('seconds')?.[0] ?? (isQuick ? 0.6 : 1));
 
 const folder = mkdtempSync(join(tmpdir(), 'signalbox-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-const engineProcess = startHelper(join(import.meta.dirname, 'proxy/engines.ts'), '4');
-const { ports: engines } = await said<{ ports: number[] }>(engineProcess);
-const loadProcess = startHelper(join(import.meta.dirname, 'proxy/load.ts'));
-
-async function load(order: LoadOrder): Promise<LoadResult> {
-  loadProcess.send(order);
-  return said<LoadResult>(loadProcess);
-}
+const { engines, load } = await startStubs();
 
 const started: Way[] = [{ name: 'direct', port: engines[0]!, child: null }];
 const leftOut: string[] = [];

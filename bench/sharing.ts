@@ -12,6 +12,7 @@ import { Journal } from '../src/journal/journal.ts';
 import { presetPolicy } from '../src/scheduler/presets.ts';
 import type { Link, LinkHandlers } from '../src/sharing/link.ts';
 import { Sharing } from '../src/sharing/sharing.ts';
+import { median } from './lib/median.ts';
 
 const [replicas, endpoints, requests, perSecond, blocks, newBlocks, rounds] = [3, 8, 20_000, 1000, 128, 8, 5];
 const model = 'model';
@@ -86,5 +87,4 @@ for (let round = 0; round < rounds; round++) {
   costs.push(shared - alone);
   process.stdout.write(`alone ${alone.toFixed(1)} µs, sharing ${shared.toFixed(1)} µs a request\n`);
 }
-costs.sort((one, other) => one - other);
-process.stdout.write(`sharing costs ${costs[rounds >> 1]!.toFixed(1)} µs of CPU a request (median of ${rounds})\n`);
+process.stdout.write(`sharing costs ${median(costs).toFixed(1)} µs of CPU a request (median of ${rounds})\n`);

@@ -6,10 +6,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { LoadResult } from './lib/load-result.ts';
-import { cpuMicros, said, startHelper, stop } from './lib/processes.ts';
+import { median } from './lib/median.ts';
+import { cpuMicros, stop } from './lib/processes.ts';
 import { busyCells } from './proxy/cells.ts';
-import type { LoadOrder } from './proxy/load.ts';
+import { startStubs } from './proxy/stubs.ts';
 import { startSignalbox, type Way } from './proxy/ways.ts';
 
 const counts = [1, 2, 8];
@@ -19,20 +19,12 @@ const seconds = 1;
 
 const folder = mkdtempSync(join(tmpdir(), 'signalbox-bench-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-const engineProcess = startHelper(join(import.meta.dirname, 'proxy/engines.ts'), '4');
-const { ports: engines } = await said<{ ports: number[] }>(engineProcess);
-const loadProcess = startHelper(join(import.meta.dirname, 'proxy/load.ts'));
-
-async function load(order: LoadOrder): Promise<LoadResult> {
-  loadProcess.send(order);
-  return said<LoadResult>(loadProcess);
-}
+const { engines, load } = await startStubs();
 
 const ways: Way[] = [];
 for (const count of counts) {
   ways.push(await startSignalbox(`workers-${count}`, ['--workers', `${count}`], { engines, folder }));
 }
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
 
 console.log(`${availableParallelism()} cores; the gateway has one of them, load and engines the other`);
 console.log('cell  workers  CPU µs a request (rounds)            times one worker, with a core for each  faults');

@@ -1,5 +1,6 @@
 import { availableParallelism, cpus } from 'node:os';
 import type { LoadResult } from '../lib/load-result.ts';
+import { median } from '../lib/median.ts';
 import type { Scraping } from './scraping.ts';
 
 /** One way measured once. */
@@ -31,14 +32,14 @@ const askedLatencyMs = 0.5;
 const askedLargePerCore = 650;
 
 export function page({ cells, scraping, connections, envoyVersion }: Figures): string {
-  const median = (measurement: string, way: string, pick: (round: Round) => number | null): number => {
+  const medianOf = (measurement: string, way: string, pick: (round: Round) => number | null): number => {
     const found = cells.find((cell) => cell.measurement === measurement && cell.way === way);
-    return middle((found?.rounds ?? []).map((round) => pick(round) ?? NaN));
+    return median((found?.rounds ?? []).map((round) => pick(round) ?? NaN));
   };
   const epp = (measurement: string, way = 'with the EPP'): number =>
-    median(measurement, way, (round) => round.eppMicros);
+    medianOf(measurement, way, (round) => round.eppMicros);
   const sizes = Object.keys(asked);
-  const oneConnection = (way: string): number => median('8 KB, one connection', way, (round) => round.p50Micros);
+  const oneConnection = (way: string): number => medianOf('8 KB, one connection', way, (round) => round.p50Micros);
   const addedMs = (oneConnection('with the EPP') - oneConnection('engine')) / 1000;
   const perCore = 1e6 / epp('220 KB');
   const faults = cells.reduce((sum, { rounds }) => sum + rounds.reduce((all, round) => all + round.faults, 0), 0);
@@ -98,9 +99,9 @@ ${table(
     way,
     spread(rounds.map((round) => round.eppMicros)),
     spread(rounds.map((round) => round.envoyMicros)),
-    (middle(rounds.map((round) => round.p50Micros)) / 1000).toFixed(2),
-    (middle(rounds.map((round) => round.p99Micros)) / 1000).toFixed(2),
-    shown(middle(rounds.map((round) => round.requestsPerSecond))),
+    (median(rounds.map((round) => round.p50Micros)) / 1000).toFixed(2),
+    (median(rounds.map((round) => round.p99Micros)) / 1000).toFixed(2),
+    shown(median(rounds.map((round) => round.requestsPerSecond))),
   ]),
 )}
 `;
@@ -129,10 +130,6 @@ function scrapingRows(scraping: Scraping): string[][] {
   ];
 }
 
-function middle(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-}
-
 function shown(value: number): string {
   return Number.isNaN(value) ? '–' : value.toFixed(0);
 }
@@ -140,7 +137,7 @@ function shown(value: number): string {
 function spread(values: readonly (number | null)[]): string {
   const known = values.filter((value) => value !== null);
   if (known.length === 0) return '–';
-  return `${shown(middle(known))} (${shown(Math.min(...known))}–${shown(Math.max(...known))})`;
+  return `${shown(median(known))} (${shown(Math.min(...known))}–${shown(Math.max(...known))})`;
 }
 
 function yesOrNo(met: boolean): string {

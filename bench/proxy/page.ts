@@ -1,6 +1,7 @@
 import { availableParallelism, cpus } from 'node:os';
 import { busyCells, pacedChunks } from './cells.ts';
 import type { LoadResult } from '../lib/load-result.ts';
+import { median } from '../lib/median.ts';
 
 export interface Round extends LoadResult {
   /** Per request, of the whole process tree. */
@@ -27,8 +28,8 @@ export function page(
 ): string {
   const all = (table: string, cell: string, way: string): readonly Round[] =>
     results.get(`${table} ${cell} ${way}`) ?? [];
-  const cpu = (table: string, cell: string, way: string): number => middle(all(table, cell, way).map(cpuOf));
-  const p50 = (cell: string, way: string): number => middle(all('alone', cell, way).map((round) => round.p50Micros));
+  const cpu = (table: string, cell: string, way: string): number => median(all(table, cell, way).map(cpuOf));
+  const p50 = (cell: string, way: string): number => median(all('alone', cell, way).map((round) => round.p50Micros));
   const added = (cell: string, way: string): number => p50(cell, way) - p50(cell, 'direct');
   const cells = busyCells.map(({ name }) => name);
   const proxies = ways.filter((way) => way !== 'direct');
@@ -141,7 +142,7 @@ export function plot(results: Results, ways: readonly string[], table: string, c
   const proxies = ways.filter((way) => way !== 'direct');
   const colours = ['#8a8f98', '#4e79a7', '#f28e2b', '#b07aa1', '#59a14f'];
   const value = (cell: string, way: string): number =>
-    middle((results.get(`${table} ${cell} ${way}`) ?? []).map(cpuOf));
+    median((results.get(`${table} ${cell} ${way}`) ?? []).map(cpuOf));
   const most = Math.max(...cells.flatMap((cell) => proxies.map((way) => value(cell, way) || 0)));
   const [height, bar, gap] = [220, 16, 24];
   const group = proxies.length * bar + gap;
@@ -164,10 +165,6 @@ function cpuOf(round: Round): number {
   return round.cpuMicros;
 }
 
-function middle(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
-}
-
 function ratio(value: number, of: number): string {
   return Number.isNaN(value / of) ? '–' : (value / of).toFixed(2);
 }
@@ -178,7 +175,7 @@ function shown(value: number): string {
 
 function spread(values: readonly number[]): string {
   if (values.length === 0) return '–';
-  return `${shown(middle(values))} (${shown(Math.min(...values))}–${shown(Math.max(...values))})`;
+  return `${shown(median(values))} (${shown(Math.min(...values))}–${shown(Math.max(...values))})`;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -143,10 +143,13 @@ export function mergedShadow(own: ShadowJson, others: readonly ShadowJson[]): Sh
 }
 
 function mergedMeans(all: readonly ShadowMeansJson[]): ShadowMeansJson {
-  const compared = sum(all.map((each) => each.compared));
+  const weights = all.map(({ compared }) => compared);
   const mean = (of: 'live' | 'shadow'): number | null =>
-    compared === 0 ? null : sum(all.map((each) => (each[of] ?? 0) * each.compared)) / compared;
-  return { compared, live: mean('live'), shadow: mean('shadow') };
+    weightedMean(
+      all.map((each) => each[of] ?? 0),
+      weights,
+    );
+  return { compared: sum(weights), live: mean('live'), shadow: mean('shadow') };
 }
 
 export function mergedPrefixes(own: PrefixesJson, others: readonly PrefixesJson[]): PrefixesJson {
@@ -164,10 +167,13 @@ export function mergedPrefixes(own: PrefixesJson, others: readonly PrefixesJson[
   }
   const endpoints = own.endpoints.map((endpoint) => {
     const all = [endpoint, ...others.flatMap((each) => each.endpoints.filter(({ name }) => name === endpoint.name))];
-    const reports = sum(all.map(({ prediction }) => prediction.reports));
+    const weights = all.map(({ prediction }) => prediction.reports);
     const mean = (of: 'error' | 'bias'): number | null =>
-      reports === 0 ? null : sum(all.map(({ prediction }) => (prediction[of] ?? 0) * prediction.reports)) / reports;
-    return { ...endpoint, prediction: { reports, error: mean('error'), bias: mean('bias') } };
+      weightedMean(
+        all.map(({ prediction }) => prediction[of] ?? 0),
+        weights,
+      );
+    return { ...endpoint, prediction: { reports: sum(weights), error: mean('error'), bias: mean('bias') } };
   });
   const all = [own, ...others];
   return {
@@ -256,16 +262,12 @@ function mergedColumns<Name extends PoolColumn | EndpointColumn>(
 
 function combined(rule: Rule, values: readonly (number | null)[], weights: readonly (number | null)[]): number | null {
   if (rule === 'first') return values[0]!;
-  const known = values.flatMap((value, index) => (value === null ? [] : [{ value, weight: weights[index] ?? 0 }]));
+  const known = values.filter((value) => value !== null);
   if (known.length === 0) return null;
-  if (rule === 'most') return Math.max(...known.map(({ value }) => value));
-  if (rule === 'sum') return Number(sum(known.map(({ value }) => value)).toPrecision(4));
-  const weight = sum(known.map((each) => each.weight));
-  const mean =
-    weight === 0
-      ? meanOfKnown(known.map(({ value }) => value))!
-      : sum(known.map((each) => each.value * each.weight)) / weight;
-  return Number(mean.toPrecision(4));
+  if (rule === 'most') return Math.max(...known);
+  if (rule === 'sum') return Number(sum(known).toPrecision(4));
+  const knownWeights = weights.filter((_, index) => values[index] !== null).map((weight) => weight ?? 0);
+  return Number((weightedMean(known, knownWeights) ?? meanOfKnown(known)!).toPrecision(4));
 }
 
 /** The last step that ended within one step before `atMs`; -1 without any. */
@@ -282,6 +284,12 @@ function sumOf<Kind extends Counts | EndpointTotalsJson>(left: Kind, right: Kind
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** Null where all weigh nothing. */
+function weightedMean(values: readonly number[], weights: readonly number[]): number | null {
+  const weight = sum(weights);
+  return weight === 0 ? null : sum(values.map((value, index) => value * weights[index]!)) / weight;
 }
 
 function meanOfKnown(values: readonly (number | null)[]): number | null {

@@ -2,6 +2,7 @@ import { useRef } from 'preact/hooks';
 import type { KeysJson } from '../../admin/json.ts';
 import { useShortcuts } from '../keys.ts';
 import { usePolled } from '../live/use-polled.ts';
+import { SearchField } from '../parts/search-field.tsx';
 import { count } from '../parts/text.ts';
 import { setQuery, useRoute } from '../route.ts';
 import { KeyTable } from './key-table.tsx';
@@ -33,17 +34,7 @@ export function ApiKeysPage() {
       )}
       {asked && (
         <form class="filters" role="search" onSubmit={(event) => event.preventDefault()}>
-          <input
-            ref={search}
-            type="search"
-            placeholder="filter by name  /"
-            aria-label="Name"
-            value={text}
-            onInput={({ currentTarget }) => setQuery({ text: currentTarget.value })}
-            onKeyDown={({ key, currentTarget }) => {
-              if (key === 'Enter') currentTarget.blur();
-            }}
-          />
+          <SearchField field={search} by="name" value={text} />
           <span role="status">
             {keys.length < found
               ? `${count(keys.length)} of ${count(found)}, those used last`

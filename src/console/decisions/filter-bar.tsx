@@ -1,6 +1,7 @@
 import type { RefObject } from 'preact';
 import type { EndpointJson } from '../../admin/json.ts';
 import { shortName } from '../parts/endpoint-name.tsx';
+import { SearchField } from '../parts/search-field.tsx';
 import { setQuery } from '../route.ts';
 import { verdicts, type Filter } from './filter.ts';
 
@@ -23,17 +24,7 @@ interface Props {
 export function FilterBar({ filter, models, endpoints, search }: Props) {
   return (
     <form class="filters" role="search" onSubmit={(event) => event.preventDefault()}>
-      <input
-        ref={search}
-        type="search"
-        placeholder="filter by text  /"
-        aria-label="Text"
-        value={filter.text}
-        onInput={({ currentTarget }) => setQuery({ text: currentTarget.value })}
-        onKeyDown={({ key, currentTarget }) => {
-          if (key === 'Enter') currentTarget.blur();
-        }}
-      />
+      <SearchField field={search} by="text" value={filter.text} />
       <Choice name="model" all="every model" value={filter.model} options={models.map((name) => [name, name])} />
       <Choice
         name="endpoint"

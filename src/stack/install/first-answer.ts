@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SignalboxError } from '../../base/errors.ts';
+import { gatewayName } from './names.ts';
 import type { ClusterTools } from './tools.ts';
 
 const lookMs = 1000;
 const answerLimitMs = 60_000;
-const gatewayName = 'llm-d-inference-gateway';
 
 interface Asked {
   readonly namespace: string;

@@ -5,7 +5,7 @@ import { packageRoot } from '../package-root.ts';
 import { readValues, type Values } from '../values.ts';
 import { firstAnswer } from './first-answer.ts';
 import { giveToken, mustHaveToken } from './model-token.ts';
-import { ours, release } from './names.ts';
+import { gatewayName, ours, release } from './names.ts';
 import { clusterTools, type ClusterTools } from './tools.ts';
 
 export interface InstallOptions {
@@ -123,11 +123,8 @@ async function mustHaveClass(tools: ClusterTools, wanted: string): Promise<void>
 
 function nextSteps(model: string, isOwnGateway: boolean): string {
   const [way, url] = isOwnGateway
-    ? ['kubectl port-forward svc/llm-d-inference-gateway 8080:80 &', 'http://127.0.0.1:8080']
-    : [
-        "GATEWAY=$(kubectl get gateway llm-d-inference-gateway -o jsonpath='{.status.addresses[0].value}')",
-        'http://$GATEWAY',
-      ];
+    ? [`kubectl port-forward svc/${gatewayName} 8080:80 &`, 'http://127.0.0.1:8080']
+    : [`GATEWAY=$(kubectl get gateway ${gatewayName} -o jsonpath='{.status.addresses[0].value}')`, 'http://$GATEWAY'];
   return `
 Next:
   kubectl get pods
