@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { imageContents, launcher } from './lib/image-contents.ts';
+import { imageContents, imageEnvironment, launcher } from './lib/image-contents.ts';
 import { copyProgram, writeImage, writeRootFiles } from './lib/oci-image.ts';
 import { readSource, root } from './lib/source-files.ts';
 
@@ -37,7 +37,7 @@ try {
     layers: [base, product],
     entrypoint: ['/usr/local/bin/signalbox'],
     user: '65532:65532',
-    env: { PATH: '/usr/local/bin', HOME: '/tmp' },
+    env: { PATH: '/usr/local/bin', ...imageEnvironment },
   });
   console.log(file);
 } finally {

@@ -1,6 +1,7 @@
 import { execFileSync, type ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { nodeFlags } from '../../scripts/lib/node-flags.ts';
 import { root } from '../../scripts/lib/source-files.ts';
 import { freePort, startMeasured, until } from '../lib/processes.ts';
 import { model } from '../lib/traffic.ts';
@@ -37,10 +38,10 @@ export const slowWays: Readonly<Record<string, Start>> = { litellm: startLitellm
 /** As users run it: default policy, prefix index, ledger, journal, metrics and the access line. */
 export async function startSignalbox(name: string, flags: readonly string[], { engines, folder }: Place): Promise<Way> {
   const [port, adminPort] = [await freePort(), await freePort()];
-  const nodeFlags = process.env['BENCH_NODE_FLAGS']?.split(' ') ?? [];
+  const moreFlags = process.env['BENCH_NODE_FLAGS']?.split(' ') ?? [];
   const child = startMeasured(process.execPath, [
-    '--disable-warning=ExperimentalWarning',
     ...nodeFlags,
+    ...moreFlags,
     join(root, 'src/cli/main.ts'),
     ...['gateway', '--port', `${port}`, '--admin-port', `${adminPort}`, '--epp-log', join(folder, `${name}.log`)],
     ...flags,

@@ -1,7 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, readdirSync, readFileSync } from 'node:fs';
-
+import { nodeFlags } from '../../scripts/lib/node-flags.ts';
 import { freePort, repository } from '../support/command.ts';
 
 export const model = 'chaos/model';
@@ -21,7 +21,7 @@ export class Command {
 
   start(): void {
     const output = createWriteStream(this.#log, { flags: 'a' });
-    const main = ['--disable-warning=ExperimentalWarning', `${repository}/src/cli/main.ts`, ...this.#arguments];
+    const main = [...nodeFlags, `${repository}/src/cli/main.ts`, ...this.#arguments];
     const env = { ...process.env, ...this.#env };
     this.#child = spawn(process.execPath, main, { env, cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child.stdout?.pipe(output, { end: false });
