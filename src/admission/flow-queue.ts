@@ -46,6 +46,11 @@ export class FlowQueue<Item> {
     return this.#bytes;
   }
 
+  /** Another number whenever it may be another's turn. */
+  get changes(): number {
+    return this.#changes;
+  }
+
   /** Highest priority first. */
   get bands(): readonly Band<Item>[] {
     return this.#bands;
@@ -131,7 +136,12 @@ export class FlowQueue<Item> {
     let changes = this.#changes;
     const nextOf = (band: Band<Item>): Held<Item> | undefined => {
       let walk = walks.get(band);
-      if (walk === undefined) walks.set(band, (walk = band.tenants.inTurn()));
+      if (walk === undefined) {
+        // Mostly the first of all is all that is asked for.
+        const first = band.tenants.next;
+        if (first === undefined || !tried.has(first)) return first;
+        walks.set(band, (walk = band.tenants.inTurn()));
+      }
       let held = walk.next().value;
       while (held !== undefined && tried.has(held)) held = walk.next().value;
       return held;

@@ -65,6 +65,7 @@ export class Headroom {
 }
 
 function fade(seen: Seen, nowMs: number): void {
+  if (nowMs === seen.atMs) return;
   const kept = 0.5 ** ((nowMs - seen.atMs) / 1000 / halfLifeSeconds);
   seen.largestTokens *= kept;
   seen.peakTokens = Math.max(seen.inFlightTokens, seen.peakTokens * kept);

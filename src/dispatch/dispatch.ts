@@ -22,7 +22,7 @@ import { choiceOf, computingSlot, type Choice } from './choice.ts';
 import { Flight } from './flight.ts';
 import { Shadows, type ShadowOptions } from './shadows.ts';
 import { RetryBudget } from './retry-budget.ts';
-import { Holding, type Load, type Place, type Reserved, type Wait } from './holding.ts';
+import { Holding, type Load, type NonePlaceable, type Place, type Reserved, type Wait } from './holding.ts';
 import { Recalls } from './recalls.ts';
 import {
   cannotBeMet,
@@ -115,11 +115,11 @@ interface Full {
   readonly roomTokens: number;
 }
 
-/** In one look through those that wait: no KV cache has room for a longer prompt of no higher priority. */
-interface NoRoom {
-  readonly asked: Asked;
-  readonly roomTokens: number;
-  readonly wait: Wait;
+/** In one look through those that wait: among these endpoints none has room for a longer prompt of no higher priority. */
+interface NoRoom extends Full {
+  readonly slots: Int32Array;
+  readonly excluded: ReadonlySet<number>;
+  readonly priority: number;
   /** Tells that look from others. */
   readonly reserved: Reserved;
 }
@@ -337,17 +337,21 @@ export class Dispatch {
   #tryToPlace(asked: Asked, heldSinceMs: number | null, reserved: Reserved): Wait | null {
     const { request, key, handlers, excluded, flight } = asked;
     const priority = request.caller?.priority ?? 0;
+    const slots = this.fleet.eligibleFor(request.model);
     const known = this.#noRoom;
-    if (known !== null && known.reserved === reserved && known.roomTokens < request.promptTokens) {
-      const { model, caller = anyCaller } = known.asked.request;
-      if (model === request.model && known.asked.excluded === excluded && caller.priority >= priority)
-        return known.wait;
-    }
+    if (
+      known?.reserved === reserved &&
+      known.roomTokens < request.promptTokens &&
+      known.priority >= priority &&
+      known.slots === slots &&
+      known.excluded === excluded
+    )
+      return fullWait(known, request);
     // Nothing is taken back while there is room elsewhere, which there is not where others wait.
     const recalled = this.held > 0 ? this.#recalls.loadBelow(priority) : noneReserved;
     const look = this.#look(request, key, { excluded, reserved, recalled, forRoom: true });
     const wait = this.#waitFor(look, request, heldSinceMs);
-    if (wait?.what === 'kv-cache') this.#noRoom = { asked, roomTokens: look.full[0]!.roomTokens, wait, reserved };
+    if (wait?.what === 'kv-cache') this.#noRoom = { ...look.full[0]!, slots, excluded, priority, reserved };
     if (wait !== null) return wait;
     asked.held = null;
     if (look.choice !== null && recalled.has(look.choice.slot)) {
@@ -415,7 +419,7 @@ export class Dispatch {
         for (const [index, plugin] of policy.stateful.entries()) plugin.finish?.(states[index], decision, outcome);
         this.shadows.finished(decision, outcome);
       },
-      freed: () => this.#holding.placeHeld(),
+      freed: (what) => this.#holding.placeHeld(what),
     });
     return flight;
   }
@@ -448,15 +452,13 @@ export class Dispatch {
   #waitFor({ view, choice, full }: Look, request: SchedulingRequest, heldSinceMs: number | null): Wait | null {
     const { hold } = this.#policy;
     if (hold === null) return null;
-    const kvTokens = request.promptTokens;
     if (choice !== null) {
+      const kvTokens = request.promptTokens;
       const shortage = shortageOf(view, computingSlot(choice), request, hold, this.fleet);
       return shortage && { ...shortage, prefillSeconds: view.prefillSeconds()[shortage.slot]!, kvTokens };
     }
     const [roomiest] = full;
-    if (roomiest !== undefined) {
-      return { slot: roomiest.slot, what: 'kv-cache', seconds: lookAgainSeconds, prefillSeconds: 0, kvTokens };
-    }
+    if (roomiest !== undefined) return fullWait(roomiest, request);
     const waitedMs = heldSinceMs === null ? 0 : view.nowMs - heldSinceMs;
     if (!this.fleet.isScaledToZero || waitedMs >= hold.scaleFromZeroSeconds * 1000) return null;
     return { slot: -1, what: 'endpoint', seconds: 1, prefillSeconds: 0, kvTokens: 0 };
@@ -466,26 +468,37 @@ export class Dispatch {
    * Nobody who waits can be placed while the endpoint with the least prefill has too much of it, or while no KV cache has
    * room for the shortest prompt, and all of that stays.
    */
-  #nonePlaceable(bands: Holding<Asked>['bands'], reserved: Reserved): number | null {
+  #nonePlaceable(bands: Holding<Asked>['bands'], reserved: Reserved): NonePlaceable | null {
     const { hold } = this.#policy;
     const waiting = bands.filter(({ size }) => size > 0);
     const [highest] = waiting;
     if (hold === null || hold.utilization !== null || highest === undefined) return null;
     const view = this.fleet.view('', 0, noPrefix, this.clock.nowMs(), noSlots);
     if (view.eligible.length === 0 || this.#recalls.anyBelow(highest.rule.priority)) return null;
-    const queuedSeconds = (slot: number): number =>
-      view.queuedPrefillSeconds[slot]! + (reserved.get(slot)?.prefillSeconds ?? 0);
-    const over = least(view.eligible, queuedSeconds) - (hold.maxPrefillBacklogSeconds ?? Infinity);
-    if (over > 0) return over;
+    const over = leastQueuedSeconds(view, reserved) - (hold.maxPrefillBacklogSeconds ?? Infinity);
+    if (over > 0) return { what: 'prefill', seconds: over };
     for (const { rule, leastPromptTokens } of waiting) {
-      const kept = this.#headroom.tokensFor(rule.priority, view.eligible.length, view.nowMs);
-      for (const slot of view.eligible) {
-        if (!decodes(view, slot)) continue;
-        const roomTokens = kvRoomTokens(view, slot, this.fleet.kvCapacityTokens[slot]!, kept);
-        if (roomTokens - (reserved.get(slot)?.kvTokens ?? 0) >= leastPromptTokens) return null;
+      const roomiest = this.#roomiest(view, rule.priority, reserved);
+      if (rule === highest.rule) {
+        const { priority } = rule;
+        this.#noRoom = { ...roomiest, slots: view.eligible, excluded: noSlots, priority, reserved };
       }
+      if (roomiest.roomTokens >= leastPromptTokens) return null;
     }
-    return lookAgainSeconds;
+    return { what: 'kv-cache', seconds: lookAgainSeconds };
+  }
+
+  /** Of those that may write answers, the endpoint with most room for this priority. */
+  #roomiest(view: FleetView, priority: number, reserved: Reserved): Full {
+    const kept = this.#headroom.tokensFor(priority, view.eligible.length, view.nowMs);
+    let [most, roomTokens] = [-1, -Infinity];
+    for (const slot of view.eligible) {
+      if (!decodes(view, slot)) continue;
+      const room = kvRoomTokens(view, slot, this.fleet.kvCapacityTokens[slot]!, kept);
+      const left = room - (reserved.get(slot)?.kvTokens ?? 0);
+      if (left > roomTokens) [most, roomTokens] = [slot, left];
+    }
+    return { slot: most, roomTokens };
   }
 
   #askingOf({ request, key, excluded }: Asked): Asking {
@@ -551,10 +564,7 @@ export class Dispatch {
       return { startMs, seed, view, result: notScheduled, choice: null, full };
     }
     if (!choosy) full = noneFull;
-    if (full.length > 0) {
-      const left = new Set([...excluded, ...full.map(({ slot }) => slot)]);
-      view = this.fleet.view(request.model, request.promptTokens, key, startMs, left);
-    }
+    if (full.length > 0) view = view.without(full.map(({ slot }) => slot));
     foresee(view, circumstances);
     const probe = this.#looks++ % probedEvery === 0 ? this.#probe : null;
     const result = schedule(this.#policy, this.#states, request, view, seed, probe);
@@ -699,8 +709,18 @@ function endedUnplaced(status: number): NonNullable<Decision['outcome']> {
   return { status, endpoint: null, cachedTokens: null, ttftSeconds: null, e2eSeconds: null, completionTokens: null };
 }
 
-function least(slots: Int32Array, valueAt: (slot: number) => number): number {
-  return slots.reduce((lowest, slot) => Math.min(lowest, valueAt(slot)), Infinity);
+/** What the endpoint with the least prefill has of it. */
+function leastQueuedSeconds({ eligible, queuedPrefillSeconds }: FleetView, reserved: Reserved): number {
+  let least = Infinity;
+  for (const slot of eligible) {
+    least = Math.min(least, queuedPrefillSeconds[slot]! + (reserved.get(slot)?.prefillSeconds ?? 0));
+  }
+  return least;
+}
+
+/** It waits for room there. */
+function fullWait({ slot }: Full, { promptTokens }: SchedulingRequest): Wait {
+  return { slot, what: 'kv-cache', seconds: lookAgainSeconds, prefillSeconds: 0, kvTokens: promptTokens };
 }
 
 /** Whether answers may be written there. */

@@ -1,6 +1,7 @@
 import type { BlockHashes } from '../base/block-hash.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Choice } from './choice.ts';
+import type { Freed } from './holding.ts';
 import { PrefillFlight } from './prefill-flight.ts';
 import type { Fleet, Placement } from '../fleet/fleet.ts';
 import type { Failure } from '../fleet/health.ts';
@@ -41,7 +42,7 @@ interface FlightContext {
   /** Something of its answer is about to reach the client. */
   answering(): void;
   /** An endpoint has less to do than before. */
-  freed(): void;
+  freed(what: Freed): void;
 }
 
 /** Attempts in a row from which nothing reached the client: what kills an engine must not go round all of them. */
@@ -141,7 +142,7 @@ export class Flight {
     if (this.#answering && this.#request.streaming) fleet.ledger.close(this.#placement.entry, clock.nowMs());
     else fleet.withdraw(this.#placement, clock.nowMs());
     this.#answering = false;
-    this.#context.freed();
+    this.#context.freed('all');
     if (failure === 'busy') fleet.busy(slot, clock.nowMs());
     else if (failure !== 'local' && (!this.#isTooLate || failure !== 'timeout')) {
       fleet.failed(slot, failure, clock.nowMs());
@@ -199,7 +200,7 @@ export class Flight {
     this.#endpoint = endpoint;
     this.#prefill?.abandon('decoded elsewhere');
     this.#placement = this.#attempt({ slot, cachedTokens: 0, prefill: [] }, 'tried instead');
-    this.#context.freed();
+    this.#context.freed('all');
   }
 
   /** The first byte of an answer's body (of a stream: its first event). */
@@ -219,7 +220,7 @@ export class Flight {
     this.#prefill?.answered(status, null, null);
     if (!this.#request.streaming) return;
     fleet.prefilled(this.#placement, nowMs);
-    this.#context.freed();
+    this.#context.freed('prefill');
   }
 
   /** An answer has begun of which nothing more will be seen: only elapsed time tells that the prompt was computed. */
@@ -269,13 +270,14 @@ export class Flight {
     this.decision.outcome = outcome;
     this.#context.finished(outcome);
     journal.ended(this.decision);
-    this.#context.freed();
+    this.#context.freed('all');
   }
 
   #attempt({ slot, cachedTokens, prefill }: Choice, reason: string): Placement {
     this.#tried.add(slot);
     this.decision.attempts.push({ endpoint: this.#endpoint.name, status: null, reason });
-    const { fleet, clock, freed } = this.#context;
+    const { fleet, clock } = this.#context;
+    const freed = (): void => this.#context.freed('all');
     const { model, streaming, promptTokens } = this.#request;
     const request = { model, streaming, promptTokens: promptTokens + this.#saidTokens };
     const whole = (): Placement => fleet.place(request, this.#key, slot, cachedTokens, clock.nowMs());

@@ -14,6 +14,12 @@ export interface Wait extends Omit<Shortage, 'what'> {
   readonly kvTokens: number;
 }
 
+/** Why nobody can be placed. */
+export type NonePlaceable = Pick<Shortage, 'what' | 'seconds'>;
+
+/** What an endpoint has less of than before: of prefill alone, or of everything that a request brings. */
+export type Freed = 'prefill' | 'all';
+
 /** What held requests further in front are going to bring to a slot. */
 export interface Load {
   readonly prefillSeconds: number;
@@ -39,8 +45,8 @@ export interface Place {
 interface Handlers<Asked> {
   /** Places it or turns it away, which ends its waiting, or says what it has to wait for. */
   tryToPlace(asked: Asked, arrivedAtMs: number, reserved: Reserved): Wait | null;
-  /** None of them can be placed now: how long until another look makes sense, in seconds. Null when some may be. */
-  nonePlaceable(bands: FlowQueue<Waiting<Asked>>['bands'], reserved: Reserved): number | null;
+  /** None of them can be placed now: for want of what, and until another look makes sense. Null when some may be. */
+  nonePlaceable(bands: FlowQueue<Waiting<Asked>>['bands'], reserved: Reserved): NonePlaceable | null;
   /** It has waited for as long as it may. */
   expired(asked: Asked, waitedSeconds: number): void;
   /** Its first token cannot come in time any more. */
@@ -51,7 +57,7 @@ interface Handlers<Asked> {
 
 const nothing: Load = { prefillSeconds: 0, kvTokens: 0 };
 /** How many are tried past one that has to wait: others may suit an endpoint with room. */
-const lookAhead = 32;
+const lookAhead = 8;
 const shortestWaitMs = 5;
 const longestWaitMs = 250;
 
@@ -66,6 +72,8 @@ export class Holding<Asked> {
   readonly #drainRate = new DrainRate();
   #timer: Timer | null = null;
   #placing = false;
+  /** How the queue stood when all that were tried waited for room in a KV cache; null where that is not so. */
+  #fullAt: number | null = null;
 
   constructor(clock: Clock, rule: HoldRule | null, handlers: Handlers<Asked>) {
     this.#clock = clock;
@@ -134,8 +142,10 @@ export class Holding<Asked> {
    * Tries those held in their turn. One that has to wait for an endpoint counts there for those behind it, or they would
    * all wait for the same one while others stand idle.
    */
-  placeHeld(): void {
+  placeHeld(freed: Freed = 'all'): void {
     if (this.#placing || this.#queue.size === 0) return;
+    // A prompt that has been computed stays in the KV cache.
+    if (freed === 'prefill' && this.#fullAt === this.#queue.changes) return;
     this.#placing = true;
     const nowMs = this.#clock.nowMs();
     let soonestSeconds = Infinity;
@@ -162,13 +172,18 @@ export class Holding<Asked> {
   #tryInTurn(nowMs: number): number {
     let soonestSeconds = Infinity;
     let waiting = 0;
+    let allFull = true;
     const reserved = new Map<number, Load>();
     let keepsRoom = false;
     let changed = true;
     const pass = this.#queue.pass();
     while (waiting <= lookAhead) {
-      const seconds = changed ? this.#handlers.nonePlaceable(this.bands, reserved) : null;
-      if (seconds !== null) return Math.min(soonestSeconds, seconds);
+      const none = changed ? this.#handlers.nonePlaceable(this.bands, reserved) : null;
+      if (none !== null) {
+        soonestSeconds = Math.min(soonestSeconds, none.seconds);
+        allFull &&= none.what === 'kv-cache';
+        break;
+      }
       const held = pass.next();
       if (held === undefined) break;
       let wait: Wait | null = null;
@@ -186,6 +201,7 @@ export class Holding<Asked> {
       waiting += 1;
       held.item.wait = wait;
       soonestSeconds = Math.min(soonestSeconds, wait.seconds);
+      allFull &&= wait.what === 'kv-cache';
       // Room for the first long prompt is left to gather in one place, or short ones would always take it.
       const isFirst: boolean = wait.what === 'kv-cache' && !keepsRoom;
       keepsRoom ||= isFirst;
@@ -197,6 +213,7 @@ export class Holding<Asked> {
         kvTokens: kvTokens + (isFirst ? wait.kvTokens : 0),
       });
     }
+    this.#fullAt = allFull ? this.#queue.changes : null;
     return soonestSeconds;
   }
 }

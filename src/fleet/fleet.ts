@@ -304,12 +304,12 @@ export class Fleet {
 
   /** Whether any endpoint that serves the model is known by its events, so that the prompt's tokens tell more than its text. */
   hasEvents(model: string): boolean {
-    return this.#eligibleFor(model).some((slot) => this.eventKnowledge(slot) !== 'none');
+    return this.eligibleFor(model).some((slot) => this.eventKnowledge(slot) !== 'none');
   }
 
   /** The adapter that a model name stands for; null for a model itself. */
   adapterOf(model: string): string | null {
-    const slot = this.#eligibleFor(model)[0];
+    const slot = this.eligibleFor(model)[0];
     return slot === undefined || this.modelsAt(slot).get(model)?.parent === undefined ? null : model;
   }
 
@@ -370,7 +370,7 @@ export class Fleet {
   /** What the ready endpoint with the least prefill has still to do, in seconds; infinite without any. */
   leastQueuedPrefillSeconds(nowMs: number): number {
     let least = Infinity;
-    for (const slot of this.#eligibleFor('')) least = Math.min(least, this.queuedPrefillSecondsAt(slot, nowMs));
+    for (const slot of this.eligibleFor('')) least = Math.min(least, this.queuedPrefillSecondsAt(slot, nowMs));
     return least;
   }
 
@@ -472,6 +472,24 @@ export class Fleet {
   knowsModel(model: string): boolean {
     this.#known ??= new Set(this.#slots.flatMap((slot) => [...this.modelsAt(slot).keys()]));
     return this.#known.has(model);
+  }
+
+  /**
+   * Ready endpoints that serve the model; empty: any model. The same array until they change, and one array for all models
+   * that all of them serve.
+   */
+  eligibleFor(model: string): Int32Array {
+    let slots = this.#eligible.get(model);
+    if (slots === undefined) {
+      const ready = this.slots.filter((slot) => this.isReady(slot) && (model === '' || this.modelsAt(slot).has(model)));
+      slots = Int32Array.from(ready.sort((a, b) => a - b));
+      // Most fleets serve one model.
+      const all = model === '' ? slots : this.eligibleFor('');
+      if (all.length === slots.length) slots = all;
+      // Names of models come from clients: only those that exist are worth keeping.
+      if (slots.length > 0) this.#eligible.set(model, slots);
+    }
+    return slots;
   }
 
   get anyReady(): boolean {
@@ -592,7 +610,7 @@ export class Fleet {
 
   /** The fleet as one request sees it now. `model` empty: any will do. */
   view(model: string, promptTokens: number, key: PrefixKey, nowMs: number, tried: ReadonlySet<number>): RequestView {
-    let eligible = this.#eligibleFor(model);
+    let eligible = this.eligibleFor(model);
     if (tried.size > 0) eligible = eligible.filter((slot) => !tried.has(slot));
     if (nowMs < this.#anyBusyUntilMs) {
       const idle = eligible.filter((slot) => nowMs >= this.#busyUntilMs[slot]!);
@@ -755,17 +773,6 @@ export class Fleet {
     this.#panics = null;
     this.#anyReady = null;
     this.#known = null;
-  }
-
-  #eligibleFor(model: string): Int32Array {
-    let slots = this.#eligible.get(model);
-    if (slots === undefined) {
-      const ready = this.slots.filter((slot) => this.isReady(slot) && (model === '' || this.modelsAt(slot).has(model)));
-      slots = Int32Array.from(ready.sort((a, b) => a - b));
-      // Names of models come from clients: only those that exist are worth keeping.
-      if (slots.length > 0) this.#eligible.set(model, slots);
-    }
-    return slots;
   }
 
   #cachedTokens(model: string, promptTokens: number, key: PrefixKey, eligible: Int32Array): Cached {

@@ -1,4 +1,4 @@
-import { numbers } from '../base/numbers.ts';
+import { numbers, wholeNumbers } from '../base/numbers.ts';
 import type { FleetView, Loras, PrefixLookup } from '../scheduler/view.ts';
 import { prefixHash, type PrefixKey } from './prefix-index/prefix-key.ts';
 
@@ -81,6 +81,24 @@ export class RequestView implements FleetView {
     this.#model = model;
     this.#promptTokens = promptTokens;
     this.#key = key;
+  }
+
+  /** The same request's view without `slots`, all of which it has. */
+  without(slots: readonly number[]): RequestView {
+    const eligible = wholeNumbers(this.eligible.length - slots.length);
+    let at = 0;
+    for (const slot of this.eligible) if (!slots.includes(slot)) eligible[at++] = slot;
+    const view = new RequestView(
+      this,
+      this.#knowledge,
+      this.#model,
+      this.#promptTokens,
+      this.#key,
+      eligible,
+      this.nowMs,
+    );
+    view.#cached = this.#cached;
+    return view;
   }
 
   /** Somebody knows better than what is looked up. */
