@@ -23,7 +23,7 @@ import { Flight } from './flight.ts';
 import { Shadows, type ShadowOptions } from './shadows.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { Holding, type Load, type NonePlaceable, type Place, type Reserved, type Wait } from './holding.ts';
-import { Recalls } from './recalls.ts';
+import { Recalls, Sent } from './recalls.ts';
 import {
   cannotBeMet,
   clientWaitsNoLonger,
@@ -445,7 +445,7 @@ export class Dispatch {
       asked.held = this.#holding.hold(asked, asking);
       if (asked.held === null) this.#turnAway(asked, 0, madeRoom());
     };
-    this.#recalls.sent({ flight, priority: request.caller?.priority ?? 0, takeBack });
+    this.#recalls.sent(new Sent(flight, request.caller?.priority ?? 0, takeBack));
   }
 
   /** What the request has to wait for before it goes where the scheduler would send it now; null when for nothing. */

@@ -12,6 +12,7 @@ import type { Endpoint } from '../scheduler/endpoint.ts';
 import type { Outcome } from '../scheduler/plugin.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
 import { patienceMs } from './patience.ts';
+import type { Sent } from './recalls.ts';
 import type { RetryBudget } from './retry-budget.ts';
 
 /** Why an attempt came to nothing. `busy` and `local` say nothing against the endpoint. */
@@ -78,6 +79,8 @@ export class Flight {
   #waits = false;
   /** How often it was taken back. */
   recalls = 0;
+  /** How it can be taken back; null once it cannot. */
+  sent: Sent | null = null;
 
   constructor(decision: Decision, request: SchedulingRequest, key: PrefixKey, choice: Choice, context: FlightContext) {
     this.decision = decision;

@@ -1,3 +1,4 @@
+import { Roster, type Rostered } from '../base/roster.ts';
 import type { Flight } from './flight.ts';
 import type { Load } from './holding.ts';
 
@@ -7,11 +8,18 @@ const leastSeconds = 0.3;
 const mostRecalls = 2;
 
 /** One that was sent, of which nothing has reached its client. */
-interface Sent {
+export class Sent implements Rostered {
+  rosterAt = -1;
   readonly flight: Flight;
   readonly priority: number;
   /** Stops what was sent and lets it wait again. */
-  takeBack(): void;
+  readonly takeBack: () => void;
+
+  constructor(flight: Flight, priority: number, takeBack: () => void) {
+    this.flight = flight;
+    this.priority = priority;
+    this.takeBack = takeBack;
+  }
 }
 
 /**
@@ -19,20 +27,22 @@ interface Sent {
  * full they make room for higher priorities, and wait in the gateway again.
  */
 export class Recalls {
-  readonly #sent = new Map<Flight, Sent>();
+  readonly #sent = new Roster<Sent>();
 
   sent(sent: Sent): void {
-    this.#sent.set(sent.flight, sent);
+    sent.flight.sent = sent;
+    this.#sent.add(sent);
   }
 
   /** It has begun to be answered, or has ended. */
   settled(flight: Flight): void {
-    this.#sent.delete(flight);
+    if (flight.sent !== null) this.#sent.delete(flight.sent);
+    flight.sent = null;
   }
 
   /** Whether any could be taken back for this priority. */
   anyBelow(priority: number): boolean {
-    for (const sent of this.#sent.values()) if (sent.priority < priority) return true;
+    for (const sent of this.#sent) if (sent.priority < priority) return true;
     return false;
   }
 
@@ -54,13 +64,13 @@ export class Recalls {
   takeBack(slot: number, priority: number): void {
     for (const sent of [...this.#below(priority)]) {
       if (sent.flight.unanswered.slot !== slot) continue;
-      this.#sent.delete(sent.flight);
+      this.settled(sent.flight);
       sent.takeBack();
     }
   }
 
   *#below(priority: number): Generator<Sent> {
-    for (const sent of this.#sent.values()) {
+    for (const sent of this.#sent) {
       if (sent.priority >= priority || sent.flight.recalls >= mostRecalls) continue;
       if (sent.flight.unanswered.prefillSeconds >= leastSeconds) yield sent;
     }

@@ -37,6 +37,7 @@ import { NodeExchange } from '../proxy/node-exchange.ts';
 import { relay, type Relayed, type RelayOptions, type Route } from '../proxy/relay.ts';
 import { sendError, sendJson, type ExtraHeaders } from '../api/respond.ts';
 import type { TransportFailure, Upstream } from '../proxy/upstream.ts';
+import { FlightRoute } from './flight-route.ts';
 import { WaitingComments } from './waiting-comments.ts';
 
 interface FrontDoorOptions {
@@ -278,29 +279,18 @@ export class FrontDoor {
   ): Route {
     const { metrics, dispatch, connector } = this.#options;
     const { fleet, clock } = dispatch;
-    return {
-      ...(parsed.streaming ? { more: metrics.requests.piecesOf(flight.decision, () => clock.nowMs()) } : {}),
-      get endpoint() {
-        return flight.endpoint;
-      },
-      get continuesChats() {
-        return flight.continuesChats;
-      },
-      retry: (status, failure, reason, saidTokens) => flight.retry(status, failure, reason, saidTokens),
-      firstToken: (status) => flight.firstToken(status),
-      looked: (heardAtMs, silentMs) => flight.looked(heardAtMs, silentMs),
-      finish: (ending) => {
-        finishFlight(flight, parsed, key, fleet, ending);
-        use?.answered(ending, clock.nowMs());
-        metrics.requests.sizes(flight.decision, parsed.body.length, ending.answerBytes);
-        trace?.ended(ending.status, flight.decision);
-        // Where nothing went wrong and nobody else was asked, nobody can be reading the body any more.
-        if (ending.complete && flight.decision.attempts.length === 1 && connector === null) recycle();
-        if (ending.status < 500) return;
-        const { status, reason } = ending;
-        this.#options.log.warn({ decision: flight.decision.id, status, reason }, 'request failed');
-      },
-    };
+    const piece = parsed.streaming ? metrics.requests.piecesOf(flight.decision, () => clock.nowMs()) : null;
+    return new FlightRoute(flight, piece, (ending) => {
+      finishFlight(flight, parsed, key, fleet, ending);
+      use?.answered(ending, clock.nowMs());
+      metrics.requests.sizes(flight.decision, parsed.body.length, ending.answerBytes);
+      trace?.ended(ending.status, flight.decision);
+      // Where nothing went wrong and nobody else was asked, nobody can be reading the body any more.
+      if (ending.complete && flight.decision.attempts.length === 1 && connector === null) recycle();
+      if (ending.status < 500) return;
+      const { status, reason } = ending;
+      this.#options.log.warn({ decision: flight.decision.id, status, reason }, 'request failed');
+    });
   }
 
   #readiness(response: ClientResponse): void {

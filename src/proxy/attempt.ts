@@ -64,6 +64,7 @@ export class Attempt {
   #over = false;
   heardAtMs = performance.now();
   paused = false;
+  rosterAt = -1;
   #head: AnswerHead | null = null;
   #refuses = false;
   #reader: AnswerReader | null = null;

@@ -1,7 +1,9 @@
+import { Roster, type Rostered } from '../base/roster.ts';
+
 const tickMs = 250;
 
 /** Something awaited that may fall silent. */
-interface Watched {
+interface Watched extends Rostered {
   /** When it was last heard of, by `performance.now()`. */
   readonly heardAtMs: number;
   /** Whether its silence is our own doing. */
@@ -12,7 +14,7 @@ interface Watched {
 
 /** One timer for everything that is awaited: asking a few times a second costs less than a timer for each. */
 class Watchdog {
-  readonly #watched = new Set<Watched>();
+  readonly #watched = new Roster<Watched>();
   #timer: NodeJS.Timeout | null = null;
   #tickedAtMs = 0;
   /** Before this moment nothing could be heard, for we stood still ourselves. */
@@ -42,7 +44,7 @@ class Watchdog {
     if (nowMs - this.#tickedAtMs > 2 * tickMs) this.#deafUntilMs = nowMs;
     this.#tickedAtMs = nowMs;
     for (const watched of this.#watched) {
-      if (watched.paused) continue;
+      if (watched.paused || watched.rosterAt < 0) continue;
       watched.looked(nowMs - Math.max(watched.heardAtMs, this.#deafUntilMs));
     }
   }

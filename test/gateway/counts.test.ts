@@ -11,6 +11,7 @@ interface Counts {
   readonly copiedBytes: number;
   readonly ownReads: number;
   readonly heapBytes: number;
+  readonly keptBytes: number;
 }
 
 const requests = 20;
@@ -65,16 +66,17 @@ test('what a request, an event and a byte of prompt may cost, in counts that rep
   const { url, counts } = await startCounting(t, stub.url);
   const ask = async (body: object): Promise<void> =>
     void (await (await postJson(`${url}/v1/completions`, body)).text());
-  const each = async (body: object): Promise<Counts> => {
+  const each = async (body: object, times = requests): Promise<Counts> => {
     await ask(body);
     await counts();
-    for (let sent = 0; sent < requests; sent++) await ask(body);
-    const { writes, copiedBytes, ownReads, heapBytes } = await counts();
+    for (let sent = 0; sent < times; sent++) await ask(body);
+    const { writes, copiedBytes, ownReads, heapBytes, keptBytes } = await counts();
     return {
-      writes: writes / requests,
-      copiedBytes: copiedBytes / requests,
-      ownReads: ownReads / requests,
-      heapBytes: heapBytes / requests,
+      writes: writes / times,
+      copiedBytes: copiedBytes / times,
+      ownReads: ownReads / times,
+      heapBytes: heapBytes / times,
+      keptBytes: keptBytes / times,
     };
   };
 
@@ -88,6 +90,10 @@ test('what a request, an event and a byte of prompt may cost, in counts that rep
 
   // Objects of the request, of its Decision and of its connections' reads and writes.
   assert.ok(short.heapBytes < 80 * 1024, `${short.heapBytes} bytes of the heap a request`);
+
+  // Its Decision stays, and hardly more: what goes on holding what is over costs the collector most.
+  const { keptBytes } = await each(little, 300);
+  assert.ok(keptBytes < 6 * 1024, `${keptBytes} bytes of the heap outlive a request`);
 
   // A prompt is copied where its body is kept, and into what is hashed; it is sent from where it lies.
   const promptBytes = 200_000;

@@ -10,6 +10,7 @@ export class Http1Call implements UpstreamCall {
   connection: ClientConnection | null = null;
   heardAtMs = performance.now();
   paused = false;
+  rosterAt = -1;
   readonly #handler: UpstreamHandler;
   readonly #silenceMs: number;
   #over = false;
