@@ -182,13 +182,22 @@ export class Flight {
     if (isListed) fleet.heard(slot, heardAtMs);
     if (this.#isTooLate) return `no answer within the ${this.#request.timeoutSeconds} s that the client waits`;
     if (silentMs < suspiciousMs) return null;
-    if (isListed && fleet.isGone(slot)) return 'it does not answer';
+    if (isListed && fleet.isGone(slot) && this.#isLost(slot)) return 'it does not answer';
     if (isListed) fleet.suspect(slot);
     if (silentMs - (this.#prefill?.explainsSilenceMs ?? 0) < suspiciousMs) return null;
     const limitMs = isListed ? this.#patienceMs() : unlistedPatienceMs;
     return silentMs - (this.#prefill?.explainsSilenceMs ?? 0) < limitMs
       ? null
       : `silent for ${Math.round(silentMs / 1000)} s`;
+  }
+
+  /** Whether to give up an endpoint that is gone. One that stands still may go on, and is waited for where no other is left. */
+  #isLost(slot: number): boolean {
+    const { fleet, clock } = this.#context;
+    return (
+      fleet.outage(slot, clock.nowMs())?.reason !== 'unresponsive' ||
+      this.#context.pickAnother(new Set([...this.#tried, slot])) !== null
+    );
   }
 
   /** The endpoint in `slot` answers, not the one picked: whoever sends the request tried elsewhere on its own. */

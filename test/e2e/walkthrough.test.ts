@@ -36,6 +36,7 @@ for (const shell of ['bash', 'zsh']) {
       .join('\n')
       .replaceAll('./signalbox up', `./signalbox up --port ${port} --admin-port ${adminPort}`)
       .replaceAll('127.0.0.1:8080', `127.0.0.1:${port}`)
+      .replaceAll('sleep 3', 'sleep 15') // the machine may be a slow one
       .replaceAll('load.html', join(temporaryFolder(t), 'load.html'));
     const home = temporaryFolder(t, () => runCommand('./signalbox', ['down'], { env: { SIGNALBOX_HOME: home } }));
     const env = { SIGNALBOX_HOME: home };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { model, postJson, startStub, startTestGateway, until } from '../support/fleet-under-test.ts';
+import { model, postJson, startEngine, startStub, startTestGateway, until } from '../support/fleet-under-test.ts';
 import { checkedFamilies } from '../support/prometheus-text.ts';
 
 const ok = JSON.stringify({ object: 'text_completion', choices: [{ text: 'fine' }] });
@@ -72,4 +72,17 @@ test('with a canary, an endpoint that was out is used again only when it gives a
   works = true;
   await until(async () => (await ready(gateway.adminUrl)).includes(bad.name));
   assert.equal(await metric(gateway.adminUrl, 'signalbox_returns_total', 'unhealthy'), 1);
+});
+
+test('the only endpoint stands still: what was sent there is waited for, and answered when it goes on', async (t) => {
+  const engine = await startEngine(t);
+  const gateway = await startTestGateway(t, [engine.url]);
+  const failing = (mode: string): Promise<Response> => postJson(`${engine.url}/sim/failures`, { mode });
+  await failing('hang');
+  const answer = postJson(`${gateway.url}/v1/completions`, body);
+  await until(async () => (await metric(gateway.adminUrl, 'signalbox_ejections_total', 'unresponsive')) === 1);
+  await new Promise((next) => setTimeout(next, 500)); // in which it was looked at again
+  await failing('none');
+  assert.equal((await answer).status, 200);
+  assert.deepEqual(await ready(gateway.adminUrl), [new URL(engine.url).host]);
 });

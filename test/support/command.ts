@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -50,15 +51,22 @@ export function temporaryFolder(t: Cleanup, before: () => Promise<unknown> = () 
   return folder;
 }
 
-/** A TCP port on loopback that nobody listened on a moment ago. */
-export function freePort(): Promise<number> {
-  return new Promise((done, failed) => {
+/**
+ * A TCP port on loopback that nobody listened on a moment ago: below those that the kernel gives to connections, so that
+ * none of these takes it before it is listened on.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(12_000, 32_000);
+    if (await canListen(port)) return port;
+  }
+}
+
+function canListen(port: number): Promise<boolean> {
+  return new Promise((done) => {
     const server = createServer();
-    server.on('error', failed);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => done(typeof address === 'object' && address !== null ? address.port : 0));
-    });
+    server.on('error', () => done(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
   });
 }
 

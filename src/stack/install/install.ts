@@ -67,10 +67,15 @@ export async function install(options: InstallOptions, say: Say): Promise<void> 
 
 /** Null once every pod is there; after a while, what is not. One that waits for a GPU may do so for long. */
 async function allReady(tools: ClusterTools, namespace: string): Promise<string | null> {
-  const made = ['modelservices', '-n', namespace, '-l', `app.kubernetes.io/instance=${release}`];
-  if (await tools.succeeds('kubectl', ['wait', ...made, '--for=condition=Ready', '--timeout=120s'])) return null;
-  const why = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].message}';
-  return tools.run('kubectl', ['get', ...made, '-o', why]);
+  const of = ['-n', namespace, '-l', `app.kubernetes.io/instance=${release}`];
+  const has = (kind: string, condition: string): Promise<boolean> =>
+    tools.succeeds('kubectl', ['wait', kind, ...of, `--for=condition=${condition}`, '--timeout=120s']);
+  if (!(await has('modelservices', 'Ready'))) {
+    const why = 'jsonpath={.items[*].status.conditions[?(@.type=="Ready")].message}';
+    return tools.run('kubectl', ['get', 'modelservices', ...of, '-o', why]);
+  }
+  // A pod of the gateway can have answered before it has been found ready.
+  return (await has('deployments', 'Available')) ? null : `look at: kubectl get pods -n ${namespace}`;
 }
 
 /** Prints all that would be applied, as kubectl takes it. */
