@@ -87,11 +87,16 @@ export async function drain(server: Server, graceMs: number): Promise<void> {
   server.prependListener('request', (_request, response) => (response.shouldKeepAlive = false));
   // An HTTP server's own `close` cuts idle connections off at once.
   const closed = new Promise<void>((resolve) => TcpServer.prototype.close.call(server, () => resolve()));
-  const sweep = setInterval(() => server.closeIdleConnections(), idleWhileDrainingMs);
+  const sweep = setInterval(() => afterReading(() => server.closeIdleConnections()), idleWhileDrainingMs);
   const cut = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
   clearInterval(sweep);
   clearTimeout(cut);
+}
+
+/** Once what has arrived is read: a process that was late finds its timers due before its requests. */
+export function afterReading(step: () => void): void {
+  setImmediate(step);
 }
 
 /** Why a server cannot listen, in the terms of whoever started it. */

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, Server as TlsServer } from 'node:tls';
 import type { Exchange } from '../exchange.ts';
-import { idleWhileDrainingMs, tlsOptions, type Certificate } from '../listen.ts';
+import { afterReading, idleWhileDrainingMs, tlsOptions, type Certificate } from '../listen.ts';
 import { ServerConnection } from './server-connection.ts';
 
 const sweepMs = 5000;
@@ -61,9 +61,10 @@ export class Http1Server {
         else this.#allClosed = resolve;
       }),
     ]);
-    const sweepIdle = setInterval(() => {
+    const closeIdle = (): void => {
       for (const connection of this.#connections) connection.closeWhenIdle(idleWhileDrainingMs);
-    }, idleWhileDrainingMs);
+    };
+    const sweepIdle = setInterval(() => afterReading(closeIdle), idleWhileDrainingMs);
     const cut = setTimeout(() => {
       for (const connection of this.#connections) connection.destroy();
     }, graceMs);
