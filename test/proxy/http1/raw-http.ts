@@ -49,6 +49,9 @@ export async function startEcho(
   return server.port;
 }
 
+/** A slow machine may take long to begin. */
+const firstByteMs = 5_000;
+
 /** Sends pieces on a connection of their own; gives all that is answered until the server closes it or falls silent. */
 export function exchange(port: number, pieces: readonly (string | Buffer)[], silentMs = 400): Promise<string> {
   return new Promise((resolve) => {
@@ -58,8 +61,11 @@ export function exchange(port: number, pieces: readonly (string | Buffer)[], sil
       socket.destroy();
       resolve(answer);
     };
-    socket.setTimeout(silentMs, done);
-    socket.setEncoding('latin1').on('data', (text: string) => (answer += text));
+    socket.setTimeout(firstByteMs, done);
+    socket.setEncoding('latin1').on('data', (text: string) => {
+      socket.setTimeout(silentMs);
+      answer += text;
+    });
     socket.on('error', done).on('close', done);
     const sendNext = (at: number): void => {
       if (at === pieces.length || socket.destroyed) return;
