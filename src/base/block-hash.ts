@@ -1,4 +1,4 @@
-import { unsignedNumbers } from './numbers.ts';
+import { passingUnsignedNumbers } from './numbers.ts';
 
 /**
  * Chained 64-bit hashes over the blocks of a prompt, as two 32-bit halves (JavaScript has no fast 64-bit integers).
@@ -65,7 +65,7 @@ export function hashBlocks(
   extra?: Uint32Array,
 ): BlockHashes {
   const count = Math.floor(bytes.byteLength / bytesPerBlock);
-  const hashes = { low: unsignedNumbers(count), high: unsignedNumbers(count) };
+  const hashes = { low: passingUnsignedNumbers(count), high: passingUnsignedNumbers(count) };
   hashWords(wordsOf(bytes), bytesPerBlock >>> 2, count, start, hashes, extra);
   return hashes;
 }

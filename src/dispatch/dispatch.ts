@@ -141,6 +141,7 @@ const probedEvery = 16;
 const noTicket: Ticket = { cancel: () => false, ahead: () => null };
 const noneReserved: Reserved = new Map<number, Load>();
 const noneFull: readonly Full[] = [];
+const noneLeftOut: readonly string[] = [];
 const noSlots: ReadonlySet<number> = new Set();
 const noCircumstances = { excluded: noSlots, reserved: noneReserved, recalled: noneReserved };
 /** Nothing was asked of the scheduler. */
@@ -399,7 +400,7 @@ export class Dispatch {
     const expectedTokens = Math.min(this.#usualOutputTokens, request.maxOutputTokens ?? Infinity);
     this.#charge(caller, chargeOf(decision) + expectedTokens * outputTokenWeight);
     this.#headroom.placed(caller.priority, request.promptTokens, decision.nowMs);
-    for (const [index, plugin] of policy.stateful.entries()) plugin.commit?.(states[index], decision);
+    for (let i = 0; i < policy.stateful.length; i++) policy.stateful[i]!.commit?.(states[i], decision);
     this.onPlaced?.(request, key, decision);
     this.retries.placed(this.fleet.ledger.total);
     const flight: Flight = new Flight(decision, request, key, choice, {
@@ -416,7 +417,7 @@ export class Dispatch {
         const moreInput = cachedTokens === null ? 0 : decision.predicted.cachedTokens - cachedTokens;
         this.#charge(caller, moreInput + ((completionTokens ?? 0) - expectedTokens) * outputTokenWeight);
         if (completionTokens !== null) this.#usualOutputTokens += (completionTokens - this.#usualOutputTokens) / 100;
-        for (const [index, plugin] of policy.stateful.entries()) plugin.finish?.(states[index], decision, outcome);
+        for (let i = 0; i < policy.stateful.length; i++) policy.stateful[i]!.finish?.(states[i], decision, outcome);
         this.shadows.finished(decision, outcome);
       },
       freed: (what) => this.#holding.placeHeld(what),
@@ -606,7 +607,7 @@ export class Dispatch {
       caller: request.caller ?? anyCaller,
       ahead,
       rejection,
-      leftOut: full.flatMap(({ slot }) => this.fleet.endpointAt(slot)?.name ?? []),
+      leftOut: full.length === 0 ? noneLeftOut : full.flatMap(({ slot }) => this.fleet.endpointAt(slot)?.name ?? []),
       schedulerSeconds: (this.clock.nowMs() - startMs) / 1000,
       prefixBlocks: prefixBlocksOf(key, request.promptTokens),
       predicted:

@@ -37,7 +37,7 @@ interface FlightContext {
   readonly fleet: Fleet;
   readonly journal: Journal;
   readonly clock: Clock;
-  pickAnother(tried: ReadonlySet<number>): Choice | null;
+  pickAnother(tried: readonly number[]): Choice | null;
   readonly retries: RetryBudget;
   finished(outcome: Outcome): void;
   /** Something of its answer is about to reach the client. */
@@ -62,7 +62,7 @@ export class Flight {
   readonly #context: FlightContext;
   readonly #startedAtMs: number;
   /** Where it was tried since something last reached the client. */
-  readonly #tried = new Set<number>();
+  #tried: readonly number[] = [];
   #fruitless = 0;
   /** Tokens of the answer that the client had when an attempt broke. */
   #saidTokens = 0;
@@ -117,7 +117,7 @@ export class Flight {
   /** Its turn has come again. */
   placeAgain(choice: Choice): void {
     this.#waits = false;
-    this.#tried.clear();
+    this.#tried = [];
     this.#endpoint = this.#context.fleet.endpointAt(choice.slot)!;
     this.#placement = this.#attempt(choice, 'placed again');
   }
@@ -155,13 +155,12 @@ export class Flight {
     if (saidTokens > this.#saidTokens) {
       this.#saidTokens = saidTokens;
       this.#fruitless = 0;
-      this.#tried.clear();
-      this.#tried.add(slot);
+      this.#tried = [slot];
     }
     if (this.#fruitless >= fruitlessLimit || this.decision.attempts.length >= attemptLimit) return null;
     let next = this.#context.pickAnother(this.#tried);
     if (next === null && failure === 'reset' && fleet.isReady(slot) && this.#fruitless <= 1) {
-      next = this.#context.pickAnother(new Set());
+      next = this.#context.pickAnother([]);
     }
     // A connection that never was cost no engine anything.
     if (next === null || (failure !== 'connect' && !retries.take())) return null;
@@ -196,7 +195,7 @@ export class Flight {
     const { fleet, clock } = this.#context;
     return (
       fleet.outage(slot, clock.nowMs())?.reason !== 'unresponsive' ||
-      this.#context.pickAnother(new Set([...this.#tried, slot])) !== null
+      this.#context.pickAnother([...this.#tried, slot]) !== null
     );
   }
 
@@ -286,8 +285,9 @@ export class Flight {
   }
 
   #attempt({ slot, cachedTokens, prefill }: Choice, reason: string): Placement {
-    this.#tried.add(slot);
-    this.decision.attempts.push({ endpoint: this.#endpoint.name, status: null, reason });
+    this.#tried = [...this.#tried, slot];
+    const attempt = { endpoint: this.#endpoint.name, status: null, reason };
+    this.decision.attempts = [...this.decision.attempts, attempt];
     const { fleet, clock } = this.#context;
     const freed = (): void => this.#context.freed('all');
     const { model, streaming, promptTokens } = this.#request;

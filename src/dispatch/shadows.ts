@@ -116,6 +116,7 @@ export class Shadows {
 
   /** The request has ended: shadows learn from it as the live policy does. */
   finished(live: Decision, outcome: Outcome): void {
+    if (this.#shadows.length === 0) return;
     const asked = this.#asked.get(live);
     if (asked === undefined) return;
     this.#asked.delete(live);

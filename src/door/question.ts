@@ -138,24 +138,20 @@ interface Ended {
 }
 
 /** Ends a flight and learns from its answer: how long the model's tokens are, what the next turn will begin with. */
-export function finishFlight(
-  flight: Flight,
-  parsed: ParsedRequest,
-  key: PrefixKey,
-  fleet: Fleet,
-  { text, ...ending }: Ended,
-): void {
+export function finishFlight(flight: Flight, parsed: ParsedRequest, key: PrefixKey, fleet: Fleet, ended: Ended): void {
+  const { status, complete, promptTokens, completionTokens, cachedTokens, text, reason } = ended;
   const { kind, model, cacheSalt, prompt } = parsed;
-  if (ending.promptTokens !== null && prompt.tokens === null) {
-    fleet.bytesPerToken.observe(model, prompt.textBytes, ending.promptTokens);
+  if (promptTokens !== null && prompt.tokens === null) {
+    fleet.bytesPerToken.observe(model, prompt.textBytes, promptTokens);
   }
   let answer: BlockHashes | null = null;
   // What the answer's text becomes as tokens is the engine's to tell, by its events.
-  if (ending.complete && text !== null && key.tokens === undefined && (kind === 'chat' || kind === 'completions')) {
+  if (complete && text !== null && key.tokens === undefined && (kind === 'chat' || kind === 'completions')) {
     const keyed = { model, cacheSalt, bytes: prompt.bytes };
     answer = continuedHashes(key, keyed, answerBytes(kind, text), fleet.prefixSeed);
   }
-  flight.finish({ ...ending, answer });
+  const ending = { status, complete, promptTokens, completionTokens, cachedTokens, answer };
+  flight.finish(reason === undefined ? ending : { ...ending, reason });
 }
 
 /** The decision's reason, or, once it was tried elsewhere, why. */

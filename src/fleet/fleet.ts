@@ -1,5 +1,5 @@
 import type { BlockHashes, ChainState } from '../base/block-hash.ts';
-import { numbers } from '../base/numbers.ts';
+import { passingNumbers } from '../base/numbers.ts';
 import type { Endpoint } from '../scheduler/endpoint.ts';
 import type { Loras } from '../scheduler/view.ts';
 import type { Engine, Gauges } from './gauges/gauges.ts';
@@ -776,7 +776,7 @@ export class Fleet {
   }
 
   #cachedTokens(model: string, promptTokens: number, key: PrefixKey, eligible: Int32Array): Cached {
-    const tokens = numbers(this.#endpoints.length);
+    const tokens = passingNumbers(this.#endpoints.length);
     if (key.tokens !== undefined) return this.#cachedTokensByIds(key.tokens, eligible, tokens);
     if (key.hashes.low.length === 0) return { tokens, useful: tokens };
     this.prefixes.longestRuns(key.hashes, tokens);
@@ -789,9 +789,9 @@ export class Fleet {
 
   /** A look-up for each block size among the endpoints, mostly one. */
   #cachedTokensByIds(chains: TokenChains, eligible: Int32Array, tokens: Float64Array): Cached {
-    const useful = numbers(tokens.length);
-    const runs = numbers(tokens.length);
-    const slowerRuns = numbers(tokens.length);
+    const useful = passingNumbers(tokens.length);
+    const runs = passingNumbers(tokens.length);
+    const slowerRuns = passingNumbers(tokens.length);
     const sizes = new Set<number>();
     for (const slot of eligible) sizes.add(this.#blockTokens[slot]!);
     for (const size of sizes) {
@@ -809,7 +809,7 @@ export class Fleet {
 
   /** With the speeds of the latest view. */
   #prefillSeconds(eligible: Int32Array, promptTokens: number, cached: Cached): Float64Array {
-    const seconds = numbers(this.#endpoints.length);
+    const seconds = passingNumbers(this.#endpoints.length);
     for (const slot of eligible) {
       const hit = cached.useful[slot]!;
       seconds[slot] = prefillCost(promptTokens - hit, hit) * this.#slowness[slot]!;

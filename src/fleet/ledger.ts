@@ -68,14 +68,6 @@ interface PrefillQueue {
   cost: number;
 }
 
-/** The prompt that an engine computes now. */
-interface Head {
-  /** Null where another replica sent it. */
-  readonly entry: Entry | null;
-  readonly cost: number;
-  readonly sinceMs: number;
-}
-
 /** Numbers that a thread tells the others of its own requests at a slot: the members of `Others`, in order. */
 export const siblingWidth = Object.keys(noOthers).length;
 
@@ -183,7 +175,10 @@ export class Ledger {
   }
 
   open(slot: number, work: Work, nowMs: number): Entry {
-    const entry: Entry = { slot, ...work, placedAtMs: nowMs, prefilling: work.prefillCost > 0, open: true };
+    const { promptTokens, uncachedTokens, prefillCost, streaming } = work;
+    const prefilling = prefillCost > 0;
+    const placedAtMs = nowMs;
+    const entry = { slot, promptTokens, uncachedTokens, prefillCost, streaming, placedAtMs, prefilling, open: true };
     if (entry.prefilling) {
       const queue = (this.#queues[slot] ??= { entries: [], cost: 0 });
       queue.entries.push(entry);
@@ -202,7 +197,7 @@ export class Ledger {
     if (!entry.prefilling) return null;
     const { slot } = entry;
     const queue = this.#queues[slot]!;
-    const { sinceMs } = this.#head(slot)!;
+    const sinceMs = this.#headSinceMs(slot);
     let cost = 0;
     while (queue.entries[0] !== entry && queue.entries[0]?.streaming === false) {
       cost += queue.entries[0].prefillCost;
@@ -239,8 +234,8 @@ export class Ledger {
   /** Seconds of prefill that are still to be done for one request; 0 once its prompt is computed. */
   leftSeconds(entry: Entry, slowness: number, nowMs: number): number {
     if (!entry.prefilling) return 0;
-    const head = this.#head(entry.slot)!;
-    const done = head.entry === entry ? Math.max(0, nowMs - head.sinceMs) / 1000 : 0;
+    const isHead = this.#ownHead(entry.slot) === entry;
+    const done = isHead ? Math.max(0, nowMs - this.#headSinceMs(entry.slot)) / 1000 : 0;
     return Math.max(0, entry.prefillCost * slowness - done);
   }
 
@@ -256,36 +251,44 @@ export class Ledger {
   queuedPrefillSeconds(slot: number, slowness: number, nowMs: number): number {
     this.refresh(slot);
     this.#letGo(slot, slowness, nowMs);
-    const head = this.#head(slot);
-    if (head === null) return 0;
-    const done = Math.min(head.cost * slowness, Math.max(0, nowMs - head.sinceMs) / 1000);
+    const sinceMs = this.#headSinceMs(slot);
+    if (sinceMs === Infinity) return 0;
+    const headCost = this.#ownHead(slot)?.prefillCost ?? this.#othersAt(slot).headCost;
+    const done = Math.min(headCost * slowness, Math.max(0, nowMs - sinceMs) / 1000);
     return this.queuedCost(slot) * slowness - done;
   }
 
   #letGo(slot: number, slowness: number, nowMs: number): void {
-    for (let head = this.#head(slot); head?.entry?.streaming === false; head = this.#head(slot)) {
-      const doneAtMs = head.sinceMs + head.cost * slowness * 1000;
+    for (let head = this.#ownHead(slot); head?.streaming === false; head = this.#ownHead(slot)) {
+      const doneAtMs = this.#headSinceMs(slot) + head.prefillCost * slowness * 1000;
       if (doneAtMs > nowMs) return;
-      this.#leave(this.#queues[slot]!, head.entry);
+      this.#leave(this.#queues[slot]!, head);
       this.#doneAtMs[slot] = doneAtMs;
       this.#tellSiblings(slot);
     }
   }
 
-  /** The oldest prompt of all: it is in work since it came, or since the one before it was done. */
-  #head(slot: number): Head | null {
+  /** The prompt that the engine computes now, the oldest of all; null where another replica sent it, or there is none. */
+  #ownHead(slot: number): Entry | null {
     const own = this.#queues[slot]?.entries[0];
-    const { headCost, headPlacedAtMs, doneAtMs } = this.#others[slot] ?? noOthers;
-    const isOurs = own !== undefined && own.placedAtMs <= headPlacedAtMs;
-    const placedAtMs = isOurs ? own.placedAtMs : headPlacedAtMs;
-    if (placedAtMs === Infinity) return null;
-    const sinceMs = Math.max(placedAtMs, this.#doneAtMs[slot]!, doneAtMs);
-    return isOurs ? { entry: own, cost: own.prefillCost, sinceMs } : { entry: null, cost: headCost, sinceMs };
+    return own !== undefined && own.placedAtMs <= this.#othersAt(slot).headPlacedAtMs ? own : null;
+  }
+
+  /** It is in work since it came, or since the one before it was done; Infinity where there is none. */
+  #headSinceMs(slot: number): number {
+    const { headPlacedAtMs, doneAtMs } = this.#othersAt(slot);
+    const placedAtMs = this.#ownHead(slot)?.placedAtMs ?? headPlacedAtMs;
+    return Math.max(placedAtMs, this.#doneAtMs[slot]!, doneAtMs);
+  }
+
+  #othersAt(slot: number): Readonly<Others> {
+    return this.#others[slot] ?? noOthers;
   }
 
   #leave(queue: PrefillQueue, entry: Entry): void {
     entry.prefilling = false;
-    queue.entries.splice(queue.entries.indexOf(entry), 1);
+    if (queue.entries[0] === entry) queue.entries.shift();
+    else queue.entries.splice(queue.entries.indexOf(entry), 1);
     // Sums of fractions drift; an empty queue is exactly empty.
     queue.cost = queue.entries.length === 0 ? 0 : queue.cost - entry.prefillCost;
     this.queuedPrefillTokens[entry.slot]! -= entry.uncachedTokens;

@@ -1,4 +1,4 @@
-import { numbers, wholeNumbers } from '../base/numbers.ts';
+import { passingNumbers, wholeNumbers } from '../base/numbers.ts';
 import type { FleetView, Loras, PrefixLookup } from '../scheduler/view.ts';
 import { prefixHash, type PrefixKey } from './prefix-index/prefix-key.ts';
 
@@ -120,7 +120,7 @@ export class RequestView implements FleetView {
   }
 
   prefillShare(): Float64Array {
-    const shares = numbers(this.endpoints.length);
+    const shares = passingNumbers(this.endpoints.length);
     for (const slot of this.eligible) shares[slot] = this.#knowledge.prefillShare(slot, this.nowMs);
     return shares;
   }

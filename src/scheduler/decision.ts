@@ -60,7 +60,7 @@ export interface Decision {
   readonly predicted: { cachedTokens: number; ttftSeconds: number; e2eSeconds: number };
   readonly schedulerSeconds: number;
   /** Filled while the request is on its way, in order; the last one served it (or failed last). */
-  readonly attempts: Attempt[];
+  attempts: Attempt[];
   /** What policies in shadow say they would have done, where they were asked. */
   readonly shadow: ShadowPick[];
   /** Null until the request has ended. */

@@ -52,18 +52,10 @@ export function recordDecision(
     maxOutputTokens: request.maxOutputTokens,
     splittable: request.splittable ?? true,
     sessionEndpoint: request.sessionEndpoint,
-    headerNames: Object.keys(request.headers),
-    policy: { name: policy.name, hash: policy.hash },
+    headerNames: namesOf(request.headers),
+    policy,
     seed: context.seed,
-    admission: {
-      verdict: picked < 0 || context.rejection !== null ? 'rejected' : 'admitted',
-      queuedSeconds: context.queuedSeconds,
-      band: String(context.caller.priority),
-      fairnessId: context.caller.fairnessId,
-      ahead: context.ahead,
-      shed: context.rejection?.shed ?? null,
-      leftOut: context.leftOut,
-    },
+    admission: admissionOf(context, picked),
     candidates,
     inputs: new InputColumns(view, result.verdict !== null),
     prefixLookup: view.prefixLookup?.() ?? null,
@@ -84,6 +76,32 @@ export function recordDecision(
     shadow: [],
     outcome: null,
   };
+}
+
+/** The latest of each kind that many requests have alike: a Decision is kept of each, and what they share is kept once. */
+let latestNames: readonly string[] = [];
+let latestAdmission: Decision['admission'] | null = null;
+
+function namesOf(headers: SchedulingRequest['headers']): readonly string[] {
+  const names = Object.keys(headers);
+  const isSame = names.length === latestNames.length && names.every((name, at) => name === latestNames[at]);
+  if (!isSame) latestNames = names;
+  return latestNames;
+}
+
+function admissionOf(
+  { queuedSeconds, caller, ahead, rejection, leftOut }: RecordContext,
+  picked: number,
+): Decision['admission'] {
+  const band = String(caller.priority);
+  const { fairnessId } = caller;
+  const isPlain = picked >= 0 && queuedSeconds === 0 && ahead === null && rejection === null && leftOut.length === 0;
+  if (isPlain && latestAdmission?.band === band && latestAdmission.fairnessId === fairnessId) return latestAdmission;
+  const verdict = picked < 0 || rejection !== null ? 'rejected' : 'admitted';
+  const shed = rejection?.shed ?? null;
+  const admission = { verdict, queuedSeconds, band, fairnessId, ahead, shed, leftOut } as const;
+  if (isPlain) latestAdmission = admission;
+  return admission;
 }
 
 /** By the list of slots, which stays the same one until the fleet changes. */

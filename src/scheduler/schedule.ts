@@ -2,7 +2,7 @@ import { wholeNumbers } from '../base/numbers.ts';
 import { seededRandom } from '../base/random.ts';
 import type { Random } from '../base/random.ts';
 import type { ProfileRecord } from './decision.ts';
-import type { Cycle, ProfileRun, Progress, Verdict } from './plugin.ts';
+import type { Cycle, Progress, Verdict } from './plugin.ts';
 import type { Policy, PolicyStates, Profile } from './policy.ts';
 import type { SchedulingRequest } from './request.ts';
 import { ScoredProfile, ScoreSheet } from './score-sheet.ts';
@@ -46,18 +46,19 @@ export function schedule(
 ): Schedule {
   const random = seededRandom(seed);
   const positions = positionsOf(view);
-  const profiles: ScoredProfile[] = [];
-  const done: ProfileRun[] = [];
-  const progress: Progress = { request, view, done };
+  // Lists that grow have room to spare, and these are kept with every Decision.
+  let profiles: readonly ScoredProfile[] = [];
+  const progress: Writable<Progress> = { request, view, done: [] };
   for (;;) {
     const name = policy.handler.next(progress);
     const profile = name === null ? undefined : policy.profiles.get(name);
-    if (profile === undefined || done.length > policy.profiles.size) break;
+    if (profile === undefined || progress.done.length > policy.profiles.size) break;
     const { record, picked, total } = runProfile(profile, states, request, view, random, positions, probe);
-    profiles.push(record);
-    done.push({ profile: profile.name, picked, total });
+    profiles = [...profiles, record];
+    progress.done = [...progress.done, { profile: profile.name, picked, total }];
   }
   const { serves, prefills, verdict } = policy.handler.settle(progress);
+  const { done } = progress;
   const primary = done.findIndex((each) => each.profile === serves);
   const prefill = prefills === null ? -1 : done.findIndex((each) => each.profile === prefills);
   return {
@@ -69,6 +70,8 @@ export function schedule(
     verdict,
   };
 }
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
 function runProfile(
   profile: Profile,
@@ -84,9 +87,11 @@ function runProfile(
   /** Their positions; as they change only where something is dropped, most records share them. */
   let scored = positions.all;
 
-  const filters: FilterRecord[] = [];
-  for (const { plugin, type, instance, stateIndex } of profile.filters) {
-    const cycle: Cycle = { request, view, candidates, random };
+  let cycle: Cycle = { request, view, candidates, random };
+  const untouched = untouchedBy(profile, positions);
+  let filters = untouched;
+  for (let which = 0; which < profile.filters.length; which++) {
+    const { plugin, type, instance, stateIndex } = profile.filters[which]!;
     let dropped = noneDropped;
     let kept: number[] | null = null;
     const startMs = probe?.nowMs() ?? 0;
@@ -105,12 +110,13 @@ function runProfile(
     probe?.took('Filter', { type, plugin }, probe.nowMs() - startMs);
     if (kept !== null) {
       candidates = Int32Array.from(kept);
+      cycle = { request, view, candidates, random };
       scored = positionsIn(kept, positions);
+      if (filters === untouched) filters = untouched.slice();
     }
-    filters.push({ plugin, type, kept: scored, dropped });
+    if (filters !== untouched) filters[which] = { plugin, type, kept: scored, dropped };
   }
 
-  const cycle: Cycle = { request, view, candidates, random };
   const sheet = sheetOf(profile);
   sheet.begin(candidates.length);
   const { totals } = sheet;
@@ -163,6 +169,8 @@ interface Positions {
   readonly all: Int32Array;
   /** Each position alone, as most picks are. */
   readonly alone: (Int32Array | undefined)[];
+  /** What the filters of a profile left, where that is all. */
+  readonly untouched: Map<Profile, FilterRecord[]>;
 }
 
 /** By the list of slots, which stays the same one until the fleet changes. */
@@ -173,10 +181,19 @@ function positionsOf({ eligible, endpoints }: FleetView): Positions {
   if (positions === undefined) {
     const bySlot = new Int32Array(endpoints.length).fill(-1);
     for (let i = 0; i < eligible.length; i++) bySlot[eligible[i]!] = i;
-    positions = { bySlot, all: Int32Array.from(eligible, (_, index) => index), alone: [] };
+    positions = { bySlot, all: Int32Array.from(eligible, (_, index) => index), alone: [], untouched: new Map() };
     positionsBySlots.set(eligible, positions);
   }
   return positions;
+}
+
+function untouchedBy(profile: Profile, { all, untouched }: Positions): FilterRecord[] {
+  let records = untouched.get(profile);
+  if (records === undefined) {
+    records = profile.filters.map(({ plugin, type }) => ({ plugin, type, kept: all, dropped: noneDropped }));
+    untouched.set(profile, records);
+  }
+  return records;
 }
 
 function positionsIn(slots: readonly number[], { bySlot, alone }: Positions): Int32Array {
