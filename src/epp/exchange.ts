@@ -397,7 +397,9 @@ export class Exchange implements CallHandler {
     this.#use?.answered(ending, this.#pool.dispatch.clock.nowMs());
     this.#pool.metrics.requests.sizes(placed.flight.decision, placed.parsed.body.length, null);
     this.#trace?.ended(status, placed.flight.decision);
-    // Nobody reads it any more.
+    // Nobody reads them any more.
+    byteSlabs.giveBack(placed.parsed.prompt.bytes);
+    byteSlabs.giveBack(placed.parsed.body);
     byteSlabs.giveBack(this.#kept);
     this.#kept = noBytes;
   }
