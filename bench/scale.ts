@@ -7,6 +7,7 @@ import { seededRandom } from '../src/base/random.ts';
 import { Dispatch } from '../src/dispatch/dispatch.ts';
 import { Fleet } from '../src/fleet/fleet.ts';
 import { readGauges } from '../src/fleet/gauges/gauges.ts';
+import { PrometheusText } from '../src/fleet/gauges/prometheus-text.ts';
 import { prefixKeyOf, type PrefixKey } from '../src/fleet/prefix-index/prefix-key.ts';
 import { PrefixIndex } from '../src/fleet/prefix-index/prefix-index.ts';
 import { Journal } from '../src/journal/journal.ts';
@@ -93,7 +94,9 @@ for (const endpoints of [10, 100, 500, 1000, 2000, 4000]) {
   const { fleet, dispatch } = fleetOf(endpoints);
   const decision = microseconds(Math.min(decisions, 400_000 / endpoints), (at) => place(dispatch, at, keys[at % 64]!));
   const bytes = memory() - before;
-  const scraping = microseconds(200, (at) => fleet.setGauges(at % endpoints, readGauges(scrape)!, wallClock.nowMs()));
+  const scraping = microseconds(200, (at) =>
+    fleet.setGauges(at % endpoints, readGauges(new PrometheusText(scrape))!, wallClock.nowMs()),
+  );
   // Each has something on its way.
   for (const slot of fleet.slots) {
     fleet.place({ model: 'm', streaming: true, promptTokens: 1000 }, keys[0]!, slot, 0, wallClock.nowMs());

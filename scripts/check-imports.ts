@@ -26,7 +26,7 @@ const mayImport: Record<string, readonly string[]> = {
   scheduler: ['api', 'base'],
   admission: ['type:scheduler', 'base'],
   kubernetes: ['base'],
-  fleet: ['type:scheduler', 'scheduler/endpoints-file', 'api', 'base', 'kubernetes'],
+  fleet: ['type:scheduler', 'scheduler/endpoints-file', 'type:proxy', 'api', 'base', 'kubernetes'],
   configuration: ['scheduler', 'compat', 'base'],
   journal: ['type:scheduler', 'base'],
   dispatch: ['scheduler', 'admission', 'fleet', 'journal', 'base', 'type:api'],

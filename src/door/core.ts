@@ -24,7 +24,7 @@ import { Fleet, type ServedModel } from '../fleet/fleet.ts';
 import type { ConfiguredSource } from '../fleet/kv-events/event-source.ts';
 import { KvEvents } from '../fleet/kv-events/kv-events.ts';
 import { PromptTokens } from '../fleet/tokens/prompt-tokens.ts';
-import { HttpGetter } from '../fleet/http-get.ts';
+import { getterLimits, HttpGetter } from '../fleet/http-get.ts';
 import { follow, LeadingFleet, type Telling } from '../fleet/following.ts';
 import { Ranks } from '../fleet/ranks.ts';
 import { FleetWatch } from '../fleet/watch.ts';
@@ -33,6 +33,8 @@ import { keyFamilies } from '../keys/key-metrics.ts';
 import { Keys } from '../keys/keys.ts';
 import { JournalFiles } from '../journal/journal-files.ts';
 import { Journal } from '../journal/journal.ts';
+import { connectUpstream } from '../proxy/http-engine.ts';
+import type { HttpEngine } from '../proxy/http-engines.ts';
 import { drain, listen } from '../proxy/listen.ts';
 import type { Security } from '../proxy/upstream.ts';
 import { roleLabel, type Endpoint } from '../scheduler/endpoint.ts';
@@ -120,6 +122,8 @@ export interface CoreOptions {
   readonly canary?: boolean;
   /** Memory for the bodies of all requests together. */
   readonly maxTotalBodyBytes?: number;
+  /** What speaks HTTP; our own by default. */
+  readonly httpEngine?: HttpEngine;
   /** False where no traces are to be written although the environment names a collector. */
   readonly tracing?: boolean;
   /** Of several threads that serve together, the one that this is; bounds on memory are divided among them. */
@@ -187,7 +191,8 @@ export class Core {
   readonly #discoveries: readonly Discovery[];
   /** What each discovery has found; the first are the endpoints that were named. */
   readonly #found: (readonly FoundEndpoint[])[];
-  readonly #http = new HttpGetter();
+  /** For small requests to engines. */
+  readonly #http: HttpGetter;
   /** TLS to engines; null where there is none. */
   #security: Security | null = null;
   readonly #watch: FleetWatch;
@@ -242,6 +247,7 @@ export class Core {
     this.bodies = new BodyRoom(Math.ceil((options.maxTotalBodyBytes ?? defaultMaxTotalBodyBytes) * share));
     this.traces = traces;
     if (traces !== null) this.#closing.push(() => traces.close());
+    this.#http = new HttpGetter(connectUpstream(options.httpEngine ?? 'own', null, getterLimits));
     const { fleet } = this;
     this.tokens = new PromptTokens({ fleet, clock: wallClock, http: this.#http, log });
     this.kvEvents = new KvEvents({ fleet, clock: wallClock, http: this.#http, log, configured: options.kvEvents });

@@ -1,14 +1,14 @@
 import type { Endpoint } from '../scheduler/endpoint.ts';
+import type { PrometheusText } from './gauges/prometheus-text.ts';
 
 /** Series that a data-parallel engine has once per rank. */
 const rankLabel = /[{,]engine="(\d+)"/;
 
 /** The data-parallel ranks that an engine's `/metrics` has series of, in order; vLLM labels every series with its rank. */
-export function ranksIn(metrics: string): number[] {
+export function ranksIn(page: PrometheusText): number[] {
   const ranks = new Set<number>();
-  for (const line of metrics.split('\n')) {
-    if (!line.startsWith('vllm:num_requests_running{')) continue;
-    const rank = rankLabel.exec(line)?.[1];
+  for (const { labels } of page.samples('vllm:num_requests_running')) {
+    const rank = rankLabel.exec(labels)?.[1];
     if (rank !== undefined) ranks.add(Number(rank));
   }
   return [...ranks].sort((a, b) => a - b);

@@ -1,10 +1,10 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import { engineOf, readGauges } from './gauges/gauges.ts';
-import { samples } from './gauges/prometheus-text.ts';
+import { PrometheusText } from './gauges/prometheus-text.ts';
 import type { Fleet, ServedModel } from './fleet.ts';
 import { metricsOfRank, ranksIn } from './ranks.ts';
 import type { ProbeResult } from './health.ts';
-import type { HttpGetter } from './http-get.ts';
+import { NoAnswer, type HttpGetter } from './http-get.ts';
 
 const tickMs = 50;
 const urgentTickMs = 20;
@@ -17,8 +17,8 @@ const gaugesWhenIdleMs = 9000;
 const gaugesAfterFailureMs = 500;
 const gaugesTimeoutMs = 1000;
 const probeTimeoutMs = 1000;
-/** Within the 5 s that engines keep an idle connection open. */
-const healthEveryMs = 4000;
+/** So often that engines which close an idle connection after 5 s do not (http-get.ts, http1/client-connection.ts). */
+const healthEveryMs = 3800;
 const healthTimeoutMs = 1500;
 /** Something suspicious is looked into at most so often. */
 const suspicionEveryMs = 500;
@@ -155,7 +155,7 @@ export class FleetWatch {
       else refused = status >= 500;
     } catch (error) {
       // A slow answer proves nothing; a port at which nobody listens does.
-      refused = (error as NodeJS.ErrnoException).code === 'ECONNREFUSED';
+      refused = error instanceof NoAnswer && error.isRefused;
       if (refused && this.#isCurrent(watched)) this.#fleet.failed(watched.slot, 'connect', this.#clock.nowMs());
     }
     watched.askingModels = false;
@@ -177,18 +177,19 @@ export class FleetWatch {
     watched.askingGauges = false;
   }
 
-  #readMetrics(watched: Watched, page: string): void {
-    const body = watched.rank === undefined ? page : metricsOfRank(page, watched.rank);
-    const engine = engineOf(body);
+  #readMetrics(watched: Watched, text: string): void {
+    const whole = new PrometheusText(text);
+    const page = watched.rank === undefined ? whole : new PrometheusText(metricsOfRank(text, watched.rank));
+    const engine = engineOf(page);
     if (engine !== null) this.#fleet.setEngine(watched.slot, engine);
-    const gauges = readGauges(body);
+    const gauges = readGauges(page);
     if (gauges !== null) this.#fleet.setGauges(watched.slot, gauges, this.#clock.nowMs());
-    const startTime = samples(body, 'process_start_time_seconds')[0]?.value ?? null;
+    const startTime = page.samples('process_start_time_seconds')[0]?.value ?? null;
     if (watched.startTime !== null && startTime !== null && startTime !== watched.startTime) {
       this.#fleet.restarted(watched.slot);
     }
     watched.startTime = startTime;
-    if (engine === 'vllm') this.#foundRanks(watched.address, ranksIn(page));
+    if (engine === 'vllm') this.#foundRanks(watched.address, ranksIn(whole));
   }
 
   /** Whether an endpoint in use still answers. */
@@ -234,7 +235,7 @@ export class FleetWatch {
       // One without the route answers 404, which is an answer.
       return (await this.#http.get(address, '/health', timeoutMs)).status < 500 ? 'well' : 'unhealthy';
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'refused' : 'silent';
+      return error instanceof NoAnswer && error.isRefused ? 'refused' : 'silent';
     }
   }
 

@@ -4,7 +4,6 @@ import type { Connector } from '../disaggregation/connector.ts';
 import { Core, type CoreOptions } from '../door/core.ts';
 import { readServerFiles, watchTlsFiles } from '../door/tls-files.ts';
 import { connectUpstream, serve } from '../proxy/http-engine.ts';
-import type { HttpEngine } from '../proxy/http-engines.ts';
 import { FrontDoor } from './front-door.ts';
 
 /** What each thread that serves requests is told. */
@@ -16,8 +15,6 @@ export interface ServingOptions extends CoreOptions {
   readonly maxBodyBytes?: number;
   /** False: streams that break end there, with an error event. */
   readonly continuation?: boolean;
-  /** What speaks HTTP; our own by default. */
-  readonly httpEngine?: HttpEngine;
 }
 
 /** Where the OpenAI API listens. */

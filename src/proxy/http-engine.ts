@@ -16,7 +16,7 @@ import {
 } from './listen.ts';
 import { NodeExchange } from './node-exchange.ts';
 import { UndiciUpstream } from './undici-upstream.ts';
-import { upstreamLimits, type Security, type Upstream } from './upstream.ts';
+import { upstreamLimits, type Security, type Upstream, type UpstreamLimits } from './upstream.ts';
 
 /** A server of a front door, listening. */
 interface HttpServer {
@@ -57,6 +57,10 @@ export async function serve(
 }
 
 /** Connections to engines; without `security` requests go unencrypted. */
-export function connectUpstream(engine: HttpEngine, security: Security | null = null): Upstream {
-  return engine === 'node' ? new UndiciUpstream(upstreamLimits, security) : new Http1Client(upstreamLimits, security);
+export function connectUpstream(
+  engine: HttpEngine,
+  security: Security | null = null,
+  limits: UpstreamLimits = upstreamLimits,
+): Upstream {
+  return engine === 'node' ? new UndiciUpstream(limits, security) : new Http1Client(limits, security);
 }

@@ -3,7 +3,6 @@ import type { Dispatcher, Pool as UndiciPool } from 'undici';
 import {
   failureOf,
   secureContext,
-  upstreamKeepAliveMs,
   type Security,
   type Upstream,
   type UpstreamCall,
@@ -55,13 +54,13 @@ export class UndiciUpstream implements Upstream {
   #pool(address: string): UndiciPool {
     let pool = this.#pools.get(address);
     if (pool === undefined) {
-      const { connectMs, silenceMs } = this.#limits;
+      const { connectMs, silenceMs, keepAliveMs } = this.#limits;
       const security = this.#security;
       pool = new this.#Pool(`${security === null ? 'http' : 'https'}://${address}`, {
         connect: { timeout: connectMs, ...(security === null ? {} : secureContext(security)) },
         headersTimeout: silenceMs,
         bodyTimeout: silenceMs,
-        keepAliveTimeout: upstreamKeepAliveMs,
+        keepAliveTimeout: keepAliveMs,
         pipelining: 1,
         allowH2: false,
       });

@@ -56,11 +56,11 @@ export interface UpstreamLimits {
   readonly connectMs: number;
   /** Longest silence before the head and between pieces of the body. */
   readonly silenceMs: number;
+  /** How long a connection is kept that nobody uses: below the 5 s after which uvicorn (vLLM, SGLang) closes it. */
+  readonly keepAliveMs: number;
 }
 
-export const upstreamLimits: UpstreamLimits = { connectMs: 2000, silenceMs: 600_000 };
-/** Below the 5 s after which uvicorn (vLLM, SGLang) closes an idle connection. */
-export const upstreamKeepAliveMs = 4000;
+export const upstreamLimits: UpstreamLimits = { connectMs: 2000, silenceMs: 600_000, keepAliveMs: 4000 };
 
 /** Kept-alive connections to engines. */
 export interface Upstream extends Sender {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readGauges } from '../../src/fleet/gauges/gauges.ts';
+import { PrometheusText } from '../../src/fleet/gauges/prometheus-text.ts';
 import { PrefixIndex } from '../../src/fleet/prefix-index/prefix-index.ts';
 
 const prompt = (first: number, blocks: number) => ({
@@ -34,7 +35,10 @@ test('blocks that an engine must have evicted by now are forgotten, those used s
 test('the capacity is read from vLLM and SGLang', () => {
   const vllm =
     'vllm:cache_config_info{block_size="16",cache_dtype="auto",num_cpu_blocks="None",num_gpu_blocks="17187"} 1.0\n';
-  assert.equal(readGauges(vllm)?.kvCapacityTokens, 16 * 17187);
-  assert.ok(Number.isNaN(readGauges('vllm:num_requests_running 1\n')?.kvCapacityTokens));
-  assert.equal(readGauges('sglang:max_total_num_tokens{model_name="m"} 5000\n')?.kvCapacityTokens, 5000);
+  assert.equal(readGauges(new PrometheusText(vllm))?.kvCapacityTokens, 16 * 17187);
+  assert.ok(Number.isNaN(readGauges(new PrometheusText('vllm:num_requests_running 1\n'))?.kvCapacityTokens));
+  assert.equal(
+    readGauges(new PrometheusText('sglang:max_total_num_tokens{model_name="m"} 5000\n'))?.kvCapacityTokens,
+    5000,
+  );
 });

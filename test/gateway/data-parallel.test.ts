@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { PrometheusText } from '../../src/fleet/gauges/prometheus-text.ts';
 import { metricsOfRank, ranksIn } from '../../src/fleet/ranks.ts';
 import { startSidecar } from '../../src/sidecar/sidecar.ts';
 import {
@@ -153,7 +154,7 @@ test('each leg of a request that is split asks for its own rank', async (t) => {
 });
 
 test('an engine with one rank is one endpoint, whatever its rank is called', () => {
-  assert.deepEqual(ranksIn('vllm:num_requests_running{engine="3",model_name="m"} 0\n'), [3]);
+  assert.deepEqual(ranksIn(new PrometheusText('vllm:num_requests_running{engine="3",model_name="m"} 0\n')), [3]);
   const page = ['# HELP x', 'a{engine="0"} 1', 'a{engine="1"} 2', 'b{max="engine=0"} 3', 'c 4'].join('\n');
   assert.equal(metricsOfRank(page, 1), ['# HELP x', 'a{engine="1"} 2', 'b{max="engine=0"} 3', 'c 4'].join('\n'));
 });

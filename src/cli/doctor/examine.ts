@@ -3,8 +3,9 @@ import { wallClock } from '../../base/clock.ts';
 import { messageOf } from '../../base/errors.ts';
 import { createLogger } from '../../base/log.ts';
 import { Fleet, type ServedModel } from '../../fleet/fleet.ts';
-import { samples } from '../../fleet/gauges/prometheus-text.ts';
-import { HttpGetter } from '../../fleet/http-get.ts';
+import { PrometheusText } from '../../fleet/gauges/prometheus-text.ts';
+import { getterLimits, HttpGetter } from '../../fleet/http-get.ts';
+import { connectUpstream } from '../../proxy/http-engine.ts';
 import { KvEvents } from '../../fleet/kv-events/kv-events.ts';
 import { tokenCount, tokenKeyOf } from '../../fleet/prefix-index/prefix-key.ts';
 import { PromptTokens } from '../../fleet/tokens/prompt-tokens.ts';
@@ -27,7 +28,7 @@ const kvEventsFlag = `--kv-events-config '{"enable_kv_cache_events":true,"publis
 
 /** Looks at one engine from end to end, as a router would meet it. Findings come as they are made. */
 export async function* examine(address: string): AsyncGenerator<Finding> {
-  const http = new HttpGetter();
+  const http = new HttpGetter(connectUpstream('own', null, getterLimits));
   const fleet = new Fleet({ prefixSeed: { low: 1, high: 2 } });
   const log = createLogger('doctor', { write: () => undefined });
   const events = new KvEvents({ fleet, clock: wallClock, http, log });
@@ -139,7 +140,7 @@ function* examineMetrics(page: string): Generator<Finding> {
     return;
   }
   yield ok('metrics', `load is told by ${found} and others`);
-  const [cache] = samples(page, 'vllm:cache_config_info');
+  const [cache] = new PrometheusText(page).samples('vllm:cache_config_info');
   if (cache === undefined) return;
   const label = (name: string): string => new RegExp(`[{,]${name}="([^"]*)"`).exec(cache.labels)?.[1] ?? '';
   yield label('enable_prefix_caching') === 'True'

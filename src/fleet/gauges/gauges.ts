@@ -1,5 +1,6 @@
 import type { Loras } from '../../scheduler/view.ts';
 import { llamaCppGauges } from './llama-cpp.ts';
+import type { PrometheusText } from './prometheus-text.ts';
 import { sglangGauges } from './sglang.ts';
 import { vllmGauges } from './vllm.ts';
 
@@ -15,16 +16,22 @@ export interface Gauges {
   readonly loras?: Loras;
 }
 
-/** Reads an engine's `/metrics` (Prometheus text format), whichever engine it is; null when none of ours. */
-export function readGauges(text: string): Gauges | null {
-  return vllmGauges(text) ?? sglangGauges(text) ?? llamaCppGauges(text);
-}
-
 export type Engine = 'vllm' | 'sglang' | 'llama.cpp';
 
+const engines: Readonly<Record<Engine, { prefix: string; gauges: (page: PrometheusText) => Gauges }>> = {
+  vllm: { prefix: 'vllm:', gauges: vllmGauges },
+  sglang: { prefix: 'sglang:', gauges: sglangGauges },
+  'llama.cpp': { prefix: 'llamacpp:', gauges: llamaCppGauges },
+};
+
 /** Which engine a `/metrics` is of; null when none of ours. */
-export function engineOf(text: string): Engine | null {
-  if (text.includes('vllm:')) return 'vllm';
-  if (text.includes('sglang:')) return 'sglang';
-  return text.includes('llamacpp:') ? 'llama.cpp' : null;
+export function engineOf(page: PrometheusText): Engine | null {
+  const found = Object.entries(engines).find(([, { prefix }]) => page.hasAny(prefix));
+  return found === undefined ? null : (found[0] as Engine);
+}
+
+/** Reads an engine's `/metrics`, whichever engine it is; null when none of ours. */
+export function readGauges(page: PrometheusText): Gauges | null {
+  const engine = engineOf(page);
+  return engine === null ? null : engines[engine].gauges(page);
 }

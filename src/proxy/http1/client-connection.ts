@@ -2,7 +2,7 @@ import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { hostOf } from '../../base/address.ts';
 import { byteSlabs, headroomBytes } from '../../base/byte-slabs.ts';
-import { failureOf, secureContext, type Security, type TransportFailure } from '../upstream.ts';
+import { failureOf, secureContext, type Security, type TransportFailure, type UpstreamLimits } from '../upstream.ts';
 import { AnswerParser } from './answer-parser.ts';
 import type { Http1Call } from './client-call.ts';
 import { BadMessage } from './head.ts';
@@ -31,7 +31,7 @@ export class ClientConnection {
   #closesWhenIdle = false;
   #usableUntilMs = 0;
 
-  constructor(address: string, security: Security | null, connectMs: number, keepAliveMs: number, pool: Pool) {
+  constructor(address: string, security: Security | null, { connectMs, keepAliveMs }: UpstreamLimits, pool: Pool) {
     this.address = address;
     this.#pool = pool;
     this.#keepAliveMs = keepAliveMs;

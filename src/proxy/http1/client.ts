@@ -1,5 +1,4 @@
 import {
-  upstreamKeepAliveMs,
   type Security,
   type Upstream,
   type UpstreamCall,
@@ -58,7 +57,7 @@ export class Http1Client implements Upstream {
   }
 
   #connect(address: string): ClientConnection {
-    const connection = new ClientConnection(address, this.#security, this.#limits.connectMs, upstreamKeepAliveMs, {
+    const connection = new ClientConnection(address, this.#security, this.#limits, {
       freed: () => this.#freed(connection),
       closed: () => this.#closed(connection),
     });

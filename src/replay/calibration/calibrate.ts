@@ -1,7 +1,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { SignalboxError } from '../../base/errors.ts';
 import type { HardwareProfile } from '../../engine/model/profiles.ts';
-import { samples, sum } from '../../fleet/gauges/prometheus-text.ts';
+import { PrometheusText } from '../../fleet/gauges/prometheus-text.ts';
 import { fitSteps } from './fit.ts';
 import type { Fit, Observation } from './fit.ts';
 import type { Probe } from './probe.ts';
@@ -155,7 +155,7 @@ async function sequencesAtOnce(probe: Probe, clock: Clock, model: string): Promi
       const metrics = await probe.metrics();
       const running = runningIn(metrics);
       if (Number.isNaN(running)) continue;
-      if (running === most && most > 0 && sum(metrics, 'vllm:num_requests_waiting') > 0) break;
+      if (running === most && most > 0 && new PrometheusText(metrics).sum('vllm:num_requests_waiting') > 0) break;
       most = Math.max(most, running);
       if (most >= mostSequences) break;
     }
@@ -171,12 +171,12 @@ function pause(clock: Clock, delayMs: number): Promise<void> {
 }
 
 function runningIn(metrics: string): number {
-  return sum(metrics, 'vllm:num_requests_running');
+  return new PrometheusText(metrics).sum('vllm:num_requests_running');
 }
 
 /** vLLM says it in the labels of an info metric. */
 function kvCacheTokensOf(metrics: string): number | null {
-  const labels = samples(metrics, 'vllm:cache_config_info')[0]?.labels ?? '';
+  const labels = new PrometheusText(metrics).samples('vllm:cache_config_info')[0]?.labels ?? '';
   const blocks = Number(/num_gpu_blocks="(\d+)"/.exec(labels)?.[1] ?? NaN);
   const blockSize = Number(/block_size="(\d+)"/.exec(labels)?.[1] ?? NaN);
   return blocks * blockSize > 0 ? blocks * blockSize : null;

@@ -7,7 +7,8 @@ import { EngineCache } from '../../../src/fleet/kv-events/engine-cache.ts';
 import { EventStream } from '../../../src/fleet/kv-events/event-stream.ts';
 import { PrefixIndex } from '../../../src/fleet/prefix-index/prefix-index.ts';
 import { Fleet } from '../../../src/fleet/fleet.ts';
-import { HttpGetter } from '../../../src/fleet/http-get.ts';
+import { getterLimits, HttpGetter } from '../../../src/fleet/http-get.ts';
+import { connectUpstream } from '../../../src/proxy/http-engine.ts';
 import { KvEvents } from '../../../src/fleet/kv-events/kv-events.ts';
 import { tokenKeyOf } from '../../../src/fleet/prefix-index/prefix-key.ts';
 import { kvEventsOn } from '../../support/kv-events.ts';
@@ -16,7 +17,7 @@ import { model, postJson, silent, startEngine, until } from '../../support/fleet
 /** A fleet that follows the events of these engines; how far the first one is known. */
 function follow(t: TestContext, addresses: readonly string[]) {
   const fleet = new Fleet({ prefixSeed: { low: 1, high: 2 } });
-  const http = new HttpGetter();
+  const http = new HttpGetter(connectUpstream('own', null, getterLimits));
   const events = new KvEvents({ fleet, clock: wallClock, http, log: silent });
   addresses.forEach((address, i) => {
     fleet.setModels(fleet.add({ name: `engine-${i}`, address, labels: {} }), [{ id: model }]);
