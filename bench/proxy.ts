@@ -72,7 +72,7 @@ async function measureAll(table: string, cells: readonly Cell[], lasting: number
   for (const cell of cells) {
     if (only !== undefined && !only.includes(cell.name) && !only.includes(table)) continue;
     // A just-in-time compiler wants to see what it is to compile.
-    for (const way of started) await measure(cell, way, way.name === 'signalbox' ? 1.5 : 0.2);
+    for (const way of started) await measure(cell, way, way.name === 'signalbox' ? (isQuick ? 1.5 : 3) : 0.2);
     for (let round = 0; round < rounds; round++) {
       for (const way of round % 2 === 0 ? started : started.toReversed()) {
         const key = `${table} ${cell.name} ${way.name}`;
@@ -93,7 +93,7 @@ async function measureAll(table: string, cells: readonly Cell[], lasting: number
   write();
 }
 
-for (const way of started) if (way.name === 'signalbox') await measure(busyCells[1]!, way, isQuick ? 2 : 6);
+for (const way of started) if (way.name === 'signalbox') await measure(busyCells[1]!, way, isQuick ? 2 : 12);
 await measureAll('busy', busyCells, seconds);
 await measureAll('alone', aloneCells, seconds * 0.6);
 await measureAll('paced', [pacedCell], Math.max(2.2, seconds));
