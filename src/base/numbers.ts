@@ -3,7 +3,8 @@
  * of its own outside the heap, some microseconds with what the collector does about it; a view of a large piece costs
  * next to nothing. A piece is let go with the last of its columns: those that are kept are not beside those that pass.
  */
-const pieceBytes = 64 * 1024;
+/** What a Decision keeps of 256 endpoints, 38 KB, has room in it several times. */
+const pieceBytes = 256 * 1024;
 const wordBytes = 8;
 
 class Pieces {

@@ -89,7 +89,7 @@ test('what a request, an event and a byte of prompt may cost, in counts that rep
   assert.ok(short.copiedBytes < 2000, `${short.copiedBytes} bytes copied for a short request`);
 
   // Objects of the request, of its Decision and of its connections' reads and writes.
-  assert.ok(short.heapBytes < 80 * 1024, `${short.heapBytes} bytes of the heap a request`);
+  assert.ok(short.heapBytes < 60 * 1024, `${short.heapBytes} bytes of the heap a request`);
 
   // Its Decision stays, and hardly more: what goes on holding what is over costs the collector most.
   const { keptBytes } = await each(little, 300);
