@@ -1,7 +1,7 @@
 /**
  * One gateway against three with the same load, each request to the next of them: `npm run bench:replicas` writes
  * bench/replicas.md. Virtual time: dispatch, fleet and sharing are those that serve, engines and network are simulated,
- * and what one replica tells reaches the others after two milliseconds. The numbers do not depend on the machine.
+ * and what one replica tells is read by the others as it would be from a Valkey. The numbers do not depend on the machine.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,12 +18,11 @@ import { Samples } from '../src/replay/samples.ts';
 import { SimulatedEngine } from '../src/replay/simulated-engine.ts';
 import { play, workloadOf } from '../src/replay/workload.ts';
 import { presetPolicy } from '../src/scheduler/presets.ts';
-import type { Link, LinkHandlers } from '../src/sharing/link.ts';
 import { Sharing } from '../src/sharing/sharing.ts';
 import { readTrace } from '../src/traffic/trace/read.ts';
+import { VirtualStream } from './lib/virtual-stream.ts';
 
 const model = 'model';
-const toldAfterMs = 2;
 const scrapeMs = 50;
 const network = { requestMs: 10, answerMs: 5 };
 const silent = createLogger('bench', { write: () => undefined });
@@ -42,25 +41,6 @@ interface Figures {
   readonly cachedShare: number;
   readonly agreement: number;
   readonly bytesPerRequest: number;
-}
-
-/** A way to all of them that takes two milliseconds. */
-class VirtualStream {
-  readonly #clock: VirtualClock;
-  readonly #readers: LinkHandlers[] = [];
-
-  constructor(clock: VirtualClock) {
-    this.#clock = clock;
-  }
-
-  connect(handlers: LinkHandlers): Link {
-    this.#readers.push(handlers);
-    this.#clock.after(0, () => handlers.up());
-    const write = (text: string, blocks: Buffer): void => {
-      this.#clock.after(toldAfterMs, () => this.#readers.forEach((reader) => reader.read(text, blocks)));
-    };
-    return { isUp: true, isBusy: false, reason: '', write, touch: () => undefined, close: () => Promise.resolve() };
-  }
 }
 
 async function run(

@@ -13,7 +13,7 @@ import { PrefixIndex } from '../src/fleet/prefix-index/prefix-index.ts';
 import { Journal } from '../src/journal/journal.ts';
 import { presetPolicy } from '../src/scheduler/presets.ts';
 import type { SchedulingRequest } from '../src/scheduler/request.ts';
-import { encodeBlocks, parseBatch } from '../src/sharing/batch.ts';
+import { encodeBatch, readBatch } from '../src/sharing/batch.ts';
 import { Outbox } from '../src/sharing/outbox.ts';
 import { Peers } from '../src/sharing/peers.ts';
 
@@ -102,9 +102,10 @@ for (const endpoints of [10, 100, 500, 1000, 2000, 4000]) {
     fleet.place({ model: 'm', streaming: true, promptTokens: 1000 }, keys[0]!, slot, 0, wallClock.nowMs());
   }
   const outbox = new Outbox(fleet, null);
-  const text = JSON.stringify({ version: 1, from: 'a', ...outbox.take(wallClock.nowMs(), true)!.batch });
+  const header = { from: 'a', start: '', atMs: 0, to: null };
+  const told = encodeBatch(header, outbox.take(wallClock.nowMs(), true)!);
   const peers = new Peers('b', fleetOf(endpoints).fleet, null);
-  const heard = microseconds(50, () => peers.heard(parseBatch(text)!, wallClock.nowMs()));
+  const heard = microseconds(50, () => peers.heard(header, readBatch(told)!.open(), wallClock.nowMs()));
   row([
     ...[
       String(endpoints),
@@ -112,7 +113,7 @@ for (const endpoints of [10, 100, 500, 1000, 2000, 4000]) {
       (bytes / 2 ** 20).toFixed(1),
       ((scraping * endpoints) / 1000).toFixed(1),
     ],
-    ...[(text.length / 1024).toFixed(0), heard.toFixed(0)],
+    ...[(told.length / 1024).toFixed(0), heard.toFixed(0)],
   ]);
 }
 
@@ -141,7 +142,7 @@ function clusterFor(key: PrefixKey): number {
 }
 const first = microseconds(20_000, (at) => void clusterFor(keys[at % 64]!));
 const both = microseconds(1000, (at) => place(members[clusterFor(keys[at % 64]!)]!.dispatch, at, keys[at % 64]!));
-const told = encodeBlocks([keys[0]!.hashes]).length;
+const told = 8 * keys[0]!.hashes.low.length;
 process.stdout.write(`
 ${clusters} clusters of ${perCluster}: the cluster ${first.toFixed(1)} µs, cluster and endpoint ${both.toFixed(0)} µs CPU; a new prompt of ${keys[0]!.promptBytes} bytes tells a summary ${told} bytes
 `);

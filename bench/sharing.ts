@@ -1,90 +1,96 @@
 /**
- * What sharing costs in CPU a request: `npm run bench:sharing`. Three replicas in one process on the virtual clock, a thousand
- * requests a second, each with 8 KB of prompt of which a sixteenth is new; rounds with and without sharing in turn. What
- * Redis and its connection cost comes on top: two commands for each batch, fifty batches a second.
+ * What sharing costs in CPU a request: `npm run bench:sharing`. Three replicas, a thousand requests a second in all, each with
+ * 8 KB of prompt of which a sixteenth is new; rounds with and without sharing in turn. First in one process on the virtual
+ * clock, without anything between the replicas; then as processes of their own with a real Redis between them.
  */
-import { createLogger } from '../src/base/log.ts';
-import { seededRandom } from '../src/base/random.ts';
-import { VirtualClock } from '../src/base/virtual-clock.ts';
-import { Dispatch } from '../src/dispatch/dispatch.ts';
-import { Fleet } from '../src/fleet/fleet.ts';
-import { Journal } from '../src/journal/journal.ts';
-import { presetPolicy } from '../src/scheduler/presets.ts';
-import type { Link, LinkHandlers } from '../src/sharing/link.ts';
-import { Sharing } from '../src/sharing/sharing.ts';
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
 import { median } from './lib/median.ts';
+import { freePort } from './lib/processes.ts';
+import { inOneProcess, perSecond, replicas } from './lib/sharing-load.ts';
 
-const [replicas, endpoints, requests, perSecond, blocks, newBlocks, rounds] = [3, 8, 20_000, 1000, 128, 8, 5];
-const model = 'model';
-const promptBytes = blocks * 64;
-const silent = createLogger('bench', { write: () => undefined });
+const [requests, rounds] = [20_000, 5];
+const [realRounds, realSeconds] = [3, 6];
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
-/** Microseconds of CPU a request. */
-function run(shares: boolean): number {
-  const clock = new VirtualClock();
-  const readers: LinkHandlers[] = [];
-  const connect = (handlers: LinkHandlers): Link => {
-    readers.push(handlers);
-    clock.after(0, () => handlers.up());
-    const write = (text: string, bytes: Buffer): void => {
-      clock.after(2, () => readers.forEach((reader) => reader.read(text, bytes)));
-    };
-    return { isUp: true, isBusy: false, reason: '', write, touch: () => undefined, close: () => Promise.resolve() };
-  };
-  const dispatches = Array.from({ length: replicas }, (_, at) => {
-    const fleet = new Fleet({ prefixSeed: { low: 0, high: 0 } });
-    for (let each = 0; each < endpoints; each++) {
-      const name = `endpoint-${each}`;
-      fleet.setModels(fleet.add({ name, address: `${name}:8000`, labels: {} }), [{ id: model }]);
-    }
-    const policy = presetPolicy('least-added-wait');
-    const journal = new Journal(64 * 1024);
-    const dispatch = new Dispatch({ clock, random: seededRandom(at), fleet, journal, policy });
-    if (shares) {
-      new Sharing({ connect, name: 'replica', instance: String(at), dispatch, keys: null, clock, log: silent });
-    }
-    return dispatch;
-  });
-  let ended = 0;
-  const send = (number: number): void => {
-    const promptTokens = promptBytes / 4;
-    const [low, high] = [new Uint32Array(blocks), new Uint32Array(blocks).fill(number % 50)];
-    for (let block = 0; block < blocks; block++) {
-      low[block] = Math.imul(block + 1, 0x9e3779b1) ^ (block < blocks - newBlocks ? number % 50 : number);
-    }
-    const request = { requestId: `${number}`, model, kind: 'completions', streaming: true, promptTokens } as const;
-    dispatches[number % replicas]!.place(
-      { ...request, maxOutputTokens: 100, sessionEndpoint: null, headers: {} },
-      { hashes: { low, high }, promptBytes },
-      {
-        placed: (flight) => {
-          clock.after(20, () => flight.firstToken(200));
-          clock.after(200, () => {
-            ended += 1;
-            const tokens = { promptTokens, cachedTokens: 0, completionTokens: 100 };
-            flight.finish({ status: 200, complete: true, ...tokens });
-          });
-        },
-        refused: (error) => {
-          throw error;
-        },
-      },
-    );
-    if (number + 1 < requests) clock.after(1000 / perSecond, () => send(number + 1));
-  };
-  clock.after(100, () => send(0));
-  const before = process.cpuUsage();
-  clock.run(() => ended < requests);
-  const { user, system } = process.cpuUsage(before);
-  return (user + system) / requests;
+interface Said {
+  readonly microseconds: number;
+  readonly requests: number;
+  readonly peers: number;
+  readonly lagMs: number;
+  readonly batches: number;
 }
 
-run(true);
-run(false);
+/** The same with processes of their own. */
+async function asProcesses(url: string | null): Promise<number> {
+  const module = join(import.meta.dirname, 'lib/sharing-replica.ts');
+  const execArgv = ['--disable-warning=ExperimentalWarning'];
+  const said = await Promise.all(
+    Array.from({ length: replicas }, async (_, rank) => {
+      const facts = [rank, realSeconds].map(String);
+      const child = fork(module, [...facts, ...(url === null ? [] : [url])], { execArgv });
+      const [answer] = (await once(child, 'message')) as [Said];
+      return answer;
+    }),
+  );
+  if (url !== null && said.some(({ peers }) => peers !== replicas - 1))
+    throw new Error('they have not found each other');
+  const sum = (what: 'microseconds' | 'requests' | 'batches'): number =>
+    said.reduce((total, each) => total + each[what], 0);
+  return sum('microseconds') / sum('requests');
+}
+
+/** Microseconds of CPU that a process has taken, to a hundredth of a second. */
+function cpuOf(pid: number): number {
+  const [user = 0, system = 0] = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .split(') ')[1]!
+    .split(' ')
+    .slice(11, 13)
+    .map(Number);
+  return (user + system) * 10_000;
+}
+
+async function startRedis() {
+  const port = await freePort();
+  const child = spawn('redis-server', ['--port', String(port), '--save', '', '--daemonize', 'no'], { stdio: 'ignore' });
+  const reached = (): Promise<boolean> =>
+    new Promise((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => resolve((socket.destroy(), true)));
+      socket.on('error', () => resolve(false));
+    });
+  while (!(await reached())) await new Promise((resolve) => setTimeout(resolve, 50));
+  return { url: `redis://127.0.0.1:${port}`, pid: child.pid!, end: () => child.kill() };
+}
+
+inOneProcess({ shares: true, requests });
+inOneProcess({ shares: false, requests });
 const costs: number[] = [];
 for (let round = 0; round < rounds; round++) {
-  const [alone, shared] = [run(false), run(true)];
+  const [alone, shared] = [false, true].map((shares) => inOneProcess({ shares, requests })) as [number, number];
   costs.push(shared - alone);
-  process.stdout.write(`alone ${alone.toFixed(1)} µs, sharing ${shared.toFixed(1)} µs a request\n`);
+  say(`in one process: alone ${alone.toFixed(1)} µs, sharing ${shared.toFixed(1)} µs a request`);
 }
-process.stdout.write(`sharing costs ${median(costs).toFixed(1)} µs of CPU a request (median of ${rounds})\n`);
+const redis = await startRedis();
+const real: number[] = [];
+const redisCosts: number[] = [];
+try {
+  for (let round = 0; round < realRounds; round++) {
+    const alone = await asProcesses(null);
+    const before = cpuOf(redis.pid);
+    const shared = await asProcesses(redis.url);
+    redisCosts.push((cpuOf(redis.pid) - before) / (perSecond * (realSeconds + 3)));
+    real.push(shared - alone);
+    say(
+      `with Redis: alone ${alone.toFixed(1)} µs, sharing ${shared.toFixed(1)} µs a request, Redis itself ${redisCosts.at(-1)!.toFixed(1)} µs`,
+    );
+  }
+} finally {
+  redis.end();
+}
+const each = (values: readonly number[]): string =>
+  `${median(values).toFixed(1)} µs of CPU a request, ${(median(values) / replicas).toFixed(1)} µs of each replica`;
+say(`sharing costs ${each(costs)}, without what is between them (median of ${rounds})`);
+say(`with Redis ${each(real)}; Redis itself ${median(redisCosts).toFixed(1)} µs (median of ${realRounds})`);

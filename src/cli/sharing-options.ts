@@ -9,5 +9,5 @@ export function shareOption(): Option {
 }
 
 export function shareGroupOption(): Option {
-  return new Option('--share-group <name>', 'those of one group share').default('default');
+  return new Option('--share-group <name>', 'those of one group share').default('default').env('SIGNALBOX_SHARE_GROUP');
 }

@@ -9,7 +9,7 @@ export interface SeenPrefill {
 }
 
 /** What others saw comes so much later than what was seen here. */
-const settledMs = 60;
+const settledMs = 120;
 
 /**
  * Prompts seen to be computed, in the order in which they were done, whoever sent them: how long each took is known only

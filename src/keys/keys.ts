@@ -22,8 +22,8 @@ export class Keys {
   readonly #subjects = new Map<string, Key>();
   #tokens: JsonWebTokens | null = null;
   #touched = new Set<Key>();
-  /** Whether anybody is told of keys that are used. */
-  isShared = false;
+  /** Called when a key is used, where others are told of it. */
+  onUse: (() => void) | null = null;
   /** How many gateways share the keys' limits. */
   replicas: Replicas = alone;
   readonly #threads: Replicas;
@@ -118,7 +118,10 @@ export class Keys {
   }
 
   #begin(key: Key): KeyUse {
-    if (this.isShared) this.#touched.add(key);
+    if (this.onUse !== null) {
+      this.#touched.add(key);
+      this.onUse();
+    }
     const nowMs = this.#clock.nowMs();
     const seats = this.#seats;
     if (seats === null) return key.begin(nowMs, this.replicas);

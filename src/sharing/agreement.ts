@@ -1,9 +1,8 @@
-import type { BlockHashes } from '../base/block-hash.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { Decision } from '../scheduler/decision.ts';
 import type { SchedulingRequest } from '../scheduler/request.ts';
-import type { Blocks, Question } from './batch.ts';
+import type { Question } from './batch.ts';
 
 /** A longer prompt is not asked about. */
 const maxBlocks = 16 * 1024;
@@ -20,25 +19,21 @@ export class Agreement {
   /** Null where the others cannot be asked: its prompt is known by token ids, which stay here. */
   questionOf(
     request: SchedulingRequest,
-    key: PrefixKey,
+    { hashes, promptBytes, tokens }: PrefixKey,
     decision: Decision,
-  ): { readonly about: Question; readonly hashes: BlockHashes } | null {
-    const { hashes, promptBytes, tokens } = key;
+  ): Question | null {
     const picked = decision.candidates[decision.picked];
     if (tokens !== undefined || hashes.low.length > maxBlocks || picked === undefined) return null;
     if (decision.admission.queuedSeconds > 0) return null;
     const { model, kind, streaming, promptTokens, maxOutputTokens, splittable = true } = request;
-    const about = {
+    return {
       ...{ model, kind, streaming, promptTokens, maxOutputTokens, splittable, promptBytes },
-      ...{ seed: decision.seed, picked: picked.endpoint, blocks: hashes.low.length },
+      ...{ seed: decision.seed, picked: picked.endpoint, hashes },
     };
-    return { about, hashes };
   }
 
   /** What this replica would have picked, against what another did. One that it holds for equally good agrees. */
-  answer(dispatch: Dispatch, question: Question, blocks: Blocks): void {
-    const { seed, picked, blocks: count, promptBytes, ...facts } = question;
-    const hashes = blocks.take(count);
+  answer(dispatch: Dispatch, { seed, picked, hashes, promptBytes, ...facts }: Question): void {
     const request = { ...facts, requestId: 'asked-by-another', sessionEndpoint: null, headers: {} };
     const best = dispatch.wouldPick(request, { hashes, promptBytes }, seed);
     // Not yet here, or gone already: that says nothing of the choice.

@@ -1,20 +1,24 @@
 import { createRequire } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis as Client, RedisOptions } from 'iovalkey';
 import { messageOf } from '../base/errors.ts';
 
 /** Entries of the stream that are kept, about: who was away for longer asks for a snapshot. */
 const keptEntries = 4000;
-/** The stream goes when nobody has written to it for so long. */
+/** The stream goes when nobody has written to it for so long, or a little less. */
 const forgottenSeconds = 600;
+const touchedEveryMs = 60_000;
 const blockMs = 1000;
 const commandTimeoutMs = 1000;
 const longestRetryMs = 1000;
 
 export interface LinkHandlers {
   /** What another, or this one, has written. */
-  read(text: string, blocks: Buffer): void;
+  read(batch: Buffer): void;
   up(): void;
   down(reason: string): void;
+  /** Between two reads, so that what comes meanwhile comes together: a read costs far more than what it brings. */
+  pauseMs(): number;
 }
 
 /** A way to all replicas, this one among them. */
@@ -24,9 +28,7 @@ export interface Link {
   readonly isBusy: boolean;
   /** Why it was not to be reached last. */
   readonly reason: string;
-  write(text: string, blocks: Buffer): void;
-  /** Keeps it from being forgotten. */
-  touch(): void;
+  write(batch: Buffer): void;
   /** Once all that was written is there, or cannot be. */
   close(): Promise<void>;
 }
@@ -45,6 +47,7 @@ export class ValkeyLink implements Link {
   #isClosed = false;
   #pending: Promise<unknown> = Promise.resolve();
   #pendingCount = 0;
+  #touchedAtMs = -Infinity;
   #reason = 'not connected yet';
 
   constructor(url: string, group: string, handlers: LinkHandlers) {
@@ -68,16 +71,15 @@ export class ValkeyLink implements Link {
     return this.#reason;
   }
 
-  write(text: string, blocks: Buffer): void {
-    const fields = ['batch', text, 'blocks', blocks] as const;
+  write(batch: Buffer): void {
     this.#pendingCount += 1;
     this.#pending = this.#writer
-      .xadd(this.#key, 'MAXLEN', '~', keptEntries, '*', ...fields)
+      .xadd(this.#key, 'MAXLEN', '~', keptEntries, '*', 'batch', batch)
       .catch((error: unknown) => this.#down(messageOf(error)))
       .finally(() => (this.#pendingCount -= 1));
-  }
-
-  touch(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#touchedAtMs < touchedEveryMs) return;
+    this.#touchedAtMs = nowMs;
     this.#writer.expire(this.#key, forgottenSeconds).catch(() => undefined);
   }
 
@@ -113,10 +115,12 @@ export class ValkeyLink implements Link {
           await this.#writer.ping();
           this.#up();
         }
-        for (const [id, fields] of await this.#next(this.#lastId)) {
-          this.#lastId = id.toString();
-          this.#handlers.read(fields[1]?.toString() ?? '', fields[3] ?? Buffer.alloc(0));
-        }
+        const entries = await this.#next(this.#lastId);
+        const last = entries.at(-1);
+        if (last === undefined) continue;
+        this.#lastId = last[0].toString();
+        for (const [, [, batch]] of entries) if (batch !== undefined) this.#handlers.read(batch);
+        await sleep(this.#handlers.pauseMs());
       }
     } catch (error) {
       this.#down(messageOf(error));
@@ -135,6 +139,8 @@ export class ValkeyLink implements Link {
   #up(): void {
     if (this.#isUp) return;
     this.#isUp = true;
+    // It may be another than before.
+    this.#touchedAtMs = -Infinity;
     this.#handlers.up();
   }
 

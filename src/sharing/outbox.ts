@@ -4,8 +4,9 @@ import type { Key } from '../keys/key.ts';
 import type { Keys } from '../keys/keys.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { noOthers, type Others } from '../fleet/ledger.ts';
+import type { Caller } from '../scheduler/request.ts';
 import type { SeenPrefill } from '../fleet/seen-prefills.ts';
-import type { News, Question } from './batch.ts';
+import { noNews, type EndpointBlocks, type EndpointLevels, type News } from './batch.ts';
 
 /** Block hashes kept for others that cannot be told now: the oldest go. */
 const maxBlocks = 512 * 1024;
@@ -15,7 +16,7 @@ const maxCharges = 10_000;
 const keysPerBatch = 1000;
 
 interface SentBlocks {
-  readonly endpoint: string;
+  readonly name: string;
   readonly tokensPerBlock: number;
   readonly hashes: BlockHashes;
   readonly withdrawn: boolean;
@@ -34,7 +35,6 @@ export class Outbox {
   #prefilled: SeenPrefill[] = [];
   #out: [string, Failure][] = [];
   #charges = new Map<string, { readonly priority: number; readonly fairnessId: string; tokens: number }>();
-  #question: { readonly about: Question; readonly hashes: BlockHashes } | null = null;
   /** What of each endpoint was told last. */
   readonly #told = new Map<string, Others>();
   readonly #toldKeys = new Set<Key>();
@@ -46,17 +46,8 @@ export class Outbox {
     this.#keys = keys;
   }
 
-  /** Whether the next batch may bring a question. */
-  get wantsQuestion(): boolean {
-    return this.#question === null;
-  }
-
-  ask(about: Question, hashes: BlockHashes): void {
-    this.#question = { about, hashes };
-  }
-
-  sent(endpoint: string, hashes: BlockHashes, tokensPerBlock: number, withdrawn = false): void {
-    this.#blocks.push({ endpoint, tokensPerBlock, hashes, withdrawn });
+  sent(name: string, hashes: BlockHashes, tokensPerBlock: number, withdrawn = false): void {
+    this.#blocks.push({ name, tokensPerBlock, hashes, withdrawn });
     this.#blockCount += hashes.low.length;
     while (this.#blockCount > maxBlocks) {
       const { length } = this.#blocks.shift()!.hashes.low;
@@ -73,7 +64,7 @@ export class Outbox {
     this.#out.push([endpoint, failure]);
   }
 
-  charge(priority: number, fairnessId: string, tokens: number): void {
+  charge({ priority, fairnessId }: Pick<Caller, 'priority' | 'fairnessId'>, tokens: number): void {
     const id = `${priority} ${fairnessId}`;
     const known = this.#charges.get(id);
     if (known !== undefined) known.tokens += tokens;
@@ -81,81 +72,56 @@ export class Outbox {
   }
 
   /** What there is to tell now; null when nothing. In `full` all that is not told again counts as nothing. */
-  take(nowMs: number, full: boolean): { readonly batch: News; readonly hashes: BlockHashes[] } | null {
-    const endpoints = this.#endpoints(nowMs, full);
-    const keys = this.#keyLevels(nowMs);
+  take(nowMs: number, full: boolean): News | null {
     const blocks = this.#takeBlocks();
-    const question = this.#question;
-    const charges = [...this.#charges.values()].map(({ priority, fairnessId, tokens }): [number, string, number] => [
-      priority,
-      fairnessId,
-      tokens,
-    ]);
-    const prefilled = this.#prefilledTexts(nowMs);
-    const out = this.#out;
-    const isNothing = [endpoints, prefilled, keys, blocks, charges, out].every(({ length }) => length === 0);
-    if (!full && isNothing && question === null) return null;
-    this.#question = null;
+    const news = {
+      ...noNews,
+      full,
+      endpoints: this.#levels(nowMs, full),
+      prefilled: this.#takePrefilled(nowMs),
+      out: this.#out,
+      charges: [...this.#charges.values()],
+      keys: this.#keyLevels(nowMs),
+      sent: byEndpoint(blocks.filter(({ withdrawn }) => !withdrawn)),
+      withdrawn: byEndpoint(blocks.filter(({ withdrawn }) => withdrawn)),
+    };
+    const { endpoints, prefilled, out, charges, keys } = news;
+    const lists = [endpoints, prefilled, out, charges, keys, blocks];
+    if (!full && lists.every(({ length }) => length === 0)) return null;
     this.#charges = new Map();
     this.#out = [];
-    const sent = blocks.filter(({ withdrawn }) => !withdrawn);
-    const withdrawn = blocks.filter((each) => each.withdrawn);
-    const batch = {
-      ...(full ? { full } : {}),
-      ...(endpoints.length === 0 ? {} : { endpoints }),
-      ...(prefilled.length === 0 ? {} : { prefilled }),
-      ...(out.length === 0 ? {} : { out }),
-      ...(charges.length === 0 ? {} : { charges }),
-      ...(keys.length === 0 ? {} : { keys }),
-      ...(sent.length === 0
-        ? {}
-        : {
-            sent: sent.map((each): [string, number, number] => [
-              each.endpoint,
-              each.tokensPerBlock,
-              each.hashes.low.length,
-            ]),
-          }),
-      ...(withdrawn.length === 0
-        ? {}
-        : { withdrawn: withdrawn.map(({ endpoint, hashes }): [string, number] => [endpoint, hashes.low.length]) }),
-      ...(question === null ? {} : { question: question.about }),
-    };
-    const hashes = [...sent, ...withdrawn].map((each) => each.hashes);
-    if (question !== null) hashes.push(question.hashes);
-    return { batch, hashes };
+    return news;
   }
 
-  #endpoints(nowMs: number, full: boolean): NonNullable<News['endpoints']> {
+  #levels(nowMs: number, full: boolean): EndpointLevels[] {
     const { ledger, speed, slots } = this.#fleet;
-    const changed: NonNullable<News['endpoints']> = [];
+    const changed: EndpointLevels[] = [];
     for (const slot of slots) {
       const { name } = this.#fleet.endpointAt(slot)!;
       const own = ledger.own(slot, speed.slowness(slot, nowMs), nowMs);
       const isNothing = own.inFlight === 0 && own.prefillCost === 0;
       if (full ? isNothing : isSame(own, this.#told.get(name) ?? noOthers)) continue;
-      const { inFlight, prefillTokens, prefillCost, contextTokens, headCost, headPlacedAtMs, doneAtMs } = own;
-      const work = [prefillTokens, rounded(prefillCost), contextTokens, rounded(headCost)] as const;
-      changed.push([name, inFlight, ...work, agoMs(headPlacedAtMs, nowMs), agoMs(doneAtMs, nowMs)]);
+      const { headPlacedAtMs, doneAtMs, ...levels } = own;
+      changed.push({ name, ...levels, headAgeMs: agoMs(headPlacedAtMs, nowMs), doneAgoMs: agoMs(doneAtMs, nowMs) });
       this.#told.set(name, own);
     }
     if (full && this.#told.size > 2 * slots.length) this.#told.clear();
     return changed;
   }
 
-  #prefilledTexts(nowMs: number): NonNullable<News['prefilled']> {
-    const texts: NonNullable<News['prefilled']> = [];
-    for (const { slot, cost, sinceMs, doneAtMs } of this.#prefilled) {
-      const name = this.#fleet.endpointAt(slot)?.name;
-      if (name !== undefined) texts.push([name, rounded(cost), agoMs(sinceMs, nowMs), agoMs(doneAtMs, nowMs)]);
-    }
+  #takePrefilled(nowMs: number): News['prefilled'] {
+    const taken = this.#prefilled;
     this.#prefilled = [];
-    return texts;
+    return taken.flatMap(({ slot, cost, sinceMs, doneAtMs }) => {
+      const name = this.#fleet.endpointAt(slot)?.name;
+      if (name === undefined) return [];
+      return { name, cost, sinceAgoMs: agoMs(sinceMs, nowMs), doneAgoMs: agoMs(doneAtMs, nowMs) };
+    });
   }
 
-  #keyLevels(nowMs: number): [string, number, number, number][] {
+  #keyLevels(nowMs: number): News['keys'] {
     const keys = this.#keys;
-    const changed: [string, number, number, number][] = [];
+    const changed: News['keys'][number][] = [];
     if (keys === null) return changed;
     for (const key of keys.takeTouched()) this.#toldKeys.add(key);
     let looked = 0;
@@ -169,7 +135,7 @@ export class Outbox {
       if (requests + tokens + inFlight > 0) this.#toldKeys.add(key);
       if (isSame) continue;
       key.told = { requests, tokens, inFlight };
-      changed.push([key.name, requests, tokens, inFlight]);
+      changed.push({ name: key.name, requests, tokens, inFlight });
     }
     return changed;
   }
@@ -187,15 +153,35 @@ export class Outbox {
   }
 }
 
-function isSame(own: Others, told: Readonly<Others>): boolean {
-  return (Object.keys(own) as (keyof Others)[]).every((what) => own[what] === told[what]);
+/** Those of one endpoint together. */
+function byEndpoint(blocks: readonly SentBlocks[]): EndpointBlocks[] {
+  const found = new Map<string, { runs: BlockHashes[]; blocks: number; tokens: number }>();
+  for (const { name, tokensPerBlock, hashes } of blocks) {
+    let at = found.get(name);
+    if (at === undefined) found.set(name, (at = { runs: [], blocks: 0, tokens: 0 }));
+    at.runs.push(hashes);
+    at.blocks += hashes.low.length;
+    at.tokens += hashes.low.length * tokensPerBlock;
+  }
+  return Array.from(found, ([name, { runs, blocks: count, tokens }]) => ({
+    ...{ name, runs },
+    tokensPerBlock: count === 0 ? 0 : tokens / count,
+  }));
 }
 
-function rounded(seconds: number): number {
-  return Math.round(seconds * 1e5) / 1e5;
+function isSame(own: Readonly<Others>, told: Readonly<Others>): boolean {
+  return (
+    own.inFlight === told.inFlight &&
+    own.prefillTokens === told.prefillTokens &&
+    own.prefillCost === told.prefillCost &&
+    own.contextTokens === told.contextTokens &&
+    own.headCost === told.headCost &&
+    own.headPlacedAtMs === told.headPlacedAtMs &&
+    own.doneAtMs === told.doneAtMs
+  );
 }
 
 /** How long ago; of what never was or is not, 0 or as long as anybody cares. */
 function agoMs(atMs: number, nowMs: number): number {
-  return Math.min(longAgoMs, Math.max(0, Math.round(nowMs - atMs)));
+  return Math.min(longAgoMs, Math.max(0, nowMs - atMs));
 }

@@ -2,7 +2,7 @@ import type { Fleet } from '../fleet/fleet.ts';
 import type { Others } from '../fleet/ledger.ts';
 import { noOthers, together } from '../fleet/ledger.ts';
 import type { Keys } from '../keys/keys.ts';
-import type { Batch } from './batch.ts';
+import type { Header, News } from './batch.ts';
 
 /** Who has not been heard of for so long is gone, with what it had on its way. */
 const silentMs = 3000;
@@ -43,11 +43,10 @@ export class Peers {
   }
 
   /** Gives when the batch was made, by the clock here. */
-  heard(batch: Batch, nowMs: number): number {
-    const { from, full } = batch;
+  heard({ from, atMs }: Header, news: News, nowMs: number): number {
     const isSibling = this.#isSibling(from);
-    const endpoints = isSibling ? [] : batch.endpoints;
-    const keys = isSibling ? [] : batch.keys;
+    const endpoints = isSibling ? [] : news.endpoints;
+    const keys = isSibling ? [] : news.keys;
     let peer = this.#peers.get(from);
     const isNew = peer === undefined || peer.isGone;
     if (peer === undefined) {
@@ -63,25 +62,24 @@ export class Peers {
     }
     peer.heardAtMs = nowMs;
     peer.isGone = false;
-    peer.aheadMs = Math.min(peer.aheadMs + forgottenMs, nowMs - batch.atMs);
-    const madeAtMs = batch.atMs + peer.aheadMs;
+    peer.aheadMs = Math.min(peer.aheadMs + forgottenMs, nowMs - atMs);
+    const madeAtMs = atMs + peer.aheadMs;
     if (isNew) this.#count();
-    const touched = new Set(endpoints.map(([name]) => name));
-    if (full) {
+    const touched = new Set(endpoints.map(({ name }) => name));
+    if (news.full) {
       for (const name of peer.endpoints.keys()) touched.add(name);
       peer.endpoints.clear();
     }
-    for (const [name, inFlight, prefillTokens, prefillCost, contextTokens, headCost, headAgeMs, doneMs] of endpoints) {
-      const levels = { inFlight, prefillTokens, prefillCost, contextTokens, headCost };
-      const headPlacedAtMs = headCost === 0 ? Infinity : madeAtMs - headAgeMs;
-      peer.endpoints.set(name, { ...levels, headPlacedAtMs, doneAtMs: madeAtMs - doneMs });
+    for (const { name, headAgeMs, doneAgoMs, ...levels } of endpoints) {
+      const headPlacedAtMs = levels.headCost === 0 ? Infinity : madeAtMs - headAgeMs;
+      peer.endpoints.set(name, { ...levels, headPlacedAtMs, doneAtMs: madeAtMs - doneAgoMs });
     }
     for (const name of touched) this.#sumEndpoint(name);
-    for (const [name, requests, tokens, inFlight] of keys) {
-      peer.keys.set(name, { requests, tokens, inFlight });
+    for (const { name, ...levels } of keys) {
+      peer.keys.set(name, levels);
       this.#sumKey(name);
     }
-    if (batch.bye === true) this.#gone(peer);
+    if (news.bye) this.#gone(peer);
     return madeAtMs;
   }
 
@@ -130,8 +128,9 @@ export class Peers {
   #sumEndpoint(name: string): void {
     const slot = this.#fleet.slotOf(name);
     if (slot === null) return;
-    const all = [...this.#peers.values()].flatMap(({ endpoints }) => endpoints.get(name) ?? []);
-    this.#fleet.ledger.setOthers(slot, all.reduce(together, noOthers));
+    let sum = noOthers;
+    for (const { endpoints } of this.#peers.values()) sum = together(sum, endpoints.get(name) ?? noOthers);
+    this.#fleet.ledger.setOthers(slot, sum);
   }
 
   #sumKey(name: string): void {

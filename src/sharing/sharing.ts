@@ -4,7 +4,7 @@ import type { Logger } from '../base/log.ts';
 import type { Dispatch } from '../dispatch/dispatch.ts';
 import type { Keys } from '../keys/keys.ts';
 import { Agreement } from './agreement.ts';
-import { Blocks, encodeBlocks, parseBatch, type Batch, type News } from './batch.ts';
+import { encodeBatch, noNews, readBatch, type News, type SealedBatch } from './batch.ts';
 import type { Link, LinkHandlers } from './link.ts';
 import { Outbox } from './outbox.ts';
 import { Peers } from './peers.ts';
@@ -24,14 +24,27 @@ interface SharingOptions {
   readonly log: Logger;
 }
 
-/** Between two batches, and between two that say all there is. */
-const batchMs = 20;
+/** What happens after a quiet while is told almost at once, so that what happens in the same moment goes with it. */
+const soonMs = 5;
+/**
+ * From one batch to the next, and from one look at what others told to the next: who waits in a gateway waits for news,
+ * but each batch costs much the same whatever is in it. Where much happens there are fewer.
+ */
+const calmMs = 20;
+const busyMs = 50;
+/** So much of it, in one batch: five requests or so. */
+const muchAtOnce = 16;
+/** Between two batches that say all there is. */
 const fullMs = 500;
 const mostStrangers = 1000;
 const otherStart =
   'which prompts it has sent where is not understood here: give all replicas the same --session-key-file, or the same --share';
+/** How long one that speaks another language is thought to be there. */
+const otherVersionMs = 3000;
+const otherVersion =
+  'others here share in the way of another version of this software, and nothing is shared with them until all are of one';
 /** A question at most so often. */
-const questionMs = 100;
+const questionMs = 250;
 
 /**
  * What several gateways or endpoint pickers of one pool tell each other, by a stream of Valkey or Redis: requests on
@@ -49,9 +62,18 @@ export class Sharing {
   readonly #peers: Peers;
   readonly #link: Link;
   #timer: Timer | null = null;
+  /** Whether it is to ring for something that happened. */
+  #isDue = false;
+  /** What happened since the last batch, and how long the next may wait. */
+  #happened = 0;
+  #paceMs = calmMs;
+  #writtenAtMs = -Infinity;
   #fullAtMs = -Infinity;
   #askedAtMs = -Infinity;
+  /** A question that is to be told, with what was to be told before it. */
+  #asked: News | null = null;
   #isIntroduced = false;
+  #otherVersionAtMs: number | null = null;
   /** Since when it has been alone; null while it is not. */
   #aloneSinceMs: number | null;
   batches = 0;
@@ -68,25 +90,33 @@ export class Sharing {
     this.#outbox = new Outbox(fleet, keys);
     this.#peers = new Peers(this.id, fleet, keys, (id) => this.#isSibling(id));
     this.#aloneSinceMs = clock.nowMs();
-    if (keys !== null) keys.isShared = true;
-    fleet.onSent = (name, hashes, tokensPerBlock, isWithdrawn) =>
-      this.#outbox.sent(name, hashes, tokensPerBlock, isWithdrawn);
+    const telling =
+      <Told extends unknown[]>(note: (...told: Told) => void) =>
+      (...told: Told): void => {
+        note(...told);
+        this.#due();
+      };
+    if (keys !== null) keys.onUse = () => this.#due();
+    fleet.onSent = telling((...told) => this.#outbox.sent(...told));
     fleet.prefills.wait();
-    fleet.onPrefilled = (seen) => this.#outbox.prefilled(seen);
-    fleet.onOut = (name, failure) => this.#outbox.out(name, failure);
-    dispatch.onCharge = ({ priority, fairnessId }, tokens) => this.#outbox.charge(priority, fairnessId, tokens);
+    fleet.onPrefilled = telling((seen) => this.#outbox.prefilled(seen));
+    fleet.onOut = telling((...told) => this.#outbox.out(...told));
+    dispatch.onCharge = telling((caller, tokens) => this.#outbox.charge(caller, tokens));
     dispatch.onPlaced = (request, key, decision) => {
       const nowMs = decision.nowMs;
-      if (!this.#outbox.wantsQuestion || nowMs - this.#askedAtMs < questionMs || this.peers.length === 0) return;
-      const asked = this.agreement.questionOf(request, key, decision);
-      if (asked === null) return;
+      if (this.#asked !== null || nowMs - this.#askedAtMs < questionMs || this.peers.length === 0) return;
+      const question = this.agreement.questionOf(request, key, decision);
+      if (question === null) return;
       this.#askedAtMs = nowMs;
-      this.#outbox.ask(asked.about, asked.hashes);
+      // What was known when it was picked, and nothing of what came of it.
+      this.#asked = { ...(this.#outbox.take(nowMs, false) ?? noNews), question };
+      this.#due();
     };
     this.#link = options.connect({
-      read: (text, blocks) => this.#read(text, blocks),
+      read: (bytes) => this.#read(bytes),
       up: () => this.#up(),
       down: (reason) => this.#down(reason),
+      pauseMs: () => this.#paceMs,
     });
     this.#tick();
   }
@@ -103,6 +133,8 @@ export class Sharing {
   /** What keeps it from sharing, or from sharing everything. */
   get problem(): string | null {
     if (!this.isUp) return this.#link.reason;
+    const otherAtMs = this.#otherVersionAtMs;
+    if (otherAtMs !== null && this.#options.clock.nowMs() - otherAtMs < otherVersionMs) return otherVersion;
     const strangers = this.peers.filter((id) => this.#strangers.has(id));
     return strangers.length === 0 ? null : `${strangers.join(', ')}: ${otherStart}`;
   }
@@ -118,77 +150,117 @@ export class Sharing {
 
   async close(): Promise<void> {
     this.#timer?.cancel();
-    if (this.#link.isUp) this.#write({ bye: true }, []);
+    if (this.#link.isUp) this.#write({ ...noNews, bye: true });
     await this.#link.close();
   }
 
+  /** There is something to tell. */
+  #due(): void {
+    this.#happened += 1;
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#ringIn(Math.max(soonMs, this.#writtenAtMs + this.#paceMs - this.#options.clock.nowMs()));
+  }
+
+  #ringIn(ms: number): void {
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.after(ms, () => this.#tick());
+  }
+
   #tick(): void {
-    const { clock } = this.#options;
-    this.#timer = clock.after(batchMs, () => this.#tick());
-    const nowMs = clock.nowMs();
+    const nowMs = this.#options.clock.nowMs();
+    this.#isDue = false;
+    this.#paceMs = this.#happened > muchAtOnce ? busyMs : calmMs;
+    this.#happened = 0;
     this.#options.dispatch.fleet.prefills.settle(nowMs);
-    if (!this.#link.isUp) return;
-    this.#peers.expire(nowMs);
+    if (this.#link.isUp) {
+      this.#peers.expire(nowMs);
+      this.#tell(nowMs);
+    } else this.#writtenAtMs = nowMs;
+    if (!this.#isDue) this.#ringIn(fullMs);
+  }
+
+  #tell(nowMs: number): void {
     if (!this.#isIntroduced && this.#options.dispatch.fleet.anyReady) {
       // Not before there is anything to remember blocks of.
       this.#isIntroduced = true;
-      this.#write({ hello: true }, []);
+      this.#write({ ...noNews, hello: true });
     }
     // Slower than we are: what comes meanwhile goes with the next batch.
-    if (this.#link.isBusy) return;
-    const isFull = nowMs - this.#fullAtMs >= fullMs;
-    const taken = this.#outbox.take(nowMs, isFull);
-    if (taken === null) return;
-    if (isFull) {
-      this.#fullAtMs = nowMs;
-      this.#link.touch();
+    if (this.#link.isBusy) return this.#due();
+    if (this.#asked !== null) {
+      this.#write(this.#asked);
+      this.#asked = null;
     }
-    this.#write(taken.batch, taken.hashes);
+    const isFull = nowMs - this.#fullAtMs >= fullMs;
+    const news = this.#outbox.take(nowMs, isFull);
+    if (news === null) return;
+    if (isFull) this.#fullAtMs = nowMs;
+    this.#writtenAtMs = nowMs;
+    this.#write(news);
   }
 
   #isSibling(id: string): boolean {
     return this.#options.isSibling?.(id) === true;
   }
 
-  #write(news: News, hashes: Parameters<typeof encodeBlocks>[0]): void {
-    const who = { version: 2, from: this.id, start: this.#start, atMs: this.#options.clock.epochMs() };
-    const text = JSON.stringify({ ...who, ...news });
-    const blocks = encodeBlocks(hashes);
+  #write(news: News, to: string | null = null): void {
+    const batch = encodeBatch({ from: this.id, start: this.#start, atMs: this.#options.clock.epochMs(), to }, news);
     this.batches += 1;
-    this.bytes += text.length + blocks.length;
-    this.#link.write(text, blocks);
+    this.bytes += batch.length;
+    this.#link.write(batch);
   }
 
-  #read(text: string, bytes: Buffer): void {
-    const batch = parseBatch(text);
-    if (batch === null || batch.from === this.id) return;
-    const { clock, dispatch, log } = this.#options;
-    const nowMs = clock.nowMs();
+  #read(bytes: Buffer): void {
     try {
-      if (batch.to === undefined) {
-        this.lagMs = Math.max(0, clock.epochMs() - batch.atMs);
-        if (batch.start === this.#start) {
-          const rest = this.#blocks(batch, new Blocks(bytes));
-          // Asked before anything of the batch counts: the pick that it is about is in there.
-          if (batch.question !== undefined) this.agreement.answer(dispatch, batch.question, rest);
-        } else this.#isStrange(batch.from);
-        const madeAtMs = this.#peers.heard(batch, nowMs);
-        for (const [name, cost, sinceAgoMs, doneAgoMs] of batch.prefilled) {
-          const slot = dispatch.fleet.slotOf(name);
-          const times = { sinceMs: madeAtMs - sinceAgoMs, doneAtMs: madeAtMs - doneAgoMs };
-          if (slot !== null) dispatch.fleet.prefills.saw({ slot, cost, ...times });
-        }
-      } else if (batch.to === this.id && batch.start === this.#start) this.#blocks(batch, new Blocks(bytes));
+      const batch = readBatch(bytes);
+      if (batch === null) this.#isOfOtherVersion();
+      else if (batch.from !== this.id && (batch.to === null || batch.to === this.id)) this.#take(batch);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      log.warn(`${batch.from} told something that is cut short`);
+      this.#options.log.warn('another replica told something that is cut short');
+    }
+  }
+
+  #take(batch: SealedBatch): void {
+    const { clock, dispatch } = this.#options;
+    const nowMs = clock.nowMs();
+    const news = batch.open();
+    const isAlike = batch.start === this.#start;
+    if (batch.to !== null) {
+      if (isAlike) this.#takeBlocks(news);
       return;
     }
+    this.lagMs = Math.max(0, clock.epochMs() - batch.atMs);
+    if (isAlike) this.#takeBlocks(news);
+    else this.#isStrange(batch.from);
+    const madeAtMs = this.#peers.heard(batch, news, nowMs);
+    for (const { name, cost, sinceAgoMs, doneAgoMs } of news.prefilled) {
+      const slot = dispatch.fleet.slotOf(name);
+      const times = { sinceMs: madeAtMs - sinceAgoMs, doneAtMs: madeAtMs - doneAgoMs };
+      if (slot !== null) dispatch.fleet.prefills.saw({ slot, cost, ...times });
+    }
+    if (isAlike && news.question !== null) this.agreement.answer(dispatch, news.question);
     const isSibling = this.#isSibling(batch.from);
-    for (const [name, failure] of batch.out) dispatch.fleet.toldOut(name, failure, nowMs, isSibling);
-    for (const [priority, fairnessId, tokens] of batch.charges) dispatch.chargedElsewhere(priority, fairnessId, tokens);
-    if (batch.hello === true) this.#tellAll(batch.from);
+    for (const [name, failure] of news.out) dispatch.fleet.toldOut(name, failure, nowMs, isSibling);
+    for (const { priority, fairnessId, tokens } of news.charges)
+      dispatch.chargedElsewhere(priority, fairnessId, tokens);
+    if (news.hello) this.#tellAll(batch.from);
     dispatch.placeHeld();
+  }
+
+  /** Learns which blocks were sent where. */
+  #takeBlocks({ sent, withdrawn }: News): void {
+    const { fleet } = this.#options.dispatch;
+    for (const { name, runs, tokensPerBlock } of sent) {
+      for (const hashes of runs) fleet.sentElsewhere(name, hashes, tokensPerBlock);
+    }
+    for (const { name, runs } of withdrawn) for (const hashes of runs) fleet.withdrawnElsewhere(name, hashes);
+  }
+
+  #isOfOtherVersion(): void {
+    if (this.#otherVersionAtMs === null) this.#options.log.warn(otherVersion);
+    this.#otherVersionAtMs = this.#options.clock.nowMs();
   }
 
   #isStrange(id: string): void {
@@ -198,22 +270,14 @@ export class Sharing {
     this.#options.log.warn(`${id}: ${otherStart}`);
   }
 
-  /** Learns which blocks were sent where; gives what is left. */
-  #blocks({ sent, withdrawn }: Batch, blocks: Blocks): Blocks {
-    const { fleet } = this.#options.dispatch;
-    for (const [name, tokensPerBlock, count] of sent) fleet.sentElsewhere(name, blocks.take(count), tokensPerBlock);
-    for (const [name, count] of withdrawn) fleet.withdrawnElsewhere(name, blocks.take(count));
-    return blocks;
-  }
-
   /** One of those that are there tells a new one what is cached where. */
   #tellAll(to: string): void {
     const [first = this.id] = [...this.peers.filter((id) => id !== to), this.id].sort();
     if (first !== this.id) return;
     void (async () => {
-      for await (const { sent, hashes } of snapshotOf(this.#options.dispatch.fleet)) {
+      for await (const sent of snapshotOf(this.#options.dispatch.fleet)) {
         if (!this.#link.isUp) return;
-        this.#write({ to, sent }, hashes);
+        this.#write({ ...noNews, sent }, to);
       }
     })();
   }
@@ -225,6 +289,7 @@ export class Sharing {
     this.#isIntroduced = false;
     this.#fullAtMs = -Infinity;
     this.#peers.waitAgain(clock.nowMs());
+    this.#due();
   }
 
   #down(reason: string): void {

@@ -1,15 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
-import type { BlockHashes } from '../base/block-hash.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { usualBlockTokens } from '../fleet/prefix-index/prefix-key.ts';
+import type { EndpointBlocks } from './batch.ts';
 
 /** Entries of the index looked at in one go: a millisecond or so. */
 const entriesAtOnce = 8192;
 
 /** What is known of blocks that were sent somewhere, in pieces, with requests served between them. */
-export async function* snapshotOf(
-  fleet: Fleet,
-): AsyncGenerator<{ sent: [string, number, number][]; hashes: BlockHashes[] }> {
+export async function* snapshotOf(fleet: Fleet): AsyncGenerator<EndpointBlocks[]> {
   for (let from = 0; from >= 0;) {
     const bySlot = new Map<number, { low: number[]; high: number[] }>();
     from = fleet.prefixes.eachSent(from, entriesAtOnce, (slot, low, high) => {
@@ -18,15 +16,14 @@ export async function* snapshotOf(
       found.low.push(low);
       found.high.push(high);
     });
-    const sent: [string, number, number][] = [];
-    const hashes: BlockHashes[] = [];
+    const sent: EndpointBlocks[] = [];
     for (const [slot, { low, high }] of bySlot) {
       const name = fleet.endpointAt(slot)?.name;
       if (name === undefined) continue;
-      sent.push([name, usualBlockTokens, low.length]);
-      hashes.push({ low: Uint32Array.from(low), high: Uint32Array.from(high) });
+      const hashes = { low: Uint32Array.from(low), high: Uint32Array.from(high) };
+      sent.push({ name, tokensPerBlock: usualBlockTokens, runs: [hashes] });
     }
-    if (sent.length > 0) yield { sent, hashes };
+    if (sent.length > 0) yield sent;
     await setImmediate();
   }
 }

@@ -1,11 +1,6 @@
 import { BroadcastChannel } from 'node:worker_threads';
 import type { Link, LinkHandlers } from './link.ts';
 
-interface Message {
-  readonly text: string;
-  readonly blocks: Uint8Array;
-}
-
 /** A way to all threads of this process that serve together: what is written reaches each of the others once. */
 export class ThreadLink implements Link {
   readonly isBusy = false;
@@ -17,8 +12,8 @@ export class ThreadLink implements Link {
   constructor(name: string, handlers: LinkHandlers) {
     this.#channel = new BroadcastChannel(name).unref();
     this.#channel.onmessage = (event: unknown) => {
-      const { text, blocks } = (event as { readonly data: Message }).data;
-      handlers.read(text, Buffer.from(blocks));
+      const { buffer, byteOffset, length } = (event as { readonly data: Uint8Array<ArrayBuffer> }).data;
+      handlers.read(Buffer.from(buffer, byteOffset, length));
     };
     queueMicrotask(() => {
       this.isUp = true;
@@ -26,13 +21,9 @@ export class ThreadLink implements Link {
     });
   }
 
-  write(text: string, blocks: Buffer): void {
-    const message: Message = { text, blocks };
-    this.#channel.postMessage(message);
-  }
-
-  touch(): void {
-    // Nobody forgets it while a thread is there.
+  write(batch: Buffer): void {
+    // Of memory that it shares with others all would be copied.
+    this.#channel.postMessage(Uint8Array.from(batch));
   }
 
   close(): Promise<void> {

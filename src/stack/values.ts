@@ -117,6 +117,7 @@ export const valuesSchema = z.strictObject({
         .strictObject({
           ...placement,
           image,
+          replicas: z.int().min(0).max(16).optional(),
           metrics: z.looseObject({ authenticated: z.boolean().optional() }).optional(),
           defaultEnvVars: environmentEntries.optional(),
           defaultEnvVarsOverride: environmentEntries.default([]),
@@ -172,6 +173,7 @@ const notUsedLocally: readonly string[] = [
   'gateway.gatewayParameters',
   'ingress',
   'modelservice.replicas',
+  'modelservice.epp.replicas',
   'modelservice.image',
   'modelservice.resources',
   'modelservice.epp.image',

@@ -7,6 +7,7 @@ import { OneNode } from './one-node.ts';
 import { rendered } from './rendered.ts';
 import { secondInstall, uninstall } from './installs.ts';
 import { security } from './security.ts';
+import { sharing } from './sharing.ts';
 import { underLoad } from './under-load.ts';
 import { walkthrough } from './walkthrough.ts';
 
@@ -17,6 +18,7 @@ after(() => on.stop());
 
 installing(on);
 walkthrough(on);
+sharing(on);
 underLoad(on);
 secondInstall(on);
 gatewayApi(on);

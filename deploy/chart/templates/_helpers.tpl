@@ -58,6 +58,17 @@ annotations:
 {{- end -}}
 {{- end -}}
 
+{{/* Where several replicas share what they know, and with whom: those of another model on the same Valkey are others. */}}
+{{- define "llm-d.shareEnv" -}}
+{{- with .Values.gateway.shareSecret }}
+- name: SIGNALBOX_SHARE
+  valueFrom:
+    secretKeyRef: {name: {{ . }}, key: url}
+- name: SIGNALBOX_SHARE_GROUP
+  value: {{ printf "%s/%s" $.Release.Namespace (include "llm-d.model" $) | quote }}
+{{- end }}
+{{- end -}}
+
 {{/* envoy, signalbox or class. */}}
 {{- define "llm-d.gatewayKind" -}}
 {{- $class := .Values.gateway.gatewayClassName -}}

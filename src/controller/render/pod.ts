@@ -1,5 +1,5 @@
 import { layOver, plainObject, type PlainObject } from '../lay-over.ts';
-import type { GivenRole, Role } from './deployments.ts';
+import { podLabels, type GivenRole, type Role } from './deployments.ts';
 import { claimOf } from './placeholders.ts';
 import type { RenderContext } from './render.ts';
 
@@ -8,15 +8,25 @@ const graceSeconds = { decode: 600, prefill: 120, epp: 60 } as const;
 
 const user = { runAsNonRoot: true, runAsUser: 65532, runAsGroup: 65532, fsGroup: 65532 };
 
-export function podDefaults({ names, imagePullSecrets }: RenderContext, role: Role): PlainObject {
+export function podDefaults(context: RenderContext, role: Role): PlainObject {
+  const { names, imagePullSecrets } = context;
   return {
     terminationGracePeriodSeconds: graceSeconds[role],
     securityContext: { ...user, seccompProfile: { type: 'RuntimeDefault' } },
     serviceAccountName: role === 'epp' ? names.eppServiceAccount : names.serviceAccount,
     // Engines have nothing to ask the API for.
     automountServiceAccountToken: role === 'epp',
+    ...(role === 'epp' ? { topologySpreadConstraints: spread(podLabels(context, role)) } : {}),
     ...(imagePullSecrets.length > 0 ? { imagePullSecrets: imagePullSecrets.map((name) => ({ name })) } : {}),
   };
+}
+
+/** One node, or one zone, that is lost takes no more of several than it must. */
+function spread(matchLabels: Record<string, string>): PlainObject[] {
+  return ['kubernetes.io/hostname', 'topology.kubernetes.io/zone'].map((topologyKey) => ({
+    ...{ maxSkew: 1, topologyKey, whenUnsatisfiable: 'ScheduleAnyway' },
+    labelSelector: { matchLabels },
+  }));
 }
 
 /** Fills in what neither preset nor resource says of a container: the image, no rights, a root that cannot be written. */

@@ -7,6 +7,8 @@ import { envoyVersion, testedEnvoy } from '../../../src/stack/envoy-program.ts';
 
 /** The names under which the chart asks for these images when its values say nothing else. */
 const envoyImage = 'docker.io/envoyproxy/envoy:v1.40.0';
+/** A real Redis or Valkey, for replicas that share. */
+export const redisImage = 'docker.io/signalbox/redis:test';
 const pauseImage = 'docker.io/signalbox/pause:test';
 
 const cache = join(
@@ -14,7 +16,7 @@ const cache = join(
   'images',
 );
 
-/** Images for a cluster that can pull none, as tars: what holds pods together, Envoy, and the product as it is now. */
+/** Images for a cluster that can pull none, as tars: what pods are held together by, Envoy, Redis, the product as it is. */
 export async function buildImages(folder: string): Promise<string[]> {
   mkdirSync(cache, { recursive: true });
   const pause = join(cache, 'pause.tar');
@@ -25,9 +27,15 @@ export async function buildImages(folder: string): Promise<string[]> {
   if (!existsSync(envoy)) {
     await programImage(envoy, envoyImage, await testedEnvoy(), 'usr/local/bin/envoy', ['/usr/local/bin/envoy']);
   }
+  const redis = join(cache, 'redis.tar');
+  if (!existsSync(redis)) {
+    const program = await succeed('sh', [join(repository, 'test/replicas/install.sh')]);
+    const entrypoint = ['/usr/local/bin/redis-server', '--protected-mode', 'no', '--save', ''];
+    await programImage(redis, redisImage, program, 'usr/local/bin/redis-server', entrypoint);
+  }
   const product = productImage(folder);
   await succeed(process.execPath, [join(repository, 'scripts/build-image.ts'), product]);
-  return [pause, envoy, product];
+  return [pause, envoy, redis, product];
 }
 
 /** Where the product's image is. */
