@@ -7,11 +7,17 @@ const fullShare = 0.95;
 /** What is kept for higher priorities is no more than this share: more costs the others more than it is worth. */
 const mostKeptShare = 0.15;
 
+/** What tells of an endpoint's KV cache. */
+export type KvColumns = Pick<
+  FleetView,
+  'inFlight' | 'contextTokens' | 'queuedPrefillTokens' | 'kvUsage' | 'gaugeAgeMs'
+>;
+
 /**
  * Tokens that an endpoint's KV cache has room for, `keptTokens` being left free; infinite where its size is not known,
  * or nothing of ours is there.
  */
-export function kvRoomTokens(view: FleetView, slot: number, capacityTokens: number, keptTokens: number): number {
+export function kvRoomTokens(view: KvColumns, slot: number, capacityTokens: number, keptTokens: number): number {
   if (view.inFlight[slot] === 0 || Number.isNaN(capacityTokens)) return Infinity;
   return (
     fullShare * capacityTokens -
@@ -24,7 +30,7 @@ export function kvRoomTokens(view: FleetView, slot: number, capacityTokens: numb
  * By the ledger, which counts prompts in whole and no answers; by the gauge, where it is fresh, prompts that were sent
  * and are not computed come on top: prefixes are shared, and answers grow.
  */
-export function kvUsedTokens(view: FleetView, slot: number, capacityTokens: number): number {
+export function kvUsedTokens(view: KvColumns, slot: number, capacityTokens: number): number {
   const counted = view.contextTokens[slot]!;
   const gauge = view.kvUsage[slot]! * capacityTokens;
   if (Number.isNaN(gauge) || view.gaugeAgeMs[slot]! > freshMs) return counted;

@@ -9,6 +9,8 @@ const shortShare = 0.25;
 export const lookAgainSeconds = 0.05;
 /** Decoding is thought to be in time while it takes less than this share of what was asked for. */
 const tpotMargin = 0.9;
+/** Nobody waits for decoding to become faster any more when the first token would otherwise come this close to its target. */
+const lastCallSeconds = 0.5;
 
 interface Speeds {
   /** Seconds from one output token to the next there, as things are now. */
@@ -23,16 +25,20 @@ export interface Shortage {
   readonly seconds: number;
 }
 
-/** What keeps the request from going to `picked` now; null when it may. An endpoint with little to do is never short. */
+/**
+ * What keeps the request from going to `picked` now; null when it may. An endpoint with little to do is never short.
+ * `waitedSeconds`: so long it has waited already.
+ */
 export function shortageOf(
   view: FleetView,
   picked: number,
   request: SchedulingRequest,
   rule: HoldRule,
   speeds: Speeds,
+  waitedSeconds: number,
 ): Shortage | null {
   if (rule.utilization !== null) return utilizationShortage(view, picked, rule.utilization);
-  return prefillShortage(view, picked, request, rule) ?? decodeShortage(view, picked, request, speeds);
+  return prefillShortage(view, picked, request, rule) ?? decodeShortage(view, picked, request, speeds, waitedSeconds);
 }
 
 function prefillShortage(
@@ -64,9 +70,13 @@ function decodeShortage(
   picked: number,
   { caller }: SchedulingRequest,
   speeds: Speeds,
+  waitedSeconds: number,
 ): Shortage | null {
   const target = caller?.tpotTargetSeconds ?? null;
   if (target === null || view.inFlight[picked] === 0) return null;
+  const ttftSeconds = waitedSeconds + view.queuedPrefillSeconds[picked]! + view.prefillSeconds()[picked]!;
+  // An answer that is late between its tokens is better than none.
+  if (ttftSeconds > (caller?.ttftTargetSeconds ?? Infinity) - lastCallSeconds) return null;
   const isSlow = speeds.tpotSeconds(picked, view.nowMs) > target * tpotMargin;
   return isSlow ? { slot: picked, what: 'decode', seconds: lookAgainSeconds } : null;
 }

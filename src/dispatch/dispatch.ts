@@ -8,11 +8,10 @@ import { SignalboxError } from '../base/errors.ts';
 import type { Random } from '../base/random.ts';
 import type { Fleet } from '../fleet/fleet.ts';
 import { prefillCost } from '../fleet/prefill-cost.ts';
-import { noPrefix, prefixBlocksOf, type PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
+import { prefixBlocksOf, type PrefixKey } from '../fleet/prefix-index/prefix-key.ts';
 import type { Journal } from '../journal/journal.ts';
 import { counterfactual, type Counterfactual } from '../scheduler/counterfactual.ts';
 import type { Decision, ShedReason } from '../scheduler/decision.ts';
-import { roleOf } from '../scheduler/endpoint.ts';
 import { newStates, type Policy, type PolicyStates } from '../scheduler/policy.ts';
 import { recordDecision } from '../scheduler/record.ts';
 import { schedule, type Probe, type Schedule } from '../scheduler/schedule.ts';
@@ -24,6 +23,7 @@ import { Shadows, type ShadowOptions } from './shadows.ts';
 import { RetryBudget } from './retry-budget.ts';
 import { Holding, type Load, type NonePlaceable, type Place, type Reserved, type Wait } from './holding.ts';
 import { Recalls, Sent } from './recalls.ts';
+import { decodes, Rooms, type Room } from './rooms.ts';
 import {
   cannotBeMet,
   clientWaitsNoLonger,
@@ -106,22 +106,7 @@ interface Look {
   readonly result: Schedule;
   readonly choice: Choice | null;
   /** Slots whose KV cache has no room for it, the one with most room first. */
-  readonly full: readonly Full[];
-}
-
-/** An endpoint with room for so many tokens, which are too few. */
-interface Full {
-  readonly slot: number;
-  readonly roomTokens: number;
-}
-
-/** In one look through those that wait: among these endpoints none has room for a longer prompt of no higher priority. */
-interface NoRoom extends Full {
-  readonly slots: Int32Array;
-  readonly excluded: ReadonlySet<number>;
-  readonly priority: number;
-  /** Tells that look from others. */
-  readonly reserved: Reserved;
+  readonly full: readonly Room[];
 }
 
 /** What a look goes by beside the fleet itself. */
@@ -140,7 +125,7 @@ interface Circumstances {
 const probedEvery = 16;
 const noTicket: Ticket = { cancel: () => false, ahead: () => null };
 const noneReserved: Reserved = new Map<number, Load>();
-const noneFull: readonly Full[] = [];
+const noneFull: readonly Room[] = [];
 const noneLeftOut: readonly string[] = [];
 const noSlots: ReadonlySet<number> = new Set();
 const noCircumstances = { excluded: noSlots, reserved: noneReserved, recalled: noneReserved };
@@ -174,7 +159,8 @@ export class Dispatch {
   readonly #headroom = new Headroom();
   /** Output tokens of an answer, as they have been of late: what a request is charged until it has ended. */
   #usualOutputTokens = 0;
-  #noRoom: NoRoom | null = null;
+  /** As it is known in the look that is under way. */
+  #rooms: Rooms | null = null;
   /** Called with each request that was placed, and with the service that its tenant is charged for. */
   onPlaced: ((request: SchedulingRequest, key: PrefixKey, decision: Decision) => void) | null = null;
   onCharge: ((caller: Caller, tokens: number) => void) | null = null;
@@ -338,26 +324,19 @@ export class Dispatch {
   #tryToPlace(asked: Asked, heldSinceMs: number | null, reserved: Reserved): Wait | null {
     const { request, key, handlers, excluded, flight } = asked;
     const priority = request.caller?.priority ?? 0;
-    const slots = this.fleet.eligibleFor(request.model);
-    const known = this.#noRoom;
-    if (
-      known?.reserved === reserved &&
-      known.roomTokens < request.promptTokens &&
-      known.priority >= priority &&
-      known.slots === slots &&
-      known.excluded === excluded
-    )
-      return fullWait(known, request);
+    if (this.#rooms?.reserved === reserved && excluded === noSlots) {
+      const roomiest = this.#rooms.roomiest(this.fleet.eligibleFor(request.model), priority);
+      if (roomiest.slot >= 0 && roomiest.roomTokens < request.promptTokens) return fullWait(roomiest, request);
+    }
     // Nothing is taken back while there is room elsewhere, which there is not where others wait.
     const recalled = this.held > 0 ? this.#recalls.loadBelow(priority) : noneReserved;
     const look = this.#look(request, key, { excluded, reserved, recalled, forRoom: true });
     const wait = this.#waitFor(look, request, heldSinceMs);
-    if (wait?.what === 'kv-cache') this.#noRoom = { ...look.full[0]!, slots, excluded, priority, reserved };
     if (wait !== null) return wait;
     asked.held = null;
     if (look.choice !== null && recalled.has(look.choice.slot)) {
       this.#recalls.takeBack(look.choice.slot, priority);
-      this.#noRoom = null;
+      this.#rooms = null;
     }
     if (flight !== null) {
       if (look.choice === null) this.#endTakenBack(asked, flight, this.#refusal(request.model, look));
@@ -453,53 +432,45 @@ export class Dispatch {
   #waitFor({ view, choice, full }: Look, request: SchedulingRequest, heldSinceMs: number | null): Wait | null {
     const { hold } = this.#policy;
     if (hold === null) return null;
+    const waitedSeconds = heldSinceMs === null ? 0 : (view.nowMs - heldSinceMs) / 1000;
     if (choice !== null) {
       const kvTokens = request.promptTokens;
-      const shortage = shortageOf(view, computingSlot(choice), request, hold, this.fleet);
+      const shortage = shortageOf(view, computingSlot(choice), request, hold, this.fleet, waitedSeconds);
       return shortage && { ...shortage, prefillSeconds: view.prefillSeconds()[shortage.slot]!, kvTokens };
     }
     const [roomiest] = full;
     if (roomiest !== undefined) return fullWait(roomiest, request);
-    const waitedMs = heldSinceMs === null ? 0 : view.nowMs - heldSinceMs;
-    if (!this.fleet.isScaledToZero || waitedMs >= hold.scaleFromZeroSeconds * 1000) return null;
+    if (!this.fleet.isScaledToZero || waitedSeconds >= hold.scaleFromZeroSeconds) return null;
     return { slot: -1, what: 'endpoint', seconds: 1, prefillSeconds: 0, kvTokens: 0 };
   }
 
   /**
-   * Nobody who waits can be placed while the endpoint with the least prefill has too much of it, or while no KV cache has
-   * room for the shortest prompt, and all of that stays.
+   * Nobody who waits can be placed while no KV cache has room for the shortest prompt, or while the endpoint with the
+   * least prefill has too much of it, and all of that stays.
    */
   #nonePlaceable(bands: Holding<Asked>['bands'], reserved: Reserved): NonePlaceable | null {
+    this.#rooms = null;
     const { hold } = this.#policy;
-    const waiting = bands.filter(({ size }) => size > 0);
-    const [highest] = waiting;
-    if (hold === null || hold.utilization !== null || highest === undefined) return null;
-    const view = this.fleet.view('', 0, noPrefix, this.clock.nowMs(), noSlots);
-    if (view.eligible.length === 0 || this.#recalls.anyBelow(highest.rule.priority)) return null;
-    const over = leastQueuedSeconds(view, reserved) - (hold.maxPrefillBacklogSeconds ?? Infinity);
-    if (over > 0) return { what: 'prefill', seconds: over };
-    for (const { rule, leastPromptTokens } of waiting) {
-      const roomiest = this.#roomiest(view, rule.priority, reserved);
-      if (rule === highest.rule) {
-        const { priority } = rule;
-        this.#noRoom = { ...roomiest, slots: view.eligible, excluded: noSlots, priority, reserved };
-      }
-      if (roomiest.roomTokens >= leastPromptTokens) return null;
+    const highest = bands.find(({ size }) => size > 0);
+    const slots = this.fleet.eligibleFor('');
+    if (hold === null || hold.utilization !== null || highest === undefined || slots.length === 0) return null;
+    if (this.#recalls.anyBelow(highest.rule.priority)) return null;
+    const nowMs = this.clock.nowMs();
+    const rooms = new Rooms(this.fleet, this.#headroom, reserved, nowMs);
+    this.#rooms = rooms;
+    const fits = ({ size, rule, leastPromptTokens }: Holding<Asked>['bands'][number]): boolean =>
+      size > 0 && rooms.roomiest(slots, rule.priority).roomTokens >= leastPromptTokens;
+    if (!bands.some(fits)) return { what: 'kv-cache', seconds: lookAgainSeconds };
+    const bound = hold.maxPrefillBacklogSeconds ?? Infinity;
+    let least = Infinity;
+    for (const slot of slots) {
+      least = Math.min(
+        least,
+        this.fleet.queuedPrefillSecondsAt(slot, nowMs) + (reserved.get(slot)?.prefillSeconds ?? 0),
+      );
+      if (least <= bound) return null;
     }
-    return { what: 'kv-cache', seconds: lookAgainSeconds };
-  }
-
-  /** Of those that may write answers, the endpoint with most room for this priority. */
-  #roomiest(view: FleetView, priority: number, reserved: Reserved): Full {
-    const kept = this.#headroom.tokensFor(priority, view.eligible.length, view.nowMs);
-    let [most, roomTokens] = [-1, -Infinity];
-    for (const slot of view.eligible) {
-      if (!decodes(view, slot)) continue;
-      const room = kvRoomTokens(view, slot, this.fleet.kvCapacityTokens[slot]!, kept);
-      const left = room - (reserved.get(slot)?.kvTokens ?? 0);
-      if (left > roomTokens) [most, roomTokens] = [slot, left];
-    }
-    return { slot: most, roomTokens };
+    return { what: 'prefill', seconds: least - bound };
   }
 
   #askingOf({ request, key, excluded }: Asked): Asking {
@@ -577,10 +548,10 @@ export class Dispatch {
     view: FleetView,
     { promptTokens, caller = anyCaller }: SchedulingRequest,
     { reserved, recalled }: Circumstances,
-  ): readonly Full[] {
+  ): readonly Room[] {
     const { kvCapacityTokens } = this.fleet;
     const kept = this.#headroom.tokensFor(caller.priority, view.eligible.length, view.nowMs);
-    let full: Full[] | null = null;
+    let full: Room[] | null = null;
     for (const slot of view.eligible) {
       const others = (recalled.get(slot)?.kvTokens ?? 0) - (reserved.get(slot)?.kvTokens ?? 0);
       const roomTokens = kvRoomTokens(view, slot, kvCapacityTokens[slot]!, kept) + others;
@@ -710,23 +681,9 @@ function endedUnplaced(status: number): NonNullable<Decision['outcome']> {
   return { status, endpoint: null, cachedTokens: null, ttftSeconds: null, e2eSeconds: null, completionTokens: null };
 }
 
-/** What the endpoint with the least prefill has of it. */
-function leastQueuedSeconds({ eligible, queuedPrefillSeconds }: FleetView, reserved: Reserved): number {
-  let least = Infinity;
-  for (const slot of eligible) {
-    least = Math.min(least, queuedPrefillSeconds[slot]! + (reserved.get(slot)?.prefillSeconds ?? 0));
-  }
-  return least;
-}
-
 /** It waits for room there. */
-function fullWait({ slot }: Full, { promptTokens }: SchedulingRequest): Wait {
+function fullWait({ slot }: Room, { promptTokens }: SchedulingRequest): Wait {
   return { slot, what: 'kv-cache', seconds: lookAgainSeconds, prefillSeconds: 0, kvTokens: promptTokens };
-}
-
-/** Whether answers may be written there. */
-function decodes(view: FleetView, slot: number): boolean {
-  return roleOf(view.endpoints[slot]!) !== 'prefill';
 }
 
 function decodingCount(view: FleetView): number {

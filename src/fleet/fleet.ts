@@ -623,7 +623,20 @@ export class Fleet {
       this.#gaugeAgeMs[slot] = nowMs - this.#scrapedAtMs[slot]!;
     }
     this.#speculation.expire(nowMs);
-    this.#columns ??= {
+    return new RequestView(this.#allColumns(), this.#knowledge, model, promptTokens, key, eligible, nowMs);
+  }
+
+  /** What the columns say of ready endpoints now, seconds of prefill left aside: those take most of the time of a view. */
+  levels(nowMs: number): Omit<FleetColumns, 'queuedPrefillSeconds'> {
+    for (const slot of this.eligibleFor('')) {
+      this.ledger.refresh(slot);
+      this.#gaugeAgeMs[slot] = nowMs - this.#scrapedAtMs[slot]!;
+    }
+    return this.#allColumns();
+  }
+
+  #allColumns(): FleetColumns {
+    return (this.#columns ??= {
       endpoints: this.#endpoints,
       inFlight: this.ledger.inFlight,
       queuedPrefillTokens: this.ledger.queuedPrefillTokens,
@@ -635,8 +648,7 @@ export class Fleet {
       gaugeAgeMs: this.#gaugeAgeMs,
       speed: this.speed.relative,
       contextTokens: this.ledger.contextTokens,
-    };
-    return new RequestView(this.#columns, this.#knowledge, model, promptTokens, key, eligible, nowMs);
+    });
   }
 
   /** Counts a pick: from here on others see it. */

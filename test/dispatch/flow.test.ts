@@ -119,6 +119,21 @@ test('a target that others of a higher priority made it miss is said while it wa
   assert.equal(placed(), 'goes first');
 });
 
+test('who waits for decoding to become faster goes while its first token can still be in time', () => {
+  const { clock, answering, ask, begin, refused, placed, dispatch } = flow();
+  ask('decodes', {}, 10_000);
+  clock.after(1600, () => begin('decodes'));
+  clock.run(() => answering.size === 0);
+  const askedAtMs = clock.nowMs();
+  ask('hurried', { ttftTargetSeconds: 3, tpotTargetSeconds: 0.02 });
+  assert.equal(dispatch.heldRequests(1)[0]!.waitsFor!.what, 'decode');
+  clock.run(() => dispatch.held > 0);
+  assert.equal(placed(), 'decodes hurried');
+  assert.equal(refused.size, 0);
+  const waitedMs = clock.nowMs() - askedAtMs;
+  assert.ok(waitedMs > 2000 && waitedMs < 3000, `${waitedMs}`);
+});
+
 test('who has waited for as long as it may is told so', () => {
   const { clock, ask, full, refused, dispatch } = flow({
     defaultBand: { maxRequests: 10, maxBytes: 1000, ttlSeconds: 2 },
