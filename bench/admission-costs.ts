@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { seededRandom } from '../src/base/random.ts';
 import { VirtualClock } from '../src/base/virtual-clock.ts';
 import { Dispatch } from '../src/dispatch/dispatch.ts';
@@ -23,6 +25,9 @@ const roomy = {
 };
 
 const done = { status: 200, complete: true, promptTokens: null, cachedTokens: null, completionTokens: 10 };
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 function requestOf(id: number): SchedulingRequest {
   return {
@@ -127,14 +132,14 @@ export async function costs(): Promise<string[]> {
   });
 
   // All of it: 50,000 wait while the endpoints are full; then one after another ends, and the next is placed.
-  global.gc?.();
+  collectGarbage();
   const before = process.memoryUsage().heapUsed;
   const full = dispatchOf({ ...preset, hold: { ...preset.hold!, ...roomy, maxPrefillBacklogSeconds: 0.2 } });
   const flights: Flight[] = [];
   const ask = (at: number): void => askOf(full, flights, at);
   for (let at = 0; at < 200; at++) ask(at);
   const arriving = micros(waiting - full.held, (at) => ask(at + 1000));
-  global.gc?.();
+  collectGarbage();
   const each = (process.memoryUsage().heapUsed - before) / full.held;
   const held = full.held;
   // In turn with requests that nobody waits for; the first rounds are left out, for they are compiled in.
