@@ -8,10 +8,7 @@ const fullShare = 0.95;
 const mostKeptShare = 0.15;
 
 /** What tells of an endpoint's KV cache. */
-export type KvColumns = Pick<
-  FleetView,
-  'inFlight' | 'contextTokens' | 'queuedPrefillTokens' | 'kvUsage' | 'gaugeAgeMs'
->;
+type KvColumns = Pick<FleetView, 'inFlight' | 'contextTokens' | 'queuedPrefillTokens' | 'kvUsage' | 'gaugeAgeMs'>;
 
 /**
  * Tokens that an endpoint's KV cache has room for, `keptTokens` being left free; infinite where its size is not known,
