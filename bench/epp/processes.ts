@@ -75,7 +75,7 @@ export async function startEnvoy({ program, folder, endpoints, epp }: EnvoyOptio
   const bootstrap = envoyBootstrap({
     listen: { host: '127.0.0.1', port },
     adminPort: null,
-    epp: { host: '127.0.0.1', port: epp?.port ?? 1, tls: epp?.tls ?? false },
+    epp: { host: '127.0.0.1', port: epp?.port ?? 1, tls: epp?.tls === true ? {} : null },
     endpoints: endpoints.map((url) => ({ host: '127.0.0.1', port: Number(new URL(url).port) })),
     failOpen: false,
   });

@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { Command, Option } from 'commander';
 import { SignalboxError } from '../base/errors.ts';
 import { endpointFromUrl } from '../fleet/discovery/endpoint-url.ts';
@@ -10,6 +11,8 @@ interface Flags {
   adminPort?: number;
   epp: string;
   secureServing: boolean;
+  eppCa?: string;
+  eppCertPath?: string;
   endpoint?: string[];
   endpointsFromEpp: boolean;
   failOpen: boolean;
@@ -25,6 +28,8 @@ export function envoyConfigCommand(): Command {
     .option('--admin-port <port>', "port of Envoy's own admin pages; none without it", portNumber)
     .option('--epp <host:port>', 'where the EPP is', '127.0.0.1:9002')
     .option('--no-secure-serving', 'the EPP serves without TLS')
+    .option('--epp-ca <file>', "the authority that must have signed the EPP's certificate; without, any will do")
+    .option('--epp-cert-path <folder>', 'folder with tls.crt and tls.key to show to an EPP that has --client-ca')
     .option('--endpoint <url...>', 'the engines, for retries on the fallbacks; without, run the EPP with --fallbacks 0')
     .addOption(
       new Option('--endpoints-from-epp', 'Envoy hears of the engines from `signalbox epp` itself')
@@ -43,11 +48,14 @@ export function envoyConfigCommand(): Command {
           '--fail-open needs to know the engines: --endpoint URL…, or --endpoints-from-epp',
         );
       }
+      if (!flags.secureServing && (flags.eppCa ?? flags.eppCertPath) !== undefined) {
+        throw new SignalboxError('usage', '--epp-ca and --epp-cert-path are for an EPP that serves TLS');
+      }
       const { envoyBootstrap } = await import('../epp/envoy-bootstrap.ts');
       const bootstrap = envoyBootstrap({
         listen: { host: flags.host, port: flags.port },
         adminPort: flags.adminPort ?? null,
-        epp: { ...hostAndPort(flags.epp, '--epp'), tls: flags.secureServing },
+        epp: { ...hostAndPort(flags.epp, '--epp'), tls: flags.secureServing ? filesOf(flags) : null },
         endpoints,
         failOpen: flags.failOpen,
         pool: flags.pool ?? null,
@@ -55,6 +63,14 @@ export function envoyConfigCommand(): Command {
       if (flags.output === undefined) process.stdout.write(bootstrap);
       else writeFileSync(flags.output, bootstrap);
     });
+}
+
+/** By their whole paths, for Envoy may be started elsewhere. */
+function filesOf({ eppCa, eppCertPath }: Flags): { ca?: string; certPath?: string } {
+  return {
+    ...(eppCa === undefined ? {} : { ca: resolve(eppCa) }),
+    ...(eppCertPath === undefined ? {} : { certPath: resolve(eppCertPath) }),
+  };
 }
 
 export function hostAndPort(text: string, flag: string): { host: string; port: number } {

@@ -33,7 +33,7 @@ export function envoyCommand(): Command {
       const bootstrap = envoyBootstrap({
         listen: { host, port },
         adminPort,
-        epp: { ...hostAndPort(epp, '--epp'), tls: secureServing },
+        epp: { ...hostAndPort(epp, '--epp'), tls: secureServing ? {} : null },
         endpoints: [],
         failOpen: false,
       });

@@ -3,11 +3,19 @@ import { subsetNamespace } from './candidates.ts';
 import { poolMetadata } from './pools.ts';
 import { destinationName, destinationNamespace, servedName } from './wire/ext-proc.ts';
 
+/** TLS to the EPP. */
+interface EppTls {
+  /** File of the authority that must have signed the EPP's certificate; any will do without. */
+  readonly ca?: string;
+  /** Folder with `tls.crt` and `tls.key` to show to the EPP. */
+  readonly certPath?: string;
+}
+
 interface EnvoyBootstrapOptions {
   /** Where clients connect. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly adminPort: number | null;
-  readonly epp: { readonly host: string; readonly port: number; readonly tls: boolean };
+  readonly epp: { readonly host: string; readonly port: number; readonly tls: EppTls | null };
   /**
    * The pool, where Envoy is to know it: it can then retry on the EPP's fallbacks. Null: it hears of it from the EPP, which
    * must be ours. Empty: it goes wherever the EPP says.
@@ -204,13 +212,6 @@ function http2Options(): object {
 }
 
 function eppCluster({ host, port, tls }: EnvoyBootstrapOptions['epp']): object {
-  const tlsContext = {
-    name: 'envoy.transport_sockets.tls',
-    // The EPP's certificate is its own unless told otherwise; give a validation_context with yours.
-    typed_config: typed('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
-      common_tls_context: { alpn_protocols: ['h2'] },
-    }),
-  };
   return {
     name: 'epp',
     type: 'STRICT_DNS',
@@ -238,7 +239,25 @@ function eppCluster({ host, port, tls }: EnvoyBootstrapOptions['epp']): object {
     ],
     common_lb_config: { healthy_panic_threshold: { value: 0 } },
     circuit_breakers: unlimited(),
-    ...(tls ? { transport_socket: tlsContext } : {}),
+    ...(tls === null ? {} : { transport_socket: tlsSocket(tls) }),
+  };
+}
+
+/** The EPP's certificate is its own unless told otherwise. */
+function tlsSocket({ ca, certPath }: EppTls): object {
+  const shown = {
+    certificate_chain: { filename: `${certPath}/tls.crt` },
+    private_key: { filename: `${certPath}/tls.key` },
+  };
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: typed('envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext', {
+      common_tls_context: {
+        alpn_protocols: ['h2'],
+        ...(certPath === undefined ? {} : { tls_certificates: [shown] }),
+        ...(ca === undefined ? {} : { validation_context: { trusted_ca: { filename: ca } } }),
+      },
+    }),
   };
 }
 

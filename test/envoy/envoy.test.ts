@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { selfSignedCertificate } from '../../src/proxy/certificate.ts';
 import { eventually, freePort, repository, temporaryFolder } from '../support/command.ts';
 import { model, startEngine, startStub } from '../support/fleet-under-test.ts';
 import { complete, getJson } from '../support/stack.ts';
 import { prompt1, prompt2 } from '../support/walkthrough-prompts.ts';
-import { start, startFront } from './front.ts';
+import { start, startEnvoy, startFront } from './front.ts';
 
 test('both prompts of the walkthrough through Envoy: the second goes where the first is cached', async (t) => {
   const engines = [await startEngine(t), await startEngine(t)];
@@ -131,6 +132,31 @@ test('ORIGINAL_DST, for pools that Envoy does not know', async (t) => {
   const urls = engines.map(({ url }) => url);
   const front = await startFront(t, urls, { envoy: [], epp: ['--fallbacks', '0'] });
   assert.equal((await complete(front.url, model, prompt1, 4)).status, 200);
+});
+
+test('TLS both ways: an EPP with --client-ca serves the Envoy that shows a certificate, and Envoy knows the EPP by its own', async (t) => {
+  const engine = await startEngine(t);
+  const folder = temporaryFolder(t);
+  for (const name of ['epp', 'envoy', 'other']) {
+    const { cert, key } = selfSignedCertificate(Date.now());
+    mkdirSync(join(folder, name));
+    writeFileSync(join(folder, name, 'tls.crt'), cert);
+    writeFileSync(join(folder, name, 'tls.key'), key);
+  }
+  const named = ['--endpoint', engine.url];
+  const shows = (whose: string, ca: string): string[] => [
+    ...['--epp-cert-path', join(folder, whose), '--epp-ca', join(folder, ca, 'tls.crt')],
+  ];
+  const front = await startFront(t, [engine.url], {
+    epp: ['--cert-path', join(folder, 'epp'), '--client-ca', join(folder, 'envoy', 'tls.crt')],
+    envoy: [...named, ...shows('envoy', 'epp')],
+  });
+  assert.equal((await complete(front.url, model, prompt1, 4)).status, 200);
+  // An Envoy that shows another certificate, or asks for another's, does not come to its EPP.
+  for (const wrong of [shows('other', 'epp'), shows('envoy', 'other')]) {
+    const flags = ['--epp', `127.0.0.1:${front.grpcPort}`, ...named, ...wrong];
+    await assert.rejects(startEnvoy(t, flags, 4000), /Envoy answers/);
+  }
 });
 
 test('without its EPP a closed front fails, an open one goes on; a new EPP is taken up again', async (t) => {

@@ -41,7 +41,7 @@ export function start(t: Cleanup, program: string, programArguments: readonly st
 }
 
 /** An Envoy with what `envoy-config` prints for these flags; its URL, once it answers. */
-export async function startEnvoy(t: Cleanup, flags: readonly string[]): Promise<string> {
+export async function startEnvoy(t: Cleanup, flags: readonly string[], patienceMs = 20_000): Promise<string> {
   const port = await freePort();
   const printed = await runCommand(launcher, ['envoy-config', '--port', String(port), ...flags]);
   assert.equal(printed.status, 0, printed.stderr);
@@ -49,7 +49,7 @@ export async function startEnvoy(t: Cleanup, flags: readonly string[]): Promise<
   writeFileSync(file, printed.stdout);
   start(t, await testedEnvoy(), ['-c', file, '--concurrency', '1', '--disable-hot-restart', '-l', 'error']);
   const url = `http://127.0.0.1:${port}`;
-  await eventually('Envoy answers', 20_000, async () => {
+  await eventually('Envoy answers', patienceMs, async () => {
     const response = await fetch(`${url}/v1/models`).catch(() => null);
     return response?.ok === true ? true : null;
   });

@@ -49,6 +49,7 @@ test('an unknown flag, a pool without endpoints and an open front without engine
     { args: ['epp', '--no-such-flag'], says: /unknown option/ },
     { args: ['epp'], says: /name the engines/ },
     { args: ['envoy-config', '--fail-open'], says: /--endpoint/ },
+    { args: ['envoy-config', '--no-secure-serving', '--epp-ca', 'ca.crt'], says: /TLS/ },
   ];
   for (const { args, says } of cases) {
     const result = await runCommand(signalbox, args);
