@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { nodeFlags } from '../../scripts/lib/node-flags.ts';
 import { root } from '../../scripts/lib/source-files.ts';
 import { envoyBootstrap } from '../../src/epp/envoy-bootstrap.ts';
 import { freePort, said, startHelper, startMeasured, until } from '../lib/processes.ts';
@@ -53,6 +54,7 @@ export async function startEpp({ endpoints, flags = [] }: EppOptions): Promise<F
   const profile = process.env['EPP_NODE_FLAGS']?.split(' ') ?? [];
   const main = join(root, 'src/cli/main.ts');
   const child = startMeasured(process.execPath, [
+    ...nodeFlags,
     ...profile,
     main,
     ...['epp', '--host', '127.0.0.1', ...ports, ...flags, '--endpoint', ...endpoints],
