@@ -15,6 +15,7 @@ const keptBytes = 32 * 1024 * 1024;
 class ByteSlabs {
   readonly #free = new Map<number, ArrayBuffer[]>();
   readonly #lent = new WeakSet<ArrayBuffer>();
+  readonly #handedOver = new WeakSet<ArrayBuffer>();
   #freeBytes = 0;
 
   /** At least `length` bytes, with anything in them. */
@@ -38,10 +39,15 @@ class ByteSlabs {
     this.#lent.delete(buffer as ArrayBuffer);
   }
 
+  /** From whoever lent them to be looked at, and will give them back, to the caller, who does so as well: both have to. */
+  handOver({ buffer }: Uint8Array): void {
+    this.#handedOver.add(buffer as ArrayBuffer);
+  }
+
   /** Nobody reads them any more. What is not from here, or was kept, stays the collector's. */
   giveBack({ buffer }: Uint8Array): void {
     const slab = buffer as ArrayBuffer;
-    if (!this.#lent.delete(slab)) return;
+    if (this.#handedOver.delete(slab) || !this.#lent.delete(slab)) return;
     const size = slab.byteLength - headroomBytes;
     if (this.#freeBytes + size > keptBytes) return;
     this.#freeBytes += size;

@@ -190,6 +190,13 @@ export class Exchange implements CallHandler {
   }
 
   #keep(body: Buffer): void {
+    if (this.#bytes === 0 && byteSlabs.owns(body)) {
+      // Most bodies are one message, which lies in memory of its own already.
+      byteSlabs.handOver(body);
+      this.#kept = body;
+      this.#bytes = body.length;
+      return;
+    }
     const bytes = this.#bytes + body.length;
     if (bytes > this.#kept.length) {
       const expected = Math.min(Number(this.#headers['content-length'] ?? 0) || 0, mostAheadBytes);
