@@ -8,9 +8,6 @@ export interface SeenPrefill {
   readonly doneAtMs: number;
 }
 
-/** What others saw comes so much later than what was seen here. */
-const settledMs = 120;
-
 /**
  * Prompts seen to be computed, in the order in which they were done, whoever sent them: how long each took is known only
  * beside the one before it. Where replicas share, what was seen here waits a moment for what others saw.
@@ -35,13 +32,13 @@ export class SeenPrefills {
     else this.#waiting.push(seen);
   }
 
-  /** Learns from what nobody will tell anything older of. */
-  settle(nowMs: number): void {
+  /** Learns from what nobody will tell anything older of: what others saw comes up to `lateMs` later. */
+  settle(nowMs: number, lateMs: number): void {
     const waiting = this.#waiting;
     if (waiting === null || waiting.length === 0) return;
-    const settled = waiting.filter(({ doneAtMs }) => doneAtMs <= nowMs - settledMs);
+    const settled = waiting.filter(({ doneAtMs }) => doneAtMs <= nowMs - lateMs);
     if (settled.length === 0) return;
-    this.#waiting = waiting.filter(({ doneAtMs }) => doneAtMs > nowMs - settledMs);
+    this.#waiting = waiting.filter(({ doneAtMs }) => doneAtMs > nowMs - lateMs);
     for (const seen of settled.sort((one, other) => one.doneAtMs - other.doneAtMs)) this.#take(seen);
   }
 

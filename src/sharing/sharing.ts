@@ -172,7 +172,7 @@ export class Sharing {
     this.#isDue = false;
     this.#paceMs = this.#happened > muchAtOnce ? busyMs : calmMs;
     this.#happened = 0;
-    this.#options.dispatch.fleet.prefills.settle(nowMs);
+    this.#options.dispatch.fleet.prefills.settle(nowMs, 3 * this.#paceMs);
     if (this.#link.isUp) {
       this.#peers.expire(nowMs);
       this.#tell(nowMs);

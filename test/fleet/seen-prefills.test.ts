@@ -23,14 +23,14 @@ test('what others saw a moment ago goes before what was seen here now', () => {
   const { learned, prefills } = learning();
   prefills.wait();
   prefills.saw({ slot: 0, cost: 2, sinceMs: 0, doneAtMs: 3000 });
-  prefills.settle(3010);
+  prefills.settle(3010, 60);
   assert.deepEqual(learned, []);
   prefills.saw({ slot: 0, cost: 1, sinceMs: 0, doneAtMs: 1000 });
-  prefills.settle(3100);
+  prefills.settle(3100, 60);
   assert.deepEqual(learned, [
     [1, 1],
     [2, 2],
   ]);
-  prefills.settle(3200);
+  prefills.settle(3200, 60);
   assert.equal(learned.length, 2);
 });
